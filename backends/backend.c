@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Backends by name: the reference, and modules opened when they are first asked for. */
+#include "backends/backend.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#ifndef PKGLIBDIR
+#define PKGLIBDIR "/usr/local/lib/baldistill"
+#endif
+
+/* Fastest first: "auto" takes the first that is built and usable. */
+const char *const backend_names[] = {"cuda", "onednn", "openblas", "reference", NULL};
+
+/* ---- the reference ---------------------------------------------------------- */
+
+static const struct backend reference;
+
+static void reference_probe(struct backend_info *info)
+{
+	info->usable = true;
+	snprintf(info->library, sizeof info->library, "built in");
+	snprintf(info->threading, sizeof info->threading, "serial");
+	snprintf(info->level, sizeof info->level, "C");
+	snprintf(info->dtypes, sizeof info->dtypes, "float32");
+	info->threads = 1;
+}
+
+static struct device *reference_open(const struct device_options *options, struct err *err)
+{
+	struct device *dev = device_reference_new();
+
+	if (!dev) {
+		err_set(err, ERR_MEMORY, "no memory for the reference device");
+		return NULL;
+	}
+	dev->batch_invariant = options && options->batch_invariant;
+	dev->backend = &reference;
+	return dev;
+}
+
+static const struct backend reference = {
+	.abi = BACKEND_ABI,
+	.name = "reference",
+	.probe = reference_probe,
+	.open = reference_open,
+	.close = device_reference_free,
+};
+
+/* ---- modules ------------------------------------------------------------------ */
+
+/* What a module that is not there needs. */
+static const struct {
+	const char *name, *missing;
+} advice[] = {
+	{"cuda", "build with an NVIDIA compiler and configure --with-cuda"},
+	{"onednn", "install oneDNN (libdnnl-dev) and configure --with-onednn"},
+	{"openblas", "install OpenBLAS (libopenblas-openmp-dev) and configure --with-openblas"},
+};
+
+static const char *advice_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
+		if (!strcmp(advice[i].name, name))
+			return advice[i].missing;
+	return "";
+}
+
+const char *backend_openblas_core(void)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+	    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+		return "SKYLAKEX";
+#endif
+	return NULL;
+}
+
+static void choose_core(void)
+{
+	const char *core = backend_openblas_core();
+
+	if (core)
+		setenv("OPENBLAS_CORETYPE", core, 0);
+}
+
+/* The object of an opened module; NULL where it is missing or of another build. Modules stay until the end. */
+static const struct backend *module_object(const char *name, void *module, char *reason, size_t size)
+{
+	const struct backend *backend = dlsym(module, "baldistill_backend");
+
+	if (backend && backend->abi == BACKEND_ABI && !strcmp(backend->name, name))
+		return backend;
+	snprintf(reason, size, "the module of backend '%s' belongs to another build; reinstall baldistill", name);
+	dlclose(module);
+	return NULL;
+}
+
+static const struct backend *load(const char *name, bool *built, char *reason, size_t size)
+{
+	const char *folder = getenv("BALDISTILL_MODULE_DIR");
+	char path[4096];
+
+	*built = true;
+	if (!strcmp(name, reference.name))
+		return &reference;
+	snprintf(path, sizeof path, "%s/baldistill-%s.so", folder && *folder ? folder : PKGLIBDIR, name);
+	FILE *file = fopen(path, "rb");
+	*built = file != NULL;
+	if (!file) {
+		snprintf(reason, size, "not built: %s", advice_of(name));
+		return NULL;
+	}
+	fclose(file);
+	if (!strcmp(name, "openblas"))
+		choose_core();
+	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (module)
+		return module_object(name, module, reason, size);
+	snprintf(reason, size, "%s: %s", advice_of(name), dlerror());
+	return NULL;
+}
+
+static bool known(const char *name)
+{
+	for (const char *const *at = backend_names; *at; at++)
+		if (!strcmp(*at, name))
+			return true;
+	return false;
+}
+
+/* Say so where the library did not follow OPENBLAS_CORETYPE. */
+static void compare_core(struct backend_info *info)
+{
+	const char *asked = getenv("OPENBLAS_CORETYPE");
+	size_t used = strlen(info->core);
+
+	if (asked && strcasecmp(asked, info->core))
+		snprintf(info->core + used, sizeof info->core - used, " (asked: %s)", asked);
+}
+
+/* Fill info; the backend, where it is usable. */
+static const struct backend *probe(const char *name, struct backend_info *info)
+{
+	*info = (struct backend_info){0};
+	snprintf(info->name, sizeof info->name, "%s", name);
+	if (!known(name)) {
+		snprintf(info->reason, sizeof info->reason, "there is no backend '%s'", info->name);
+		return NULL;
+	}
+	const struct backend *backend = load(name, &info->built, info->reason, sizeof info->reason);
+
+	if (!backend)
+		return NULL;
+	backend->probe(info);
+	if (!strcmp(name, "openblas"))
+		compare_core(info);
+	return info->usable ? backend : NULL;
+}
+
+void backend_probe(const char *name, struct backend_info *info)
+{
+	probe(name, info);
+}
+
+/* ---- opening ------------------------------------------------------------------- */
+
+static const struct backend *find(const char *name, struct err *err)
+{
+	struct backend_info info;
+
+	if (!strcmp(name, "auto")) {
+		const struct backend *backend = NULL;
+
+		for (const char *const *at = backend_names; *at && !backend; at++)
+			backend = probe(*at, &info);
+		return backend; /* the reference at least */
+	}
+	if (!known(name)) {
+		err_set(err, ERR_CONFIG, "no backend '%s'; choose auto, cuda, onednn, openblas or reference", name);
+		return NULL;
+	}
+	const struct backend *backend = probe(name, &info);
+
+	if (!backend)
+		err_set(err, ERR_UNAVAILABLE, "backend '%s' is not usable here: %s", name, info.reason);
+	return backend;
+}
+
+struct device *backend_open(const char *name, const struct device_options *options, struct err *err)
+{
+	if (options && options->threads < 0) {
+		err_set(err, ERR_CONFIG, "%d threads asked for; 0 means all", options->threads);
+		return NULL;
+	}
+	const struct backend *backend = find(name, err);
+
+	return backend ? backend->open(options, err) : NULL;
+}
+
+void backend_close(struct device *dev)
+{
+	if (dev)
+		backend_of(dev)->close(dev);
+}
+
+const struct backend *backend_of(const struct device *dev)
+{
+	return dev->backend;
+}

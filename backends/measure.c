@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backends/measure_case.h"
+#include "src/base/mem.h"
+
+const struct measure_model measure_models[] = {
+	{"SmolLM2-135M", 576, 9, 3, 64, 1536, 49152},
+	{"TinyLlama-1.1B", 2048, 32, 4, 64, 5632, 32000},
+	{"Llama-3-8B", 4096, 32, 8, 128, 14336, 128256},
+	{0},
+};
+
+enum { RUNS = 5 };
+static const double shortest = 0.02; /* seconds a timed run lasts at the least */
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Floats in one array of the bandwidth roofs: four times the last cache, 64 MiB at the least. */
+static size_t roof_floats(void)
+{
+	long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+	size_t bytes = cache > 0 ? (size_t)cache * 4 : 0;
+	return (bytes > (64u << 20) ? bytes : 64u << 20) / sizeof(float);
+}
+
+int measure_init(struct measure *measure, struct device *dev, const struct backend *backend, struct err *err)
+{
+	size_t n = (size_t)MEASURE_PRODUCT * MEASURE_PRODUCT;
+	*measure = (struct measure){.dev = dev, .backend = backend, .n = roof_floats()};
+	measure->from = mem_aligned(64, measure->n, sizeof(float), err);
+	measure->to = mem_aligned(64, measure->n, sizeof(float), err);
+	measure->a = mem_aligned(64, n, sizeof(float), err);
+	measure->b = mem_aligned(64, n, sizeof(float), err);
+	measure->c = mem_aligned(64, n, sizeof(float), err);
+	if (!measure->from || !measure->to || !measure->a || !measure->b || !measure->c) {
+		measure_release(measure);
+		return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		measure->a[i] = (float)(i * 7919 % 1021) / 1021 - 0.5f;
+		measure->b[i] = (float)(i * 104729 % 1019) / 1019 - 0.5f;
+	}
+	return 0;
+}
+
+void measure_release(struct measure *measure)
+{
+	free(measure->from);
+	free(measure->to);
+	free(measure->a);
+	free(measure->b);
+	free(measure->c);
+	*measure = (struct measure){0};
+}
+
+double measure_product(struct measure *measure)
+{
+	double n = MEASURE_PRODUCT, begin = now();
+	if (!measure->backend->product ||
+	    measure->backend->product(measure->dev, MEASURE_PRODUCT, measure->c, measure->a, measure->b, DTYPE_F32))
+		return 0;
+	return 2 * n * n * n / (now() - begin);
+}
+
+double measure_read(struct measure *measure)
+{
+	const float *from = measure->from;
+	float sum = 0;
+	double begin = now();
+#pragma omp parallel for simd reduction(+ : sum) schedule(static)
+	for (size_t i = 0; i < measure->n; i++)
+		sum += from[i];
+	measure->to[0] = sum;
+	return (double)(measure->n * sizeof(float)) / (now() - begin);
+}
+
+double measure_copy(struct measure *measure)
+{
+	const float *from = measure->from;
+	float *to = measure->to;
+	double begin = now();
+#pragma omp parallel for simd schedule(static)
+	for (size_t i = 0; i < measure->n; i++)
+		to[i] = from[i];
+	return 2 * (double)(measure->n * sizeof(float)) / (now() - begin);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values, int n)
+{
+	qsort(values, (size_t)n, sizeof *values, ascending);
+	return values[n / 2];
+}
+
+double measure_median(struct measure *measure, double (*roof)(struct measure *), int runs)
+{
+	double values[32];
+	runs = runs < 32 ? runs : 32;
+	roof(measure); /* warm */
+	for (int i = 0; i < runs; i++)
+		values[i] = roof(measure);
+	return median(values, runs);
+}
+
+/* Seconds of one of `times` runs. */
+static double time_case(struct bench *bench, const struct bench_case *c, int times)
+{
+	double begin = now();
+	for (int i = 0; i < times; i++)
+		c->run(bench);
+	device_sync(bench->dev);
+	return (now() - begin) / times;
+}
+
+static struct measure_row measure_case(struct measure *measure, struct bench *bench, const struct bench_case *c)
+{
+	double seconds[RUNS], roof[RUNS];
+	struct measure_row row = {.model = bench->m->name, .name = c->name, .by_bytes = !c->flops};
+	snprintf(row.shape, sizeof row.shape, "%s", c->shape);
+	time_case(bench, c, 1); /* warm */
+	int times = (int)(shortest / (time_case(bench, c, 1) + 1e-9)) + 1;
+	for (int i = 0; i < RUNS; i++) {
+		roof[i] = c->flops ? measure_product(measure) : c->reads ? measure_read(measure) : measure_copy(measure);
+		seconds[i] = time_case(bench, c, times);
+	}
+	row.seconds = median(seconds, RUNS);
+	row.roof = median(roof, RUNS);
+	row.flops = c->flops ? c->flops(bench) : 0;
+	row.bytes = c->bytes(bench);
+	row.share = row.roof > 0 ? (row.by_bytes ? row.bytes : row.flops) / row.seconds / row.roof : 0;
+	return row;
+}
+
+int measure_run(struct measure *measure, const struct measure_model *model, const char *only,
+		void (*visit)(void *context, const struct measure_row *row), void *context, struct err *err)
+{
+	struct bench bench;
+	if (!bench_init(&bench, measure->dev, model))
+		for (const struct bench_case *c = bench_cases; c->name && !device_sync(measure->dev); c++) {
+			if (only && !strstr(c->name, only))
+				continue;
+			struct measure_row row = measure_case(measure, &bench, c);
+			if (!device_sync(measure->dev))
+				visit(context, &row);
+		}
+	const char *failure = device_sync(measure->dev);
+	bench_release(&bench);
+	return failure ? err_set(err, ERR_INTERNAL, "%s: %s", model->name, failure) : 0;
+}
