@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Patterns of tokenizer files, which are written for Oniguruma, run by PCRE2
+ * with limits on steps and memory. What the two understand differently is
+ * written anew, or refused where that is not possible.
+ */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <stdlib.h>
+#include <string.h>
+
+#include <pcre2.h>
+
+#include "src/base/text.h"
+#include "src/text/internal.h"
+
+enum { JIT_STACK_FIRST = 32 << 10, JIT_STACK_MOST = 1 << 20 };
+
+struct pattern {
+	pcre2_code *code;
+	bool jit;
+};
+
+struct matcher {
+	const struct pattern *pattern;
+	pcre2_match_data *data;
+	pcre2_match_context *context;
+	pcre2_jit_stack *stack;
+};
+
+/* ---- from Oniguruma's syntax to PCRE2's ---- */
+
+#define SPACE_SET "\\t-\\r\\x{85}\\p{Z}"
+#define WORD_SET                                                                                                       \
+	"\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}"               \
+	"\\x{1F170}-\\x{1F189}"
+#define LONE_WORD_SET WORD_SET "\\xB2\\xB3\\xB9\\xBC-\\xBE" /* outside of a class Oniguruma takes these as well */
+#define BEHIND_WORD   "(?<=[" LONE_WORD_SET "])"
+#define BEFORE_WORD   "(?=[" LONE_WORD_SET "])"
+#define NOT_BEHIND    "(?<![" LONE_WORD_SET "])"
+#define NOT_BEFORE    "(?![" LONE_WORD_SET "])"
+
+/* Escapes with another meaning in PCRE2, and what says the same there; NULL: not possible. */
+static const struct escape {
+	char name;
+	const char *outside, *inside; /* of a class */
+} escapes[] = {
+	{'s', "[" SPACE_SET "]", SPACE_SET},
+	{'S', "[^" SPACE_SET "]", NULL},
+	{'w', "[" LONE_WORD_SET "]", WORD_SET},
+	{'W', "[^" LONE_WORD_SET "]", NULL},
+	{'h', "[0-9A-Fa-f]", "0-9A-Fa-f"},
+	{'H', "[^0-9A-Fa-f]", NULL},
+	{'b', "(?:" BEHIND_WORD NOT_BEFORE "|" NOT_BEHIND BEFORE_WORD ")", "\\x08"},
+	{'B', "(?:" BEHIND_WORD BEFORE_WORD "|" NOT_BEHIND NOT_BEFORE ")", NULL},
+	{'Q', NULL, NULL},
+	{'K', NULL, NULL},
+	{'G', NULL, NULL},
+};
+
+struct rewrite {
+	struct buffer out;
+	const char *text;
+	size_t n, at;
+	bool in_class;
+	struct err *err;
+};
+
+static int refuse(struct rewrite *rw, size_t length, const char *why)
+{
+	char shown[80];
+
+	if (length > rw->n - rw->at)
+		length = rw->n - rw->at;
+	return err_set(rw->err, ERR_DATA, "regular expression, byte %zu: '%s' %s", rw->at,
+		       text_escape(shown, sizeof shown, rw->text + rw->at, length), why);
+}
+
+static int copy(struct rewrite *rw, size_t length)
+{
+	if (buffer_put(&rw->out, rw->text + rw->at, length, rw->err))
+		return -1;
+	rw->at += length;
+	return 0;
+}
+
+static bool here(const struct rewrite *rw, const char *what)
+{
+	size_t n = strlen(what);
+
+	return rw->n - rw->at >= n && !memcmp(rw->text + rw->at, what, n);
+}
+
+/* Length of the text from here through `end`, or all of it. */
+static size_t through(const struct rewrite *rw, char end)
+{
+	const char *at = memchr(rw->text + rw->at, end, rw->n - rw->at);
+
+	return at ? (size_t)(at - (rw->text + rw->at)) + 1 : rw->n - rw->at;
+}
+
+static int rewrite_escape(struct rewrite *rw)
+{
+	if (rw->n - rw->at < 2)
+		return refuse(rw, 1, "has nothing behind it");
+	char name = rw->text[rw->at + 1];
+	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
+		const char *same = rw->in_class ? escapes[i].inside : escapes[i].outside;
+		if (escapes[i].name != name)
+			continue;
+		if (!same)
+			return refuse(rw, 2, "is not supported here");
+		rw->at += 2;
+		return buffer_put(&rw->out, same, strlen(same), rw->err);
+	}
+	if (strchr("pPx", name) && rw->n - rw->at > 2 && rw->text[rw->at + 2] == '{')
+		return copy(rw, through(rw, '}'));
+	return copy(rw, 2);
+}
+
+static int rewrite_in_class(struct rewrite *rw)
+{
+	static const struct {
+		const char *name, *same;
+	} sets[] = {
+		{"[:punct:]", "\\p{P}\\p{S}"}, {"[:space:]", SPACE_SET}, {"[:digit:]", "\\p{Nd}"}, {"[:word:]", WORD_SET},
+	};
+
+	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+		if (here(rw, sets[i].name)) {
+			rw->at += strlen(sets[i].name);
+			return buffer_put(&rw->out, sets[i].same, strlen(sets[i].same), rw->err);
+		}
+	}
+	if (here(rw, "[") || here(rw, "&&"))
+		return refuse(rw, 2, "inside a class is not supported");
+	rw->in_class = !here(rw, "]");
+	return copy(rw, 1);
+}
+
+/* (?m) means another thing in each of the two; (?i) and (?x) the same. */
+static int check_group(struct rewrite *rw)
+{
+	size_t i = rw->at + 2;
+
+	while (i < rw->n && strchr("ixms-", rw->text[i]))
+		i++;
+	if (i == rw->n || (rw->text[i] != ':' && rw->text[i] != ')'))
+		return 0;
+	for (size_t k = rw->at + 2; k < i; k++) {
+		if (strchr("ms", rw->text[k]))
+			return refuse(rw, i - rw->at + 1, "sets an option that is not supported");
+	}
+	return 0;
+}
+
+static int rewrite_one(struct rewrite *rw)
+{
+	if (here(rw, "\\"))
+		return rewrite_escape(rw);
+	if (rw->in_class)
+		return rewrite_in_class(rw);
+	if (here(rw, "(?") && check_group(rw))
+		return -1;
+	if (here(rw, "(*"))
+		return refuse(rw, 2, "is not supported");
+	if (here(rw, "{")) {
+		size_t length = through(rw, '}');
+		if (rw->at + length < rw->n && rw->text[rw->at + length] == '+')
+			return refuse(rw, length + 1, "is not supported");
+		return copy(rw, length);
+	}
+	if (here(rw, "[")) {
+		rw->in_class = true;
+		return copy(rw, here(rw, "[^]") ? 3 : here(rw, "[^") || here(rw, "[]") ? 2 : 1);
+	}
+	return copy(rw, 1);
+}
+
+static int rewrite(struct buffer *out, const char *text, size_t n, struct err *err)
+{
+	struct rewrite rw = {.text = text, .n = n, .err = err};
+	int result = 0;
+
+	while (!result && rw.at < n)
+		result = rewrite_one(&rw);
+	*out = rw.out;
+	return result;
+}
+
+/* ---- compiling ---- */
+
+static pcre2_code *compile(const char *text, size_t n, uint32_t options, struct err *err)
+{
+	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+	char shown[200], reason[160];
+	pcre2_code *code = NULL;
+	PCRE2_SIZE at = 0;
+	int number = 0;
+
+	if (context) {
+		pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+		pcre2_set_parens_nest_limit(context, TOKENIZER_MAX_GROUPS);
+		code = pcre2_compile((PCRE2_SPTR)text, n, options, &number, &at, context);
+		pcre2_compile_context_free(context);
+	}
+	if (code)
+		return code;
+	if (!context || number == PCRE2_ERROR_HEAP_FAILED) {
+		err_set(err, ERR_MEMORY, "out of memory for a regular expression");
+		return NULL;
+	}
+	pcre2_get_error_message(number, (PCRE2_UCHAR *)reason, sizeof reason);
+	err_set(err, ERR_DATA, "regular expression '%s': byte %zu: %s", text_escape(shown, sizeof shown, text, n), at,
+		reason);
+	return NULL;
+}
+
+static pcre2_code *compile_kind(const char *text, size_t n, enum pattern_kind kind, struct err *err)
+{
+	static const uint32_t regex = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+	struct buffer rewritten = {0};
+	pcre2_code *code;
+
+	if (!n || n > TOKENIZER_MAX_PATTERN) {
+		err_set(err, ERR_DATA, "a pattern must have 1 to %d bytes", TOKENIZER_MAX_PATTERN);
+		return NULL;
+	}
+	if (kind == PATTERN_LITERAL)
+		return compile(text, n, PCRE2_UTF | PCRE2_LITERAL, err);
+	if (kind == PATTERN_NATIVE)
+		return compile(text, n, regex, err);
+	code = rewrite(&rewritten, text, n, err) ? NULL : compile(rewritten.bytes, rewritten.n, regex, err);
+	free(rewritten.bytes);
+	return code;
+}
+
+struct pattern *pattern_new(const char *text, size_t n, enum pattern_kind kind, struct err *err)
+{
+	struct pattern *pattern = mem_array(1, sizeof *pattern, err);
+
+	if (!pattern)
+		return NULL;
+	pattern->code = compile_kind(text, n, kind, err);
+	if (!pattern->code) {
+		free(pattern);
+		return NULL;
+	}
+	/* where there is no just-in-time compiler the interpreter serves */
+	pattern->jit = !pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
+	return pattern;
+}
+
+void pattern_free(struct pattern *pattern)
+{
+	if (pattern)
+		pcre2_code_free(pattern->code);
+	free(pattern);
+}
+
+/* ---- matching ---- */
+
+struct matcher *matcher_new(const struct pattern *pattern, struct err *err)
+{
+	struct matcher *matcher = mem_array(1, sizeof *matcher, err);
+
+	if (!matcher)
+		return NULL;
+	matcher->pattern = pattern;
+	matcher->data = pcre2_match_data_create_from_pattern(pattern->code, NULL);
+	matcher->context = pcre2_match_context_create(NULL);
+	matcher->stack = pattern->jit ? pcre2_jit_stack_create(JIT_STACK_FIRST, JIT_STACK_MOST, NULL) : NULL;
+	if (!matcher->data || !matcher->context || (pattern->jit && !matcher->stack)) {
+		err_set(err, ERR_MEMORY, "out of memory for matching");
+		matcher_free(matcher);
+		return NULL;
+	}
+	pcre2_set_match_limit(matcher->context, TOKENIZER_MATCH_STEPS);
+	pcre2_set_heap_limit(matcher->context, TOKENIZER_MATCH_KIB);
+	if (matcher->stack)
+		pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);
+	return matcher;
+}
+
+void matcher_free(struct matcher *matcher)
+{
+	if (!matcher)
+		return;
+	pcre2_match_data_free(matcher->data);
+	pcre2_match_context_free(matcher->context);
+	pcre2_jit_stack_free(matcher->stack);
+	free(matcher);
+}
+
+void scan_start(struct scan *scan, struct matcher *matcher, const char *text, size_t n)
+{
+	*scan = (struct scan){.matcher = matcher, .text = text, .n = n, .last = SIZE_MAX};
+}
+
+static int search(struct scan *scan, struct err *err)
+{
+	static const uint32_t options = PCRE2_NO_UTF_CHECK;
+	struct matcher *m = scan->matcher;
+	PCRE2_SPTR text = (PCRE2_SPTR)scan->text;
+	char reason[120];
+	int found = m->pattern->jit
+			? pcre2_jit_match(m->pattern->code, text, scan->n, scan->next, options, m->data, m->context)
+			: pcre2_match(m->pattern->code, text, scan->n, scan->next, options, m->data, m->context);
+
+	if (found > 0 || found == PCRE2_ERROR_NOMATCH)
+		return found > 0;
+	pcre2_get_error_message(found, (PCRE2_UCHAR *)reason, sizeof reason);
+	return err_set(err, found == PCRE2_ERROR_NOMEMORY ? ERR_MEMORY : ERR_DATA,
+		       "the tokenizer's regular expression, %zu bytes into a part of the text: %s", scan->next, reason);
+}
+
+/* An empty match right behind the last one does not count. */
+int scan_next(struct scan *scan, size_t *from, size_t *to, struct err *err)
+{
+	const PCRE2_SIZE *range = pcre2_get_ovector_pointer(scan->matcher->data);
+	size_t length;
+
+	while (scan->next <= scan->n) {
+		int found = search(scan, err);
+		if (found <= 0)
+			return found;
+		if (range[0] < range[1] || range[1] != scan->last) {
+			*from = range[0];
+			*to = scan->next = scan->last = range[1];
+			return 1;
+		}
+		length = 1;
+		if (scan->next < scan->n)
+			unicode_read(scan->text + scan->next, &length);
+		scan->next += length;
+	}
+	return 0;
+}
