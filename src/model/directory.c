@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/model/directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+
+static int open_directory(const char *directory)
+{
+	return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int directory_check(const char *directory, struct err *err)
+{
+	static const struct {
+		int number, code;
+	} codes[] = {{EACCES, ERR_NOPERM}, {EMFILE, ERR_MEMORY}, {ENFILE, ERR_MEMORY}, {ENOMEM, ERR_MEMORY}};
+	int fd = open_directory(directory), code = ERR_NOINPUT;
+
+	if (fd >= 0)
+		return close(fd);
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (errno == codes[i].number)
+			code = codes[i].code;
+	return err_set_errno(err, code, "cannot open model directory '%s'", directory);
+}
+
+char *directory_path(const char *directory, const char *name, struct err *err)
+{
+	size_t room = strlen(directory) + strlen(name) + 2;
+	char *path = mem_array(room, 1, err);
+
+	if (path)
+		snprintf(path, room, "%s/%s", directory, name);
+	return path;
+}
+
+bool directory_has(const char *directory, const char *name)
+{
+	int fd = open_directory(directory);
+	struct stat status;
+	bool has = fd >= 0 && !fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW);
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+int directory_blame(struct err *err)
+{
+	if (err && err->code == ERR_NOINPUT)
+		err->code = ERR_DATA;
+	return -1;
+}
+
+char *directory_read(const char *directory, const char *name, size_t max, size_t *n, struct err *err)
+{
+	char *path = directory_path(directory, name, err);
+	char *text = path ? file_read(path, max, n, err) : NULL;
+
+	free(path);
+	if (!text)
+		directory_blame(err);
+	return text;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One tensor: its shape, the rows of it, and whether values are finite. */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/text.h"
+#include "src/model/safetensors_table.h"
+
+enum { CONVERT = 16 * 1024 }; /* elements converted at a time */
+
+int64_t tensor_rows(const struct tensor_info *info)
+{
+	return info->rank ? info->shape[0] : 1;
+}
+
+int64_t tensor_row_elements(const struct tensor_info *info)
+{
+	int64_t n = 1;
+
+	for (int i = 1; i < info->rank; i++)
+		n *= info->shape[i]; /* fits: checked with the table */
+	return n;
+}
+
+int64_t tensor_elements(const struct tensor_info *info)
+{
+	return tensor_rows(info) * tensor_row_elements(info);
+}
+
+/* "[49152, 576]" */
+static const char *show_shape(char *out, size_t room, int rank, const int64_t shape[])
+{
+	size_t n = (size_t)snprintf(out, room, "[");
+
+	for (int i = 0; i < rank && n < room; i++)
+		n += (size_t)snprintf(out + n, room - n, "%s%lld", i ? ", " : "", (long long)shape[i]);
+	if (n < room)
+		snprintf(out + n, room - n, "]");
+	return out;
+}
+
+static int check_weight(const struct tensor_info *info, struct err *err)
+{
+	if (info->weight)
+		return 0;
+	return err_set(err, ERR_DATA, "%s: tensor '%s' has dtype %s; weights must be F32, BF16 or F16",
+		       safetensors_path(info->file), info->name, info->type);
+}
+
+int tensor_expect(const struct tensor_info *info, int rank, const int64_t shape[], struct err *err)
+{
+	char found[200], wanted[200];
+
+	if (check_weight(info, err))
+		return -1;
+	if (info->rank == rank && !memcmp(info->shape, shape, (size_t)rank * sizeof *shape))
+		return 0;
+	return err_set(err, ERR_DATA, "%s: tensor '%s' has shape %s; config.json asks for %s",
+		       safetensors_path(info->file), info->name,
+		       show_shape(found, sizeof found, info->rank, info->shape),
+		       show_shape(wanted, sizeof wanted, rank, shape));
+}
+
+/* What is asked for must be rows of a weight. */
+static int check_rows(const struct tensor_info *info, int64_t row, int64_t rows, struct err *err)
+{
+	int64_t all = tensor_rows(info);
+
+	if (row < 0 || rows < 0 || row > all || rows > all - row)
+		return err_set(err, ERR_INTERNAL, "%lld rows from %lld on were asked of tensor '%s'; it has %lld",
+			       (long long)rows, (long long)row, info->name, (long long)all);
+	return check_weight(info, err);
+}
+
+int tensor_read(const struct tensor_info *info, int64_t row, int64_t rows, void *out, struct err *err)
+{
+	if (check_rows(info, row, rows, err))
+		return -1;
+	size_t row_bytes = (size_t)tensor_row_elements(info) * dtype_size(info->dtype);
+	if (safetensors_pread(info->file, info->begin + (size_t)row * row_bytes, out, (size_t)rows * row_bytes, err))
+		return -1;
+	return safetensors_unchanged(info->file, err);
+}
+
+/* bf16 is the upper half of an f32. */
+static float bf16_value(uint16_t bits)
+{
+	uint32_t word = (uint32_t)bits << 16;
+	float f;
+
+	memcpy(&f, &word, sizeof f);
+	return f;
+}
+
+/* f16: the exponents' biases differ by 127 - 15; all exponent bits set stays so. */
+static float f16_value(uint16_t bits)
+{
+	uint32_t word = (uint32_t)(bits & 0x7FFF) << 13, sign = (uint32_t)(bits & 0x8000) << 16;
+	float f;
+
+	memcpy(&f, &word, sizeof f);
+	f *= 0x1p112f;
+	memcpy(&word, &f, sizeof word);
+	word |= sign | ((bits & 0x7C00) == 0x7C00 ? 0x7F800000 : 0);
+	memcpy(&f, &word, sizeof f);
+	return f;
+}
+
+static void convert(float *out, const uint16_t *in, size_t n, enum dtype dtype)
+{
+	if (dtype == DTYPE_BF16)
+		for (size_t i = 0; i < n; i++)
+			out[i] = bf16_value(in[i]);
+	else
+		for (size_t i = 0; i < n; i++)
+			out[i] = f16_value(in[i]);
+}
+
+int tensor_read_f32(const struct tensor_info *info, int64_t row, int64_t rows, float *out, struct err *err)
+{
+	uint16_t piece[CONVERT];
+
+	if (info->weight && info->dtype == DTYPE_F32)
+		return tensor_read(info, row, rows, out, err);
+	if (check_rows(info, row, rows, err))
+		return -1;
+	size_t width = (size_t)tensor_row_elements(info), n = (size_t)rows * width;
+	uint64_t place = info->begin + (size_t)row * width * sizeof *piece;
+	for (size_t done = 0, step; done < n; done += step) {
+		step = n - done < CONVERT ? n - done : CONVERT;
+		if (safetensors_pread(info->file, place + done * sizeof *piece, piece, step * sizeof *piece, err))
+			return -1;
+		convert(out + done, piece, step, info->dtype);
+	}
+	return safetensors_unchanged(info->file, err);
+}
+
+/* Exponent and fraction of each type as bits of an element: all exponent bits set is NaN or infinity. */
+static const struct {
+	uint32_t exponent, fraction;
+} parts[DTYPE_COUNT] = {
+	[DTYPE_F32] = {0x7F800000, 0x007FFFFF},
+	[DTYPE_BF16] = {0x7F80, 0x007F},
+	[DTYPE_F16] = {0x7C00, 0x03FF},
+};
+
+/* Index of the first element that is not finite, or n. */
+static size_t find_32(const uint32_t *values, size_t n, uint32_t exponent)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((values[i] & exponent) == exponent)
+			return i;
+	return n;
+}
+
+static size_t find_16(const uint16_t *values, size_t n, uint32_t exponent)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((values[i] & exponent) == exponent)
+			return i;
+	return n;
+}
+
+int tensor_check_finite(const char *name, enum dtype dtype, const void *values, size_t n, struct err *err)
+{
+	uint32_t exponent = parts[dtype].exponent, bits;
+	char shown[LIMIT_NAME_BYTES];
+	size_t i;
+
+	if (!exponent)
+		return err_set(err, ERR_INTERNAL, "tensor '%s': finite values were asked of %s", name,
+			       dtype_name(dtype));
+	i = dtype == DTYPE_F32 ? find_32(values, n, exponent) : find_16(values, n, exponent);
+	if (i == n)
+		return 0;
+	bits = dtype == DTYPE_F32 ? ((const uint32_t *)values)[i] : ((const uint16_t *)values)[i];
+	return err_set(err, ERR_DATA, "tensor '%s': element %zu is %s",
+		       text_escape(shown, sizeof shown, name, strlen(name)), i,
+		       bits & parts[dtype].fraction ? "NaN" : "infinite");
+}
