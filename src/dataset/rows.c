@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/dataset/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/hash.h"
+#include "src/base/mem.h"
+
+static const size_t most_bytes = (size_t)4 << 30; /* of a file: rows are kept in memory */
+
+/* ---- ids ----------------------------------------------------------------------- */
+
+static int read_id(struct row *row, struct err *err)
+{
+	struct json_value id = json_in(json_root(row->doc), "id");
+	switch (json_kind(id)) {
+	case JSON_ABSENT:
+	case JSON_NULL:
+		row->id = (struct ifd_id){.is_number = true, .number = (int64_t)row->line};
+		return 0;
+	case JSON_INTEGER:
+		row->id.is_number = true;
+		return json_get_int64(id, &row->id.number, err);
+	case JSON_STRING:
+		return json_get_string(id, &row->id.text, NULL, err);
+	default:
+		return err_set(err, ERR_DATA, "'id' must be a whole number or a string");
+	}
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct row *const *x = a, *const *y = b;
+	return ifd_id_compare(&(*x)->id, &(*y)->id);
+}
+
+static int check_ids(const struct rows *rows, struct err *err)
+{
+	const struct row **order = mem_array(rows->n, sizeof *order, err);
+	int rc = order ? 0 : -1;
+	for (size_t i = 0; order && i < rows->n; i++)
+		order[i] = &rows->row[i];
+	if (order)
+		qsort(order, rows->n, sizeof *order, by_id);
+	for (size_t i = 1; !rc && i < rows->n; i++)
+		if (!ifd_id_compare(&order[i - 1]->id, &order[i]->id))
+			rc = err_set(err, ERR_DATA, "%s: lines %zu and %zu have the same id", rows->path,
+				     order[i - 1]->line, order[i]->line);
+	free(order);
+	return rc;
+}
+
+uint64_t row_key_of(const struct ifd_id *id)
+{
+	unsigned char digest[HASH_SIZE];
+	uint64_t key = (uint64_t)id->number;
+	if (id->is_number || hash_bytes(digest, id->text, strlen(id->text), NULL))
+		return key;
+	memcpy(&key, digest, sizeof key);
+	return key;
+}
+
+/* ---- lines ------------------------------------------------------------------------ */
+
+int row_refuse(const struct rows *rows, size_t i, struct err *err)
+{
+	return err_prefix(err, "%s:%zu", rows->path, rows->row[i].line);
+}
+
+static int read_line(struct rows *rows, const char *text, size_t n, size_t line, struct err *err)
+{
+	if (mem_grow(&rows->row, &rows->room, rows->n + 1, sizeof *rows->row, err))
+		return -1;
+	struct row *row = &rows->row[rows->n];
+	*row = (struct row){.line = line, .doc = json_parse(text, n, NULL, err)};
+	if (!row->doc)
+		return err_prefix(err, "%s:%zu", rows->path, line);
+	rows->n++;
+	if (json_expect(json_root(row->doc), JSON_OBJECT, err) || read_id(row, err))
+		return row_refuse(rows, rows->n - 1, err);
+	return 0;
+}
+
+static bool blank(const char *text, size_t n)
+{
+	return strspn(text, " \t\r") >= n;
+}
+
+static int read_lines(struct rows *rows, const char *text, size_t n, struct err *err)
+{
+	size_t at = n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
+	for (size_t line = 1; at < n; line++) {
+		const char *newline = memchr(text + at, '\n', n - at);
+		size_t length = newline ? (size_t)(newline - (text + at)) : n - at, end = at + length + 1;
+		if (length && text[at + length - 1] == '\r')
+			length--;
+		if (!blank(text + at, length) && read_line(rows, text + at, length, line, err))
+			return -1;
+		at = end;
+	}
+	return 0;
+}
+
+int rows_load(struct rows *rows, const char *path, struct err *err)
+{
+	size_t n;
+	*rows = (struct rows){.path = path};
+	char *text = file_read(path, most_bytes, &n, err);
+	if (!text)
+		return -1;
+	int rc = read_lines(rows, text, n, err) || check_ids(rows, err) ? -1 : 0;
+	free(text);
+	if (rc)
+		rows_release(rows);
+	return rc;
+}
+
+void rows_release(struct rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		json_free(rows->row[i].doc);
+	free(rows->row);
+	*rows = (struct rows){0};
+}
+
+/* ---- writing ------------------------------------------------------------------------ */
+
+void row_put_id(struct json_writer *w, const struct ifd_id *id)
+{
+	json_put_key(w, "id");
+	if (id->is_number)
+		json_put_int(w, id->number);
+	else
+		json_put_string(w, id->text, strlen(id->text));
+}
+
+static bool named(const char *const names[], const char *key)
+{
+	while (*names && strcmp(*names, key))
+		names++;
+	return *names != NULL;
+}
+
+void row_put_others(struct json_writer *w, const struct row *row, const char *const without[], struct err *err)
+{
+	struct json_iter it;
+	if (json_members(json_root(row->doc), &it, err))
+		return;
+	while (json_next(&it)) {
+		if (!strcmp(it.key, "id") || named(without, it.key))
+			continue;
+		json_put_key(w, it.key);
+		json_put_value(w, it.value);
+	}
+}

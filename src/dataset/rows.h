@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * rows.h - JSON Lines files: one JSON object a line.
+ *
+ * CRLF, a byte order mark, empty lines and a missing last newline are accepted;
+ * every other line must be an object within the strict rules of jsonio.h.
+ *
+ *     struct rows rows;
+ *     if (rows_load(&rows, path, &err))
+ *             return -1;
+ *     for (size_t i = 0; i < rows.n; i++)
+ *             json_get_string(json_in(json_root(rows.row[i].doc), "prompt"), &text, &n, &err);
+ *     rows_release(&rows);
+ *
+ * Every row has an id: its key "id", a number or a string, or the number of
+ * its line, from 1. Equal ids in one file are an error. Numbers sort by value
+ * and before strings, strings by bytes.
+ *
+ * Messages begin with "FILE:LINE:". Failures: ERR_NOINPUT (no such file, or
+ * not a regular one), ERR_DATA, ERR_MEMORY, ERR_IO, ERR_NOPERM.
+ */
+#ifndef BALDISTILL_DATASET_ROWS_H
+#define BALDISTILL_DATASET_ROWS_H
+
+#include "reference/ifd.h"
+#include "src/base/jsonio.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct row {
+	size_t line;       /* from 1 */
+	struct ifd_id id;  /* text is borrowed from doc */
+	struct json *doc;  /* an object */
+};
+
+struct rows {
+	struct row *row;
+	size_t n, room;
+	const char *path;  /* borrowed */
+};
+
+int rows_load(struct rows *rows, const char *path, struct err *err);
+void rows_release(struct rows *rows);
+
+/* Put "FILE:LINE: " in front of a message about a row; -1. */
+int row_refuse(const struct rows *rows, size_t i, struct err *err);
+
+/* A number for a row's random numbers: the same for the same id, whatever its place in a file. */
+uint64_t row_key_of(const struct ifd_id *id);
+
+/* "id": 7 or "id": "seven" */
+void row_put_id(struct json_writer *w, const struct ifd_id *id);
+
+/* All members of the row's object but "id" and those named in `without` (NULL-ended), as they are. */
+void row_put_others(struct json_writer *w, const struct row *row, const char *const without[], struct err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/student/student.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+
+/* ---- opening -------------------------------------------------------------------- */
+
+static int open_text(struct student *s, const struct student_options *o, struct err *err)
+{
+	s->tokenizer = tokenizer_load(o->directory, err);
+	s->encoder = s->tokenizer ? encoder_new(s->tokenizer, err) : NULL;
+	if (!s->encoder || chat_init(&s->chat, s->tokenizer, o->chat_template ? o->chat_template : "none", err))
+		return -1;
+	s->eos = tokenizer_role_id(s->tokenizer, TOKENIZER_EOS);
+	s->bos = tokenizer_puts_bos(s->tokenizer) ? tokenizer_role_id(s->tokenizer, TOKENIZER_BOS) : -1;
+	return 0;
+}
+
+static int open_model(struct student *s, const struct student_options *o, struct err *err)
+{
+	const struct device_options device = {.threads = o->threads, .batch_invariant = o->batch_invariant};
+	const struct model_options model = {.dtype = o->dtype, .memory = o->memory};
+	s->dev = backend_open(o->backend, &device, err);
+	s->model = s->dev ? model_load(o->directory, s->dev, &model, err) : NULL;
+	if (!s->model)
+		return -1;
+	if ((int64_t)tokenizer_size(s->tokenizer) <= s->model->config.vocab_size)
+		return 0;
+	return err_set(err, ERR_DATA, "%s: the tokenizer has %zu ids, the model's vocabulary %lld", o->directory,
+		       tokenizer_size(s->tokenizer), (long long)s->model->config.vocab_size);
+}
+
+struct student *student_open(const struct student_options *options, struct err *err)
+{
+	struct student *s = mem_array(1, sizeof *s, err);
+	if (!s)
+		return NULL;
+	if (open_text(s, options, err) || (!options->text_only && open_model(s, options, err))) {
+		student_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+void student_close(struct student *s)
+{
+	if (!s)
+		return;
+	model_free(s->model);
+	backend_close(s->dev);
+	chat_release(&s->chat);
+	encoder_free(s->encoder);
+	tokenizer_free(s->tokenizer);
+	free(s);
+}
+
+/* ---- rows to ids ------------------------------------------------------------------ */
+
+static int append_id(struct token_list *list, int32_t id, struct err *err)
+{
+	if (mem_grow(&list->ids, &list->room, list->n + 1, sizeof *list->ids, err))
+		return -1;
+	list->ids[list->n++] = id;
+	return 0;
+}
+
+static int append_end(struct student *s, struct token_list *target, struct err *err)
+{
+	if (s->eos < 0)
+		return err_set(err, ERR_DATA, "the tokenizer names no end token (eos_token of tokenizer_config.json)");
+	return append_id(target, s->eos, err);
+}
+
+static int append_ids(struct student *s, const struct example_text *text, struct token_list *target, struct err *err)
+{
+	int64_t vocab = s->model ? s->model->config.vocab_size : (int64_t)tokenizer_size(s->tokenizer);
+	for (size_t i = 0; i < text->completion_ids_n; i++) {
+		int32_t id = text->completion_ids[i];
+		if (id < 0 || id >= vocab)
+			return err_set(err, ERR_DATA, "'completion_ids' holds %d, the vocabulary %lld ids", id, (long long)vocab);
+		if (append_id(target, id, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int encode_target(struct student *s, const struct example_text *text, struct token_list *target,
+			 struct err *err)
+{
+	if (text->completion_ids)
+		return append_ids(s, text, target, err);
+	if (encoder_encode(s->encoder, target, text->completion, text->completion_n, false, err))
+		return err_prefix(err, "'completion'");
+	return text->cut ? 0 : append_end(s, target, err);
+}
+
+/* The beginning token once, also where the text spells it. */
+static int encode_prompt(struct student *s, const struct example_text *text, struct token_list *prompt, struct err *err)
+{
+	if (s->bos >= 0 && append_id(prompt, s->bos, err))
+		return -1;
+	if (encoder_encode(s->encoder, prompt, text->prompt, text->prompt_n, false, err))
+		return err_prefix(err, "'prompt'");
+	if (s->bos >= 0 && prompt->n > 1 && prompt->ids[1] == s->bos)
+		memmove(prompt->ids, prompt->ids + 1, --prompt->n * sizeof *prompt->ids);
+	return 0;
+}
+
+/* Messages to ids: the last answer and the mark that ends its turn are the targets, all before is the prompt. */
+static int encode_messages(struct student *s, const struct example_text *text, struct example *out, struct err *err)
+{
+	struct chat_text chat;
+	if (chat_render(&chat, &s->chat, text->messages, text->messages_n, text->completion == NULL, err))
+		return -1;
+	size_t cut = chat.n;
+	if (text->completion && chat.n_answers)
+		cut = chat.answers[chat.n_answers - 1].begin;
+	int rc = encoder_encode(s->encoder, &out->prompt, chat.bytes, cut, false, err);
+	if (!rc && cut < chat.n)
+		rc = encoder_encode(s->encoder, &out->target, chat.bytes + cut,
+				    chat.answers[chat.n_answers - 1].stop - cut, false, err);
+	chat_text_release(&chat);
+	return rc;
+}
+
+int example_encode(struct student *s, const struct example_text *text, struct example *out, struct err *err)
+{
+	out->prompt.n = out->target.n = 0;
+	if (text->messages) {
+		if (encode_messages(s, text, out, err))
+			return -1;
+	} else {
+		if (encode_prompt(s, text, &out->prompt, err))
+			return -1;
+		if ((text->completion || text->completion_ids) && encode_target(s, text, &out->target, err))
+			return -1;
+	}
+	if ((text->completion || text->completion_ids) && !out->target.n)
+		return err_set(err, ERR_DATA, "the row has no target token");
+	return 0;
+}
+
+void example_release(struct example *example)
+{
+	token_list_release(&example->prompt);
+	token_list_release(&example->target);
+}
