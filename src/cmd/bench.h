@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/* bench.h - the product rates of every library here, each measured by a run of this program of its own. */
+#ifndef BALDISTILL_CMD_BENCH_H
+#define BALDISTILL_CMD_BENCH_H
+
+#include "backends/measure.h"
+#include "src/base/jsonio.h"
+#include "src/cmd/cmd.h"
+
+enum { BENCH_PRODUCTS = 16 };
+
+struct bench_product {
+	char backend[16];
+	char core[32];  /* kernels the library took */
+	double rate;    /* FLOP/s of a f32 product of MEASURE_PRODUCT^3 */
+};
+
+struct bench_products {
+	struct bench_product row[BENCH_PRODUCTS];
+	int n;
+	double own;  /* of the backend and core type that `bench kernels` itself runs with */
+	double best; /* of all */
+};
+
+/*
+ * Measure every usable backend that has a product of its own, OpenBLAS once
+ * per core type this CPU can run; `backend` names the one whose rate is `own`.
+ * A library whose run fails is left out. -1 where no program can be started.
+ */
+int bench_all_products(struct bench_products *products, const char *backend, uint64_t threads, struct err *err);
+
+#endif

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/* backends: what this build and this machine can run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "backends/backend.h"
+#include "src/base/jsonio.h"
+#include "src/cmd/cmd.h"
+
+/* The one that --backend auto would take: the first usable of the list. */
+static const char *automatic(void)
+{
+	for (const char *const *name = backend_names; *name; name++) {
+		struct backend_info info;
+		backend_probe(*name, &info);
+		if (info.usable)
+			return *name;
+	}
+	return "none";
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+	json_put_key(w, key);
+	json_put_string(w, text, strlen(text));
+}
+
+/* "float32 bfloat16" as a list. */
+static void put_words(struct json_writer *w, const char *key, const char *text)
+{
+	json_put_key(w, key);
+	json_begin_array(w);
+	for (size_t n; *text; text += n + (text[n] == ' ')) {
+		n = strcspn(text, " ");
+		json_put_string(w, text, n);
+	}
+	json_end_array(w);
+}
+
+static void put_backend(struct json_writer *w, const struct backend_info *info)
+{
+	json_begin_object(w);
+	put_text(w, "name", info->name);
+	json_put_key(w, "built");
+	json_put_bool(w, info->built);
+	json_put_key(w, "usable");
+	json_put_bool(w, info->usable);
+	put_text(w, "reason", info->reason);
+	put_words(w, "dtypes", info->dtypes);
+	put_text(w, "library", info->library);
+	put_text(w, "core", info->core);
+	put_text(w, "threading", info->threading);
+	put_text(w, "level", info->level);
+	json_put_key(w, "threads");
+	json_put_int(w, info->threads);
+	json_end_object(w);
+}
+
+static int print_json(struct err *err)
+{
+	struct json_writer w;
+	json_writer_init(&w, 2);
+	json_begin_object(&w);
+	put_text(&w, "auto", automatic());
+	json_put_key(&w, "backends");
+	json_begin_array(&w);
+	for (const char *const *name = backend_names; *name; name++) {
+		struct backend_info info;
+		backend_probe(*name, &info);
+		put_backend(&w, &info);
+	}
+	json_end_array(&w);
+	json_end_object(&w);
+	const char *text = json_writer_text(&w, NULL, err);
+	if (text)
+		puts(text);
+	json_writer_release(&w);
+	return text ? 0 : -1;
+}
+
+static void print_backend(const struct backend_info *info)
+{
+	const char *state = info->usable ? "usable" : info->built ? "not usable" : "not built";
+	printf("%-10s %-11s", info->name, state);
+	if (!info->usable) {
+		printf(" %s\n", info->reason);
+		return;
+	}
+	printf(" %s", info->library);
+	if (info->core[0])
+		printf(", %s kernels", info->core);
+	if (info->level[0])
+		printf(", %s", info->level);
+	if (info->threading[0])
+		printf(", %d thread%s (%s)", info->threads, info->threads == 1 ? "" : "s", info->threading);
+	printf("; %s\n", info->dtypes);
+}
+
+/* `user` is what the environment said before any backend was opened, NULL for nothing. */
+static void print_core_rule(const char *user)
+{
+	const char *core = backend_openblas_core();
+	struct backend_info info;
+	backend_probe("openblas", &info);
+	if (!info.usable)
+		return;
+	if (user)
+		printf("OPENBLAS_CORETYPE is %s in the environment, which openblas follows%s%s.\n", user,
+		       core && strcasecmp(core, user) ? "; unset, it would be asked for " : "",
+		       core && strcasecmp(core, user) ? core : "");
+	else if (core)
+		printf("openblas is asked for its %s kernels (OPENBLAS_CORETYPE), which this CPU can run and which are\n"
+		       "faster than those old releases choose for CPUs they do not know.\n", core);
+}
+
+static void print_text(void)
+{
+	const char *user = getenv("OPENBLAS_CORETYPE");
+	for (const char *const *name = backend_names; *name; name++) {
+		struct backend_info info;
+		backend_probe(*name, &info);
+		print_backend(&info);
+	}
+	printf("\n--backend auto takes the first usable one of this list: %s.\n", automatic());
+	print_core_rule(user);
+}
+
+static int run(struct arguments *args, struct err *err)
+{
+	int go = options_parse(&cmd_backends, NULL, args, err);
+	if (go <= 0)
+		return go;
+	if (options_expect(&cmd_backends, args, 0, 0, err))
+		return -1;
+	if (args->json)
+		return print_json(err);
+	print_text();
+	return 0;
+}
+
+const struct command cmd_backends = {"backends", "show what this build and this machine can run", NULL, run, NEEDS_JSON};

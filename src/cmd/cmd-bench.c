@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bench: the speed of each job beside the machine's own roofs.
+ *
+ * `bench kernels` measures every operation at the layer shapes of three
+ * students. The best product rate any library here reaches is found by running
+ * the program itself once per library and OpenBLAS core type (`bench
+ * products`), because OpenBLAS chooses its kernels before main.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cmd/bench.h"
+
+struct options {
+	const char *backend, *model, *only;
+	uint64_t threads;
+};
+
+/* Everything one `bench kernels` prints. */
+struct report {
+	bool json;
+	struct json_writer w;
+	const struct bench_products *products;
+	const char *model; /* of the last row printed */
+};
+
+/* Rows are judged by the best library: our own product's share of it stands here. */
+static double best_over_own(const struct bench_products *products)
+{
+	return products->own > 0 && products->best > products->own ? products->best / products->own : 1;
+}
+
+static void put_number(struct json_writer *w, const char *key, double value)
+{
+	json_put_key(w, key);
+	json_put_double(w, value);
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+	json_put_key(w, key);
+	json_put_string(w, text, strlen(text));
+}
+
+static void json_row(struct json_writer *w, const struct measure_row *row, double roof)
+{
+	json_begin_object(w);
+	put_text(w, "model", row->model);
+	put_text(w, "operation", row->name);
+	put_text(w, "shape", row->shape);
+	put_number(w, "seconds", row->seconds);
+	put_number(w, "gflops", row->flops / row->seconds * 1e-9);
+	put_number(w, "gbytes_per_second", row->bytes / row->seconds * 1e-9);
+	put_text(w, "judged_by", row->by_bytes ? "bytes" : "flops");
+	put_number(w, "roof", roof * 1e-9);
+	put_number(w, "share", (row->by_bytes ? row->bytes : row->flops) / row->seconds / roof);
+	json_end_object(w);
+}
+
+static void text_row(struct report *r, const struct measure_row *row, double roof)
+{
+	double rate = (row->by_bytes ? row->bytes : row->flops) / row->seconds;
+	if (r->model != row->model)
+		printf("\n%s\n  %-22s %-34s %10s %10s %9s %6s\n", row->model, "operation", "shape", "ms", "GFLOP/s",
+		       "GB/s", "roof");
+	r->model = row->model;
+	printf("  %-22s %-34s %10.3f", row->name, row->shape, row->seconds * 1e3);
+	if (row->by_bytes)
+		printf(" %10s", "-");
+	else
+		printf(" %10.1f", row->flops / row->seconds * 1e-9);
+	printf(" %9.1f %5.0f%%\n", row->bytes / row->seconds * 1e-9, 100 * rate / roof);
+	fflush(stdout);
+}
+
+static void visit(void *context, const struct measure_row *row)
+{
+	struct report *r = context;
+	double roof = row->by_bytes ? row->roof : row->roof * best_over_own(r->products);
+	if (r->json)
+		json_row(&r->w, row, roof);
+	else
+		text_row(r, row, roof);
+}
+
+static void json_roofs(struct json_writer *w, const struct bench_products *products, double read, double copy)
+{
+	json_put_key(w, "roofs");
+	json_begin_object(w);
+	put_number(w, "read_gbytes_per_second", read * 1e-9);
+	put_number(w, "copy_gbytes_per_second", copy * 1e-9);
+	json_put_key(w, "products");
+	json_begin_array(w);
+	for (int i = 0; i < products->n; i++) {
+		json_begin_object(w);
+		put_text(w, "backend", products->row[i].backend);
+		put_text(w, "core", products->row[i].core);
+		put_number(w, "gflops", products->row[i].rate * 1e-9);
+		json_end_object(w);
+	}
+	json_end_array(w);
+	json_end_object(w);
+}
+
+static void text_roofs(const struct bench_products *products, double read, double copy)
+{
+	printf("read %.1f GB/s, copy %.1f GB/s (read and written)\n", read * 1e-9, copy * 1e-9);
+	for (int i = 0; i < products->n; i++)
+		printf("product %d^3 f32, %s %s: %.0f GFLOP/s\n", MEASURE_PRODUCT, products->row[i].backend,
+		       products->row[i].core, products->row[i].rate * 1e-9);
+}
+
+static int check_model(const char *name, struct err *err)
+{
+	const struct measure_model *m = measure_models;
+	while (name && m->name && strcmp(m->name, name))
+		m++;
+	return m->name ? 0 : err_set(err, ERR_CONFIG, "'--model' takes SmolLM2-135M, TinyLlama-1.1B or Llama-3-8B, not '%s'", name);
+}
+
+/* Before a minute of measuring: can it be opened? */
+static int check_backend(const char *name, struct err *err)
+{
+	struct device *dev = backend_open(name, &(struct device_options){0}, err);
+	backend_close(dev);
+	return dev ? 0 : -1;
+}
+
+static int measure_models_of(struct measure *measure, const struct options *o, struct report *r, struct err *err)
+{
+	for (const struct measure_model *m = measure_models; m->name; m++)
+		if ((!o->model || !strcmp(o->model, m->name)) && measure_run(measure, m, o->only, visit, r, err))
+			return -1;
+	return 0;
+}
+
+static int finish_json(struct report *r, struct err *err)
+{
+	json_end_array(&r->w);
+	json_end_object(&r->w);
+	const char *text = json_writer_text(&r->w, NULL, err);
+	if (text)
+		puts(text);
+	return text ? 0 : -1;
+}
+
+static int kernels_on(struct measure *measure, const struct options *o, struct report *r, struct err *err)
+{
+	double read = measure_median(measure, measure_read, 5), copy = measure_median(measure, measure_copy, 5);
+	if (!r->json) {
+		text_roofs(r->products, read, copy);
+		return measure_models_of(measure, o, r, err);
+	}
+	json_writer_init(&r->w, 1);
+	json_begin_object(&r->w);
+	put_text(&r->w, "backend", measure->dev->name);
+	json_roofs(&r->w, r->products, read, copy);
+	json_put_key(&r->w, "rows");
+	json_begin_array(&r->w);
+	int rc = measure_models_of(measure, o, r, err) || finish_json(r, err) ? -1 : 0;
+	json_writer_release(&r->w);
+	return rc;
+}
+
+/* Open the backend, measure what `with` says, close. */
+static int with_measure(const struct options *o, struct report *r,
+			int (*with)(struct measure *, const struct options *, struct report *, struct err *),
+			struct err *err)
+{
+	struct device_options options = {.threads = (int)o->threads};
+	struct measure measure;
+	struct device *dev = backend_open(o->backend, &options, err);
+	if (!dev)
+		return -1;
+	int rc = measure_init(&measure, dev, backend_of(dev), err);
+	if (!rc) {
+		rc = with(&measure, o, r, err);
+		measure_release(&measure);
+	}
+	backend_close(dev);
+	return rc;
+}
+
+static int products_on(struct measure *measure, const struct options *o, struct report *r, struct err *err)
+{
+	(void)o;
+	struct backend_info info;
+	backend_probe(measure->dev->name, &info);
+	double rate = measure_median(measure, measure_product, 5);
+	if (!r->json) {
+		printf("product %d^3 f32, %s %s: %.0f GFLOP/s\n", MEASURE_PRODUCT, info.name, info.core, rate * 1e-9);
+		return 0;
+	}
+	json_writer_init(&r->w, 0);
+	json_begin_object(&r->w);
+	put_text(&r->w, "backend", info.name);
+	put_text(&r->w, "core", info.core);
+	put_number(&r->w, "rate", rate);
+	json_end_object(&r->w);
+	const char *text = json_writer_text(&r->w, NULL, err);
+	if (text)
+		puts(text);
+	json_writer_release(&r->w);
+	return text ? 0 : -1;
+}
+
+static int run_kernels(const struct options *o, struct report *r, struct err *err)
+{
+	struct bench_products products;
+	if (check_model(o->model, err) || check_backend(o->backend, err) ||
+	    bench_all_products(&products, o->backend, o->threads, err))
+		return -1;
+	r->products = &products;
+	return with_measure(o, r, kernels_on, err);
+}
+
+static int run_products(const struct options *o, struct report *r, struct err *err)
+{
+	return with_measure(o, r, products_on, err);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct options *o, struct report *r, struct err *err);
+} jobs[] = {{"kernels", run_kernels}, {"products", run_products}};
+
+static int run(struct arguments *args, struct err *err)
+{
+	struct options o = {.backend = "auto"};
+	const struct option_row rows[] = {
+		{"backend", OPTION_TEXT, &o.backend, "NAME", "backend to measure (auto)"},
+		{"model", OPTION_TEXT, &o.model, "NAME", "only SmolLM2-135M, TinyLlama-1.1B or Llama-3-8B"},
+		{"only", OPTION_TEXT, &o.only, "TEXT", "only operations whose name holds TEXT"},
+		{"threads", OPTION_NUMBER, &o.threads, "N", "threads (all of the machine's)"},
+		{0},
+	};
+	int go = options_parse(&cmd_bench, rows, args, err);
+	if (go <= 0)
+		return go;
+	if (options_expect(&cmd_bench, args, 1, 1, err))
+		return -1;
+	if (o.threads > 4096)
+		return err_set(err, ERR_CONFIG, "'--threads' takes 1 to 4096");
+	struct report report = {.json = args->json};
+	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+		if (!strcmp(args->argv[0], jobs[i].name))
+			return jobs[i].run(&o, &report, err);
+	return err_set(err, ERR_USAGE, "'bench' takes kernels or products, not '%s'", args->argv[0]);
+}
+
+const struct command cmd_bench = {"bench", "measure the speed of each job beside the machine's roofs",
+				  "kernels|products", run, NEEDS_JSON};

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cmd.h - commands and their options.
+ *
+ * This room alone knows argv, prints and chooses the exit status. A command is
+ * one file with a table of options and one function; to add one:
+ *
+ *     1. write src/cmd/cmd-NAME.c, which defines `const struct command cmd_NAME`;
+ *     2. declare it below, name it in `commands` of main.c, list the file in Makefile.am;
+ *     3. describe it in man/baldistill.1 and test it in tests/cli_test.sh.
+ *
+ *     static int run(struct arguments *args, struct err *err)
+ *     {
+ *             uint64_t rows = 16;
+ *             const struct option_row rows_of_this[] = {
+ *                     {"rows", OPTION_NUMBER, &rows, "N", "rows per batch"},
+ *                     {0},
+ *             };
+ *             int go = options_parse(&cmd_NAME, rows_of_this, args, err);
+ *             if (go <= 0)
+ *                     return go;                      // --help, or an error
+ *             …                                       // args->argv[0 … args->argc): what is not an option
+ *             return 0;
+ *     }
+ *
+ *     const struct command cmd_NAME = {"NAME", "does it", "FILE", run, NEEDS_JSON};
+ *
+ * Results go to standard output, messages and progress to standard error. A
+ * command returns 0, or -1 with the err filled: main prints its message in one
+ * line and exits with its code. --help, --quiet and --verbose are everybody's.
+ */
+#ifndef BALDISTILL_CMD_CMD_H
+#define BALDISTILL_CMD_CMD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/err.h"
+
+enum command_needs {
+	NEEDS_JSON = 1, /* offers --json: a program may read its output */
+};
+
+struct arguments {
+	int argc; /* before options_parse: all words, argv[0] the command's name; after it: those that are no option */
+	char **argv;
+	bool quiet, verbose, json;
+};
+
+struct command {
+	const char *name;
+	const char *summary;  /* one line, lower case, no full stop */
+	const char *operands; /* as the usage line names them: "PLAN"; NULL where there are none */
+	int (*run)(struct arguments *args, struct err *err);
+	unsigned needs; /* enum command_needs, or-ed */
+};
+
+/* Every command, each in its cmd-NAME.c. */
+extern const struct command cmd_backends, cmd_bench, cmd_generate, cmd_score, cmd_tokenize;
+
+enum option_kind {
+	OPTION_END,
+	OPTION_FLAG,   /* bool; takes no value */
+	OPTION_TEXT,   /* const char *, borrowed from argv */
+	OPTION_NUMBER, /* uint64_t, decimal */
+	OPTION_REAL,   /* double, finite */
+	OPTION_SIZE,   /* uint64_t of bytes: "512", "64KiB", "8GiB" */
+};
+
+/* One row of a command's table, which a row of zeros ends. */
+struct option_row {
+	const char *name; /* without the dashes */
+	enum option_kind kind;
+	void *to;          /* where the value goes; keeps its default where the option is not given */
+	const char *value; /* its name in --help; NULL for a flag */
+	const char *help;  /* one line, lower case, no full stop */
+};
+
+/*
+ * Read the options of args with the command's own table and the common ones.
+ * Returns 1 to go on, with only the operands left in args; 0 where --help was
+ * printed and all is done; -1 with ERR_USAGE or, for a value that is none,
+ * ERR_CONFIG.
+ */
+int options_parse(const struct command *command, const struct option_row *rows, struct arguments *args,
+		  struct err *err);
+
+/* Fail with ERR_USAGE unless min <= args->argc <= max operands are left. */
+int options_expect(const struct command *command, const struct arguments *args, int min, int max, struct err *err);
+
+/* Each defined in its own cmd-NAME.c. */
+extern const struct command cmd_backends, cmd_bench, cmd_generate, cmd_score, cmd_tokenize;
+
+/* Print what `baldistill --version` prints: the program's version, then each library it runs with. */
+void version_print(void);
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/text.h"
+#include "src/cmd/cmd.h"
+
+/* In the order of --help: what a user needs first stands first. */
+static const struct command *const commands[] = {
+	&cmd_score, &cmd_generate, &cmd_tokenize, &cmd_backends, &cmd_bench, NULL,
+};
+
+static void print_help(void)
+{
+	puts("Usage: baldistill COMMAND [OPTIONS] [ARGUMENTS]\n"
+	     "Distil a language model under a fixed budget of teacher calls.\n"
+	     "\n"
+	     "Commands:");
+	for (const struct command *const *c = commands; *c; c++)
+		printf("  %-14s %s\n", (*c)->name, (*c)->summary);
+	puts("\n"
+	     "  --help         show this text; after COMMAND, its options\n"
+	     "  --version      show the version of the program and of its libraries");
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (const struct command *const *c = commands; *c; c++)
+		if (!strcmp((*c)->name, name))
+			return *c;
+	return NULL;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+	const char *word = argc > 1 ? argv[1] : NULL;
+	if (!word)
+		return err_set(err, ERR_USAGE, "no command; see 'baldistill --help'");
+	if (!strcmp(word, "--help") || !strcmp(word, "--version")) {
+		if (argc > 2)
+			return err_set(err, ERR_USAGE, "'%s' stands alone; got '%s' too", word, argv[2]);
+		if (!strcmp(word, "--help"))
+			print_help();
+		else
+			version_print();
+		return 0;
+	}
+	const struct command *command = find_command(word);
+	if (!command)
+		return err_set(err, ERR_USAGE, "unknown %s '%s'; see 'baldistill --help'",
+			       word[0] == '-' ? "option" : "command", word);
+	struct arguments args = {.argc = argc - 1, .argv = argv + 1};
+	return command->run(&args, err);
+}
+
+/* A message is one line: text from outside is in it, so a newline is as unwelcome as an escape sequence. */
+static void print_error(const struct err *err)
+{
+	char shown[4 * sizeof err->message + 1];
+	text_escape(shown, sizeof shown, err->message, strlen(err->message));
+	for (char *p = strchr(shown, '\n'); p; p = strchr(p, '\n'))
+		*p = ' ';
+	fprintf(stderr, "baldistill: %s\n", shown);
+}
+
+/* Output that was not written (a full disk, a closed descriptor) must not look like success. */
+static int flush_output(struct err *err)
+{
+	errno = 0;
+	if (fflush(stdout) || ferror(stdout))
+		return err_set_errno(err, ERR_IO, "cannot write standard output");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	if (run(argc, argv, &err) || flush_output(&err)) {
+		print_error(&err);
+		return err.code;
+	}
+	return 0;
+}

@@ -1,0 +1,100 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# cli_test.sh - the command line: exit statuses, messages, and that --help, man page and code agree.
+set -u
+program=${BALDISTILL:?}
+page=${TEST_SRCDIR:?}/man/baldistill.1
+folder=$(mktemp -d) || exit 99
+trap 'rm -rf "$folder"' EXIT
+cases=0
+
+# check NAME COMMAND...: one TAP line; the command's status decides
+check()
+{
+	cases=$((cases + 1)) name=$1
+	shift
+	if "$@" >"$folder/log" 2>&1; then
+		echo "ok $cases - $name"
+	else
+		echo "not ok $cases - $name"
+		sed 's/^/# /' "$folder/log"
+	fi
+}
+
+# ends STATUS PATTERN ARGUMENTS...: exit status, and one line on stderr that holds the pattern
+ends()
+{
+	status=$1 pattern=$2
+	shift 2
+	"$program" "$@" >"$folder/out" 2>"$folder/err"
+	got=$?
+	cat "$folder/err"
+	[ $got -eq "$status" ] || { echo "status $got, expected $status"; return 1; }
+	[ "$status" -eq 0 ] && return 0
+	[ "$(wc -l <"$folder/err")" -eq 1 ] && grep -q -- "$pattern" "$folder/err"
+}
+
+says()
+{
+	pattern=$1
+	shift
+	"$program" "$@" >"$folder/out" 2>"$folder/err" && grep -q -- "$pattern" "$folder/out"
+}
+
+full_disk()
+{
+	"$program" --help >/dev/full 2>"$folder/err"
+	[ $? -eq 74 ] && grep -q 'standard output' "$folder/err"
+}
+
+# every command of --help has a section in the man page, and every option of its --help stands there
+page_agrees()
+{
+	"$program" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p' | while read -r command; do
+		case $command in -*|'') continue ;; esac
+		grep -q "^\.SS $command" "$page" || { echo "$command: no section"; exit 1; }
+		"$program" "$command" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | while read -r option; do
+			pattern=$(printf '%s' "$option" | sed 's/-/\\\\-/g')
+			grep -q "\\\\-\\\\-$pattern" "$page" || { echo "$command --$option: not in the page"; exit 1; }
+		done || exit 1
+	done
+}
+
+# the page's exit statuses are those of err.h
+statuses_agree()
+{
+	sed -n 's/^	ERR_[A-Z]* = \([1-9][0-9]*\),.*/\1/p' "$TEST_SRCDIR/src/base/err.h" >"$folder/code"
+	sed -n 's/^\([1-9][0-9]*\)|.*/\1/p' "$page" >"$folder/page"
+	[ -s "$folder/code" ] && diff "$folder/code" "$folder/page"
+}
+
+# what `backends --json` prints is JSON with the members the page names
+json_members()
+{
+	"$program" backends --json >"$folder/out" || return 1
+	for key in auto backends name built usable reason dtypes library core threading level threads; do
+		grep -q "\"$key\":" "$folder/out" || { echo "no $key"; return 1; }
+	done
+}
+
+check "no command: 64" ends 64 "no command"
+check "unknown command: 64, named" ends 64 "'frobnicate'" frobnicate
+check "unknown option: 64, named" ends 64 "'--frobnicate'" backends --frobnicate
+check "superfluous operand: 64, named" ends 64 "'extra'" backends extra
+check "missing value: 64" ends 64 "needs a value" bench --backend
+check "unknown job of bench: 64" ends 64 "'nothing'" bench nothing
+check "unknown backend: 78, named" ends 78 "'nothing'" bench kernels --backend nothing
+check "unknown model: 78, named" ends 78 "'nothing'" bench kernels --model nothing
+check "bad number: 78" ends 78 "'x'" bench kernels --threads x
+check "control characters are escaped" ends 64 'x1B' "$(printf '\033[31m')"
+check "--version names the program" says '^baldistill [0-9]' --version
+check "--version names json-c" says 'json-c' --version
+check "--help lists backends" says '^  backends ' --help
+check "backends lists the reference" says '^reference  *usable' backends
+check "backends --json has its members" json_members
+check "backends --help" says '^Usage: baldistill backends' backends --help
+check "a full disk is not success: 74" full_disk
+check "man page names every command and option" page_agrees
+check "man page and code have the same exit statuses" statuses_agree
+check "the reference has no product of its own" says 'reference' bench products --backend reference
+echo "1..$cases"

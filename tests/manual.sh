@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# manual.sh - runs every example of the man pages and the commands README shows: lines ".B baldistill ..." between
+# .nf and .fi, and indented lines "    baldistill ...".
+set -u
+program=${BALDISTILL:?}
+source=${TEST_SRCDIR:?}
+folder=$(mktemp -d) || exit 99
+trap 'rm -rf "$folder"' EXIT
+mkdir "$folder/bin" && ln -s "$program" "$folder/bin/baldistill"
+PATH=$folder/bin:$PATH
+export PATH
+
+for page in "$source"/man/*.[0-9]; do
+	sed -n '/^\.nf/,/^\.fi/s/^\.B \(baldistill .*\)/\1/p' "$page" | sed 's/\\-/-/g'
+done >"$folder/examples"
+sed -n 's/^    \(baldistill .*\)/\1/p' "$source/README" >>"$folder/examples"
+echo "1..$(($(wc -l <"$folder/examples") + 1))"
+
+number=0
+while read -r line; do
+	number=$((number + 1))
+	if (cd "$folder" && sh -c "$line") >"$folder/log" 2>&1 && [ -s "$folder/log" ]; then
+		echo "ok $number - $line"
+	else
+		echo "not ok $number - $line"
+		tail -n 5 "$folder/log" | sed 's/^/# /'
+	fi
+done <"$folder/examples"
+if [ $number -ge 5 ]; then
+	echo "ok $((number + 1)) - there are examples"
+else
+	echo "not ok $((number + 1)) - there are examples"
+fi
