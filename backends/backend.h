@@ -78,7 +78,7 @@ const struct backend *backend_of(const struct device *dev);
 
 /*
  * The core type that backend_open asks OpenBLAS for on this CPU, NULL where
- * the library's own choice stands. `library` is its version.
+ * the library's own choice stands.
  */
 const char *backend_openblas_core(void);
 

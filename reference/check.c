@@ -216,7 +216,7 @@ bool check_same(struct device *dev, const char *op, struct view y, struct view a
 	const struct expect list[] = {
 		{"output", y, -1, -1, CHECK_FLOAT, false},
 		{"first input", a, y.rows, y.cols, CHECK_FLOAT, false},
-		{"second input", b, y.rows, y.cols, CHECK_FLOAT, true},
+		{"second input", b, y.rows, y.cols, CHECK_FLOAT, false},
 	};
 	return CHECK(dev, op, list);
 }
@@ -264,6 +264,15 @@ bool check_kv_append(struct device *dev, struct view cache_k, struct view cache_
 		{"dst", dst, 1, k.rows, CHECK_I32, false},
 	};
 	return CHECK(dev, "kv_append", list) && check_range(dev, "kv_append", "dst", dst, INT32_MIN, cache_k.rows);
+}
+
+bool check_norm2(struct device *dev, struct view out, const struct view list[], int n)
+{
+	const struct expect scalar[] = {{"out", out, 1, 1, CHECK_F32, false}};
+	bool good = CHECK(dev, "norm2", scalar);
+	for (int i = 0; good && i < n; i++)
+		good = check_view(dev, "norm2", "gradient", list[i], CHECK_FLOAT);
+	return good;
 }
 
 bool check_adamw(struct device *dev, const struct adamw_item list[], int n, struct view hyper, struct view norm2)

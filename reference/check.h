@@ -32,6 +32,7 @@ bool check_lora_backward(struct device *dev, struct view dx, struct view dy, str
 			 const struct lora *lora, const struct dropout *drop);
 /* Positions must lie inside the tables as well. */
 bool check_rope(struct device *dev, struct view x, struct view pos, const struct rope *rope, int head_dim);
+/* An output and its two inputs of one size; of one input, give it twice. */
 bool check_same(struct device *dev, const char *op, struct view y, struct view a, struct view b);
 /* Ids must lie in [0, V). */
 bool check_embed(struct device *dev, struct view y, const struct weight *w, struct view ids);
@@ -61,6 +62,7 @@ bool check_sample(struct device *dev, struct view id, struct view logp, struct v
 bool check_rows(struct device *dev, const char *op, struct view many, struct view few, struct view row);
 bool check_kv_append(struct device *dev, struct view cache_k, struct view cache_v, struct view k, struct view v,
 		     struct view dst);
+bool check_norm2(struct device *dev, struct view out, const struct view list[], int n);
 bool check_adamw(struct device *dev, const struct adamw_item list[], int n, struct view hyper, struct view norm2);
 bool check_merge(struct device *dev, struct view out, struct view w, const struct lora *lora);
 

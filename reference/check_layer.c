@@ -2,17 +2,18 @@
 /* Argument checks of the composites. */
 #include "reference/check_internal.h"
 
-/* `saved`, where given, holds what the device asks for. */
-static bool check_saved(struct device *dev, enum op op, struct view saved, const struct shape *shape)
+/* `saved`, where given, holds what the device asks for; `name` is the operation called, `op` the one that saves. */
+static bool check_saved(struct device *dev, const char *name, enum op op, struct view saved, const struct shape *shape)
 {
 	if (!saved.buffer)
 		return true;
-	if (!check_view(dev, op_name(op), "saved", saved, CHECK_U8))
+	const struct expect list[] = {{"saved", saved, 1, -1, CHECK_U8, false}};
+	if (!CHECK(dev, name, list))
 		return false;
 	size_t need = dev->k->saved_bytes(dev, op, shape);
 	if ((size_t)saved.cols >= need && saved.offset % 64 == 0)
 		return true;
-	device_fail(dev, op_name(op), "saved has %lld bytes at offset %lld, expected %zu at a multiple of 64",
+	device_fail(dev, name, "saved has %lld bytes at offset %lld, expected %zu at a multiple of 64",
 		    (long long)saved.cols, (long long)saved.offset, need);
 	return false;
 }
@@ -79,7 +80,7 @@ bool check_attn_in(struct device *dev, struct view q, struct view k, struct view
 	};
 	struct shape shape = attn_in_shape(p, rows);
 	return CHECK(dev, "attn_in", list) && check_attn_in_params(dev, "attn_in", p, rows) &&
-	       check_saved(dev, OP_attn_in, saved, &shape) &&
+	       check_saved(dev, "attn_in", OP_attn_in, saved, &shape) &&
 	       check_range(dev, "attn_in", "pos", pos, 0, p->rope.cos.rows) &&
 	       (!kv_dst.buffer || check_range(dev, "attn_in", "kv_dst", kv_dst, INT32_MIN, k.rows));
 }
@@ -98,7 +99,7 @@ bool check_attn_in_backward(struct device *dev, struct view dx, struct view dq, 
 	};
 	struct shape shape = attn_in_shape(p, rows);
 	return CHECK(dev, "attn_in_backward", list) && check_attn_in_params(dev, "attn_in_backward", p, rows) &&
-	       check_saved(dev, OP_attn_in, saved, &shape) &&
+	       check_saved(dev, "attn_in_backward", OP_attn_in, saved, &shape) &&
 	       check_range(dev, "attn_in_backward", "pos", pos, 0, p->rope.cos.rows);
 }
 
@@ -247,7 +248,7 @@ static bool check_attn_out_params(struct device *dev, const char *op, struct vie
 			      .rank = rank_of(&p->lora, 1)};
 	return CHECK(dev, op, list) && check_weight(dev, op, p->wo, 1, out, o.cols) &&
 	       check_adapter(dev, op, p->lora, p->drop, x.cols, o.cols, x.rows) &&
-	       check_saved(dev, OP_attn_out, saved, &shape);
+	       check_saved(dev, op, OP_attn_out, saved, &shape);
 }
 
 bool check_attn_out(struct device *dev, struct view x, struct view saved, struct view o,
@@ -282,7 +283,7 @@ static bool check_mlp_params(struct device *dev, const char *op, struct view x, 
 	       check_adapter(dev, op, p->lora[0], p->drop, ffn, hidden, x.rows) &&
 	       check_adapter(dev, op, p->lora[1], p->drop, ffn, hidden, x.rows) &&
 	       check_adapter(dev, op, p->lora[2], p->drop, hidden, ffn, x.rows) &&
-	       check_saved(dev, OP_mlp, saved, &shape);
+	       check_saved(dev, op, OP_mlp, saved, &shape);
 }
 
 bool check_mlp(struct device *dev, struct view x, struct view saved, const struct mlp_params *p)

@@ -7,14 +7,12 @@
 static void ref_norm2(struct device *dev, struct view out, const struct view list[], int n)
 {
 	double sum = 0;
-	for (int i = 0; i < n; i++) {
-		if (!check_view(dev, "norm2", "gradient", list[i], CHECK_FLOAT))
-			return;
+	if (!check_norm2(dev, out, list, n))
+		return;
+	for (int i = 0; i < n; i++)
 		for (int64_t t = 0; t < list[i].rows; t++)
 			sum += ref_dot(list[i], t, list[i], t, list[i].cols);
-	}
-	if (check_view(dev, "norm2", "out", out, CHECK_F32))
-		ref_put(out, 0, 0, sum);
+	ref_put(out, 0, 0, sum);
 }
 
 /* What multiplies every gradient: min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; a NaN stays one */

@@ -15,7 +15,8 @@
 #include "src/base/jsonio.h"
 #include "src/text/chat.h"
 
-namespace {
+namespace
+{
 
 std::vector<std::string> golden_lines()
 {
@@ -181,12 +182,16 @@ const Template templates[] = {
 	{"{{ bos_token }}<|im_start|><|im_end|>", nullptr},
 	{"<|im_start|>{{ message.content | trim }}<|im_end|>", nullptr},
 	{"<|start_header_id|><|end_header_id|>{{ bos_token }}{{ c | trim }}<|eot_id|>", "llama3"},
-	{"<|start_header_id|><|end_header_id|>{{ bos_token }}{{ c | trim }}<|eot_id|>Cutting Knowledge Date: 2023", nullptr},
+	{"<|start_header_id|><|end_header_id|>{{ bos_token }}{{ c | trim }}<|eot_id|>Cutting Knowledge Date: 2023",
+	 nullptr},
 	{"<|system|><|user|><|assistant|>{{ eos_token }}", "zephyr"},
 	{"<|system|><|user|><|assistant|><|end|>{{ eos_token }}", nullptr},
-	{"{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}{{ message['content'] + eos_token }}", "mistral"},
-	{"{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}{{ message['content'] + eos_token + ' ' }}", nullptr},
-	{"{{ bos_token }}{{ '[INST] ' + message['content'] + '[/INST]' }}{{ message['content'] + eos_token }}", nullptr},
+	{"{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}{{ message['content'] + eos_token }}",
+	 "mistral"},
+	{"{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}{{ message['content'] + eos_token + ' ' }}",
+	 nullptr},
+	{"{{ bos_token }}{{ '[INST] ' + message['content'] + '[/INST]' }}{{ message['content'] + eos_token }}",
+	 nullptr},
 };
 
 TEST(Chat, RecognisesOnlyWhatTheTableDoes)

@@ -85,12 +85,14 @@ static struct tokenizer *byte_tokenizer(void)
 	struct err err = {0};
 	size_t n = 0;
 
-	n += (size_t)snprintf(json, sizeof json, "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteFallback\"},"
-						 "{\"type\":\"Fuse\"}]},\"model\":{\"byte_fallback\":true,\"vocab\":{");
+	n += (size_t)snprintf(json, sizeof json,
+			      "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteFallback\"},"
+			      "{\"type\":\"Fuse\"}]},\"model\":{\"byte_fallback\":true,\"vocab\":{");
 	for (int i = 0; i < 256; i++)
 		n += (size_t)snprintf(json + n, sizeof json - n, "\"<0x%02X>\":%d,", i, i);
-	n += (size_t)snprintf(json + n, sizeof json - n, "\"a\":256,\"b\":257,\"ab\":258,\"aba\":259,\"\\u2581\":260},"
-							 "\"merges\":[\"a b\",\"ab a\"]}}");
+	n += (size_t)snprintf(json + n, sizeof json - n,
+			      "\"a\":256,\"b\":257,\"ab\":258,\"aba\":259,\"\\u2581\":260},"
+			      "\"merges\":[\"a b\",\"ab a\"]}}");
 	struct tokenizer *tok = tokenizer_parse(json, n, &err);
 	require(tok != NULL, "the tokenizer of bytes loads", &err);
 	return tok;

@@ -25,7 +25,7 @@ struct Layout {
 	const char *name;
 	std::vector<Segment> list;
 	int lead, tail;
-	int page_size;   /* 0: own rows are contiguous */
+	int page_size; /* 0: own rows are contiguous */
 };
 
 static Layout packed(const char *name, const std::vector<int> &lengths, int lead = 0, int tail = 0)
@@ -59,8 +59,8 @@ struct Arrays {
 
 /* Cache rows: first every prefix, contiguous; then pages in random order, or own rows with gaps. */
 Arrays::Arrays(Problem &p, const Layout &layout, bool cached, int64_t window)
-	: queries(layout.lead), keys(layout.lead), count((int64_t)layout.list.size()), window(window),
-	  page_size(layout.page_size)
+    : queries(layout.lead), keys(layout.lead), count((int64_t)layout.list.size()), window(window),
+      page_size(layout.page_size)
 {
 	std::vector<int32_t> begin = {layout.lead}, own, length, at, prefix, where, users, users_begin = {0};
 	std::vector<int32_t> positions((size_t)layout.lead, 0), table;
@@ -129,8 +129,12 @@ struct segments Arrays::bind(Runner &run, bool backward) const
 
 static struct shape shape_of(const Arrays &a, const Heads &h)
 {
-	return sized({{&shape::rows, a.queries}, {&shape::heads, h.heads}, {&shape::kv_heads, h.kv_heads},
-		      {&shape::head_dim, h.dim}, {&shape::segments, a.count}, {&shape::keys, a.max_keys}});
+	return sized({{&shape::rows, a.queries},
+		      {&shape::heads, h.heads},
+		      {&shape::kv_heads, h.kv_heads},
+		      {&shape::head_dim, h.dim},
+		      {&shape::segments, a.count},
+		      {&shape::keys, a.max_keys}});
 }
 
 enum { LSE = 1, STRIDED = 2, CACHED = 4 };
@@ -155,9 +159,11 @@ static void forward(const Layout &layout, const Heads &h, int64_t window, int wi
 		run.reserve(OP_attention, shape_of(a, h));
 		run.k->attention(run.dev, o, lse, qq, kk, vv, &seg, &dims);
 	};
-	if (sharp > 1) /* a score is rounded by its own size, and e^score by as much again */
-		for (double lse : solve(p, body, reference_lane())[1].value)
+	if (sharp > 1) { /* a score is rounded by its own size, and e^score by as much again */
+		const std::vector<Output> outputs = solve(p, body, reference_lane());
+		for (double lse : outputs[1].value)
 			p.steps = std::max(p.steps, 2 * std::fabs(lse));
+	}
 	expect_equal(p, body);
 }
 
@@ -233,7 +239,11 @@ TEST(Attention, PagedDecoding)
 {
 	const Layout layouts[] = {
 		{"pages of 1: 1/5", {{1, 5, -1}}, 0, 0, 1},
-		{"pages of 16: 1/1 1/16 1/17 0/0 1/300", {{1, 1, -1}, {1, 16, -1}, {1, 17, -1}, {0, 0, -1}, {1, 300, -1}}, 0, 0, 16},
+		{"pages of 16: 1/1 1/16 1/17 0/0 1/300",
+		 {{1, 1, -1}, {1, 16, -1}, {1, 17, -1}, {0, 0, -1}, {1, 300, -1}},
+		 0,
+		 0,
+		 16},
 		{"pages of 7, prefix 64: 1/3 1/40", {{0, 64, -1}, {1, 3, 0}, {1, 40, 0}}, 0, 0, 7},
 		{"pages of 64: 1/1024 1/1025", {{1, 1024, -1}, {1, 1025, -1}}, 0, 0, 64},
 	};
@@ -263,13 +273,16 @@ static void backward(const Layout &layout, const Heads &h, int64_t window, bool 
 	Array q = p.normal(R, cols, As::ACT), k = p.normal(R, kv, As::ACT), v = p.normal(R, kv, As::ACT);
 	Array d_o = p.normal(R, cols, As::ACT), o, lse;
 	const struct attn_dims dims = {h.heads, h.kv_heads, h.dim, 1 / std::sqrt((float)h.dim)};
-	std::vector<Output> forward = solve(p, [&](Runner &run) {
-		struct view out = run.out("o", R, cols, As::ACT), sum = run.out("lse", R, h.heads, As::F32);
-		struct segments seg = a.bind(run, false);
-		struct view qq = run.in(q), kk = run.in(k), vv = run.in(v);
-		run.reserve(OP_attention, shape_of(a, h));
-		run.k->attention(run.dev, out, sum, qq, kk, vv, &seg, &dims);
-	}, reference_lane());
+	std::vector<Output> forward = solve(
+		p,
+		[&](Runner &run) {
+			struct view out = run.out("o", R, cols, As::ACT), sum = run.out("lse", R, h.heads, As::F32);
+			struct segments seg = a.bind(run, false);
+			struct view qq = run.in(q), kk = run.in(k), vv = run.in(v);
+			run.reserve(OP_attention, shape_of(a, h));
+			run.k->attention(run.dev, out, sum, qq, kk, vv, &seg, &dims);
+		},
+		reference_lane());
 	o = p.floats(R, cols, As::ACT, {forward[0].value.begin(), forward[0].value.end()});
 	lse = p.floats(R, h.heads, As::F32, {forward[1].value.begin(), forward[1].value.end()});
 	p.strided = strided;

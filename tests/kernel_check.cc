@@ -7,11 +7,14 @@
 #include <map>
 #include <tuple>
 
-static const Tolerance &tolerance_of(enum op op)
+static constexpr bool in_order()
 {
-	static_assert(sizeof tolerances / sizeof *tolerances == OP_COUNT, "one line per operation");
-	return tolerances[op];
+	for (int op = 0; op < OP_COUNT; op++)
+		if ((int)tolerances[op].op != op)
+			return false;
+	return sizeof tolerances / sizeof *tolerances == OP_COUNT;
 }
+static_assert(in_order(), "one line per operation, in the order of KERNEL_OPS");
 
 Condition measure_condition(const Output &want, const Output &moved, double step)
 {
@@ -21,7 +24,8 @@ Condition measure_condition(const Output &want, const Output &moved, double step
 		if (!want.used.empty() && !want.used[(size_t)i])
 			continue;
 		for (int64_t j = 0; j < want.cols; j++) {
-			double change = moved.value[(size_t)(i * want.cols + j)] - want.value[(size_t)(i * want.cols + j)];
+			double change =
+				moved.value[(size_t)(i * want.cols + j)] - want.value[(size_t)(i * want.cols + j)];
 			sum += change * change / (step * step);
 		}
 		condition.row[(size_t)i] = std::sqrt(sum / (double)want.cols);
@@ -33,7 +37,7 @@ Condition measure_condition(const Output &want, const Output &moved, double step
 
 static double allowed(const Subject &subject, enum dtype storage, const Condition *condition, int64_t i, double want)
 {
-	const Tolerance &t = tolerance_of(subject.op);
+	const Tolerance &t = tolerances[subject.op];
 	if (!condition || storage > DTYPE_F16)
 		return 0;
 	double s = std::max({condition->row[(size_t)i], condition->whole, std::fabs(want)});
@@ -103,8 +107,8 @@ int64_t comparisons_of(const std::string &lane)
 void print_comparisons()
 {
 	printf("\nworst case per operation, as a share of what is allowed (0: no difference)\n");
-	printf("%-10s %-19s %-5s %11s %10s %7s  %s\n", "backend", "operation", "dtype", "comparisons", "elements", "worst",
-	       "at");
+	printf("%-10s %-19s %-5s %11s %10s %7s  %s\n", "backend", "operation", "dtype", "comparisons", "elements",
+	       "worst", "at");
 	for (const auto &[key, entry] : entries)
 		printf("%-10s %-19s %-5s %11lld %10lld %7.3f  %s\n", std::get<0>(key).c_str(),
 		       op_name((enum op)std::get<1>(key)), std::get<2>(key).c_str(), (long long)entry.comparisons,

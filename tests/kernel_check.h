@@ -13,8 +13,9 @@
  *         differ by one unit in the last place, 2 u.
  * n       the longest sum of the problem. n roundings of random sign, each of the
  *         size of a partial sum, add up to 0.4 sqrt(n) u S, and the largest of a
- *         million such errors is five times that: root = 2. (The reference with
- *         float for double, one sum after the other, comes to 0.8 of it.)
+ *         million such errors is five times that: root = 2, and 4 where the terms of
+ *         one long sum come out of another: attention. (The reference with
+ *         float for double, one term after the other, comes to 0.8 of it.)
  * S       what the result changes by, per relative change of the inputs: the
  *         condition of the problem. It is measured, not guessed: the reference is
  *         run again with every floating input element times 1 +- 2^-12 (random
@@ -61,13 +62,13 @@ inline constexpr Tolerance tolerances[] = {
 	{OP_log_softmax, 8, 2},
 	{OP_embed, 0, 0},
 	{OP_embed_backward, 1, 2},
-	{OP_attn_in, 12, 2},           /* norm 4, product and bias 2, low rank 4, rotary 3 (norm per head 4 more) */
+	{OP_attn_in, 12, 2}, /* norm 4, product and bias 2, low rank 4, rotary 3 (norm per head 4 more) */
 	{OP_attn_in_backward, 24, 2},
-	{OP_attention, 12, 4},         /* score 2, exponential 4, sum, division, product; two sums in a row */
+	{OP_attention, 12, 4}, /* score 2, exponential 4, sum, division, product; two sums in a row */
 	{OP_attention_backward, 16, 4},
 	{OP_attn_out, 6, 2},
 	{OP_attn_out_backward, 6, 2},
-	{OP_mlp, 16, 2},               /* norm 4, products 2 + 2, low rank 4, SwiGLU 8 */
+	{OP_mlp, 16, 2}, /* norm 4, products 2 + 2, low rank 4, SwiGLU 8 */
 	{OP_mlp_backward, 28, 2},
 	{OP_head_loss, 16, 2},
 	{OP_logits, 6, 2},
@@ -87,9 +88,9 @@ struct Output {
 	std::string name;
 	enum dtype dtype;
 	int64_t rows, cols;
-	std::vector<char> used;       /* rows that count; empty: all */
+	std::vector<char> used; /* rows that count; empty: all */
 	std::vector<double> value;
-	std::vector<uint8_t> bytes;   /* as stored */
+	std::vector<uint8_t> bytes; /* as stored */
 };
 
 /* The condition S of every row of an output, and of the output as a whole. */
@@ -103,8 +104,8 @@ Condition measure_condition(const Output &want, const Output &moved, double step
 struct Subject {
 	enum op op;
 	std::string lane, dtype, shape;
-	double length;             /* n */
-	double steps;              /* if more than the table's */
+	double length; /* n */
+	double steps;  /* if more than the table's */
 	enum dtype arithmetic;
 };
 

@@ -14,19 +14,19 @@
 enum {
 	BIAS = 1,
 	LORA = 2,
-	DROP = 4,       /* p = 0.1 */
+	DROP = 4, /* p = 0.1 */
 	QK_NORM = 8,
-	SCATTER = 16,   /* kv_dst: rows of a larger cache */
-	FULL = 32,      /* gradients of all weights */
-	NO_DX = 64,     /* nothing below wants a gradient */
+	SCATTER = 16, /* kv_dst: rows of a larger cache */
+	FULL = 32,    /* gradients of all weights */
+	NO_DX = 64,   /* nothing below wants a gradient */
 	STRIDED = 128,
 	SOME_LORA = 256 /* q and v, gate alone: the others have no adapter */
 };
 
 static std::string words(int with)
 {
-	static const char *const names[] = {"bias", "lora", "drop", "qk_norm", "scatter", "full", "no dx", "strided",
-					    "some"};
+	static const char *const names[] = {"bias", "lora",  "drop",    "qk_norm", "scatter",
+					    "full", "no dx", "strided", "some"};
 	std::string text;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		text += with >> i & 1 ? std::string(" ") + names[i] : "";
@@ -67,10 +67,10 @@ struct AttnSize {
 };
 
 static const AttnSize attn_sizes[] = {
-	{1, 8, 1, 1, 2, 1},       {1, 576, 9, 3, 64, 8},   {2, 12, 4, 2, 8, 3},    {3, 64, 9, 3, 8, 4},
-	{5, 17, 4, 2, 6, 2},      {7, 48, 1, 1, 128, 5},   {17, 31, 4, 1, 8, 7},   {64, 24, 4, 2, 16, 16},
-	{127, 10, 2, 1, 4, 1},    {129, 40, 9, 3, 8, 8},   {257, 16, 4, 2, 4, 64}, {1025, 6, 2, 2, 2, 3},
-	{33, 128, 32, 8, 8, 33},  {96, 192, 9, 3, 64, 8},  {0, 8, 2, 1, 4, 2},
+	{1, 8, 1, 1, 2, 1},      {1, 576, 9, 3, 64, 8},  {2, 12, 4, 2, 8, 3},    {3, 64, 9, 3, 8, 4},
+	{5, 17, 4, 2, 6, 2},     {7, 48, 1, 1, 128, 5},  {17, 31, 4, 1, 8, 7},   {64, 24, 4, 2, 16, 16},
+	{127, 10, 2, 1, 4, 1},   {129, 40, 9, 3, 8, 8},  {257, 16, 4, 2, 4, 64}, {1025, 6, 2, 2, 2, 3},
+	{33, 128, 32, 8, 8, 33}, {96, 192, 9, 3, 64, 8}, {0, 8, 2, 1, 4, 2},
 };
 
 struct AttnIn {
@@ -119,8 +119,11 @@ AttnIn::AttnIn(Problem &p, const AttnSize &size, const Named &type, int with) : 
 
 struct shape AttnIn::shape() const
 {
-	struct shape shape = sized({{&shape::rows, s.rows}, {&shape::hidden, s.hidden}, {&shape::heads, s.heads},
-				    {&shape::kv_heads, s.kv_heads}, {&shape::head_dim, s.dim}});
+	struct shape shape = sized({{&shape::rows, s.rows},
+				    {&shape::hidden, s.hidden},
+				    {&shape::heads, s.heads},
+				    {&shape::kv_heads, s.kv_heads},
+				    {&shape::head_dim, s.dim}});
 	shape.rank = lora[0].a.present ? s.rank : 0;
 	shape.qk_norm = q_norm.present;
 	return shape;
@@ -147,10 +150,11 @@ const struct attn_in_params *AttnIn::bind(Runner &run, bool gradients) const
 
 static void attn_in(const AttnSize &s, const Named &type, int with, bool keep)
 {
-	Problem p(OP_attn_in, "R %lld C %lld H %d K %d D %d r %lld%s%s", (long long)s.rows, (long long)s.hidden, s.heads,
-		  s.kv_heads, s.dim, (long long)s.rank, words(with).c_str(), keep ? " saved" : "");
+	Problem p(OP_attn_in, "R %lld C %lld H %d K %d D %d r %lld%s%s", (long long)s.rows, (long long)s.hidden,
+		  s.heads, s.kv_heads, s.dim, (long long)s.rank, words(with).c_str(), keep ? " saved" : "");
 	AttnIn a(p, s, type, with);
-	Array k = p.normal(a.kv_rows, s.kv_heads * s.dim, As::ACT), v = p.normal(a.kv_rows, s.kv_heads * s.dim, As::ACT);
+	Array k = p.normal(a.kv_rows, s.kv_heads * s.dim, As::ACT),
+	      v = p.normal(a.kv_rows, s.kv_heads * s.dim, As::ACT);
 	expect_equal(p, [&](Runner &run) {
 		const struct attn_in_params *params = a.bind(run, false);
 		struct view q = run.out("q", s.rows, s.heads * s.dim, As::ACT);
@@ -165,8 +169,14 @@ static void attn_in(const AttnSize &s, const Named &type, int with, bool keep)
 TEST(AttnIn, Forward)
 {
 	static const int cases[] = {
-		0, BIAS | STRIDED, LORA, LORA | DROP | STRIDED, LORA | SOME_LORA | DROP | BIAS, QK_NORM | SCATTER,
-		QK_NORM | BIAS | LORA | DROP, SCATTER | STRIDED | LORA,
+		0,
+		BIAS | STRIDED,
+		LORA,
+		LORA | DROP | STRIDED,
+		LORA | SOME_LORA | DROP | BIAS,
+		QK_NORM | SCATTER,
+		QK_NORM | BIAS | LORA | DROP,
+		SCATTER | STRIDED | LORA,
 	};
 	int at = 0;
 	for (const AttnSize &s : attn_sizes)
@@ -220,8 +230,16 @@ static void attn_in_backward(const AttnSize &s, const Named &type, int with)
 TEST(AttnIn, Backward)
 {
 	static const int cases[] = {
-		0, LORA | STRIDED, LORA | DROP, LORA | SOME_LORA | DROP | BIAS | STRIDED, QK_NORM, QK_NORM | LORA | DROP,
-		LORA | DROP | NO_DX, FULL, FULL | BIAS | QK_NORM | STRIDED, FULL | SOME_LORA | NO_DX,
+		0,
+		LORA | STRIDED,
+		LORA | DROP,
+		LORA | SOME_LORA | DROP | BIAS | STRIDED,
+		QK_NORM,
+		QK_NORM | LORA | DROP,
+		LORA | DROP | NO_DX,
+		FULL,
+		FULL | BIAS | QK_NORM | STRIDED,
+		FULL | SOME_LORA | NO_DX,
 	};
 	int at = 0;
 	for (const AttnSize &s : attn_sizes)
@@ -233,13 +251,15 @@ TEST(AttnIn, Backward)
 
 static void attn_out(const AttnSize &s, const Named &type, int with, bool keep, bool backward)
 {
-	Problem p(backward ? OP_attn_out_backward : OP_attn_out, "R %lld C %lld H %d D %d r %lld%s%s", (long long)s.rows,
-		  (long long)s.hidden, s.heads, s.dim, (long long)s.rank, words(with).c_str(), keep ? " saved" : "");
+	Problem p(backward ? OP_attn_out_backward : OP_attn_out, "R %lld C %lld H %d D %d r %lld%s%s",
+		  (long long)s.rows, (long long)s.hidden, s.heads, s.dim, (long long)s.rank, words(with).c_str(),
+		  keep ? " saved" : "");
 	const int64_t cols = s.heads * s.dim, hidden = s.hidden;
 	p.length = (double)std::max<int64_t>({backward ? s.rows : 1, hidden, cols, s.rank});
 	p.dtype = type.name;
 	p.strided = with & STRIDED;
-	Array x = p.normal(s.rows, hidden, As::RESID), o = p.normal(s.rows, cols, As::ACT), wo = weights(p, hidden, cols, type);
+	Array x = p.normal(s.rows, hidden, As::RESID), o = p.normal(s.rows, cols, As::ACT),
+	      wo = weights(p, hidden, cols, type);
 	Array bias = maybe(with & BIAS, p.normal(1, hidden, As::F32)), dx = p.normal(s.rows, hidden, As::RESID);
 	Array d_w = maybe(with & FULL, p.normal(hidden, cols, As::F32));
 	Array d_bias = maybe(with & FULL && with & BIAS, p.normal(1, hidden, As::F32));
@@ -247,8 +267,11 @@ static void attn_out(const AttnSize &s, const Named &type, int with, bool keep, 
 	DropoutArrays d;
 	if (with & DROP)
 		d = dropout_arrays(p, s.rows, 2);
-	struct shape shape = sized({{&shape::rows, s.rows}, {&shape::hidden, hidden}, {&shape::heads, s.heads},
-				    {&shape::kv_heads, s.kv_heads}, {&shape::head_dim, s.dim}});
+	struct shape shape = sized({{&shape::rows, s.rows},
+				    {&shape::hidden, hidden},
+				    {&shape::heads, s.heads},
+				    {&shape::kv_heads, s.kv_heads},
+				    {&shape::head_dim, s.dim}});
 	shape.rank = l.a.present ? s.rank : 0;
 	expect_equal(p, [&](Runner &run) {
 		struct attn_out_params params = {};
@@ -285,7 +308,8 @@ TEST(AttnOut, Backward)
 {
 	int at = 0;
 	for (const AttnSize &s : attn_sizes)
-		for (int with : {0, LORA | STRIDED, LORA | DROP, LORA | DROP | NO_DX, FULL | BIAS | STRIDED, FULL | NO_DX})
+		for (int with :
+		     {0, LORA | STRIDED, LORA | DROP, LORA | DROP | NO_DX, FULL | BIAS | STRIDED, FULL | NO_DX})
 			attn_out(s, weight_types[at++ % 3], with, true, true);
 }
 
@@ -296,9 +320,9 @@ struct MlpSize {
 };
 
 static const MlpSize mlp_sizes[] = {
-	{1, 1, 1, 1},      {1, 192, 512, 8}, {2, 3, 7, 2},     {3, 64, 160, 4},  {5, 31, 97, 16}, {7, 8, 1031, 3},
-	{17, 48, 64, 64},  {64, 20, 56, 8},  {127, 16, 11, 1}, {128, 32, 32, 5}, {129, 7, 40, 2}, {257, 9, 24, 33},
-	{513, 4, 10, 7},   {1025, 3, 5, 1},  {40, 192, 512, 8}, {0, 8, 16, 2},
+	{1, 1, 1, 1},     {1, 192, 512, 8}, {2, 3, 7, 2},      {3, 64, 160, 4},  {5, 31, 97, 16}, {7, 8, 1031, 3},
+	{17, 48, 64, 64}, {64, 20, 56, 8},  {127, 16, 11, 1},  {128, 32, 32, 5}, {129, 7, 40, 2}, {257, 9, 24, 33},
+	{513, 4, 10, 7},  {1025, 3, 5, 1},  {40, 192, 512, 8}, {0, 8, 16, 2},
 };
 
 static void mlp(const MlpSize &s, const Named &type, int with, bool keep, bool backward)
@@ -311,7 +335,8 @@ static void mlp(const MlpSize &s, const Named &type, int with, bool keep, bool b
 	p.strided = with & STRIDED;
 	Array x = p.normal(s.rows, C, As::RESID, 2), norm_w = p.normal(1, C, As::F32, 0.2, 1);
 	Array gate = weights(p, F, C, type), up = weights(p, F, C, type), down = weights(p, C, F, type);
-	Array dx = maybe(backward, p.normal(s.rows, C, As::RESID)), d_norm = maybe(with & FULL, p.normal(1, C, As::F32));
+	Array dx = maybe(backward, p.normal(s.rows, C, As::RESID)),
+	      d_norm = maybe(with & FULL, p.normal(1, C, As::F32));
 	Array d_gate = maybe(with & FULL, p.normal(F, C, As::F32)), d_up = maybe(with & FULL, p.normal(F, C, As::F32));
 	Array d_down = maybe(with & FULL && !(with & SOME_LORA), p.normal(C, F, As::F32));
 	const LoraArrays l[3] = {
@@ -336,8 +361,8 @@ static void mlp(const MlpSize &s, const Named &type, int with, bool keep, bool b
 			params.lora[i] = run.lora(names[i], l[i], backward);
 		params.drop = run.dropout(d);
 		struct view saved = keep ? run.saved(OP_mlp, shape) : view_none(), out = run.inout("x", x);
-		struct mlp_grads grads = {run.inout("dnorm", d_norm), run.inout("dgate", d_gate), run.inout("dup", d_up),
-					  run.inout("ddown", d_down)};
+		struct mlp_grads grads = {run.inout("dnorm", d_norm), run.inout("dgate", d_gate),
+					  run.inout("dup", d_up), run.inout("ddown", d_down)};
 		struct view d_out = with & NO_DX ? run.scrap(dx) : run.inout("dx", dx);
 		run.reserve(OP_mlp, shape);
 		run.k->mlp(run.dev, out, saved, &params);

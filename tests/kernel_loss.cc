@@ -12,9 +12,9 @@ struct HeadSize {
 };
 
 static const HeadSize head_sizes[] = {
-	{1, 2, 2},      {1, 64, 1000},   {2, 8, 3},       {3, 576, 512}, {5, 7, 97},    {7, 48, 4099},  {17, 16, 1031},
-	{64, 24, 512},  {127, 5, 64},    {128, 9, 33},    {129, 32, 257}, {257, 4, 128}, {1025, 3, 17}, {9, 8, 49152},
-	{5, 8, 128256}, {3, 16, 128256}, {0, 8, 16},
+	{1, 2, 2},      {1, 64, 1000}, {2, 8, 3},      {3, 576, 512},   {5, 7, 97},     {7, 48, 4099},
+	{17, 16, 1031}, {64, 24, 512}, {127, 5, 64},   {128, 9, 33},    {129, 32, 257}, {257, 4, 128},
+	{1025, 3, 17},  {9, 8, 49152}, {5, 8, 128256}, {3, 16, 128256}, {0, 8, 16},
 };
 
 /* ---- embed ---------------------------------------------------------------------- */
@@ -29,7 +29,8 @@ static void embed(const HeadSize &s, const Named &type, As out, bool strided)
 	expect_equal(p, [&](Runner &run) {
 		struct view y = run.out("y", s.rows, s.hidden, out);
 		struct weight *weight = run.weight({&w}, WEIGHT_GATHER);
-		run.reserve(OP_embed, sized({{&shape::rows, s.rows}, {&shape::hidden, s.hidden}, {&shape::vocab, s.vocab}}));
+		run.reserve(OP_embed,
+			    sized({{&shape::rows, s.rows}, {&shape::hidden, s.hidden}, {&shape::vocab, s.vocab}}));
 		run.k->embed(run.dev, y, weight, run.in(ids));
 	});
 }
@@ -59,8 +60,9 @@ TEST(Embed, Backward)
 		Array ids = p.ids(s.rows, std::min<int64_t>(s.vocab, 5));
 		expect_equal(p, [&](Runner &run) {
 			struct view out = run.inout("dw", dw);
-			run.reserve(OP_embed_backward, sized({{&shape::rows, s.rows}, {&shape::hidden, s.hidden},
-							      {&shape::vocab, s.vocab}}));
+			run.reserve(
+				OP_embed_backward,
+				sized({{&shape::rows, s.rows}, {&shape::hidden, s.hidden}, {&shape::vocab, s.vocab}}));
 			run.k->embed_backward(run.dev, out, run.in(dy), run.in(ids));
 		});
 	}
@@ -80,7 +82,8 @@ static void head_loss(const HeadSize &s, const Named &type, int with)
 	p.strided = with & STRIDED;
 	Array x = p.normal(s.rows, s.hidden, As::RESID, 2), norm_w = p.normal(1, s.hidden, As::F32, 0.3, 1);
 	/* with few ids a target's p comes near 1, and p - 1 to a cancellation that no change of the inputs shows */
-	Array w = p.normal(s.vocab, s.hidden, type.as, (s.vocab < 8 ? 0.5 : 2) / std::sqrt((double)s.hidden)), dnorm, dw;
+	Array w = p.normal(s.vocab, s.hidden, type.as, (s.vocab < 8 ? 0.5 : 2) / std::sqrt((double)s.hidden)), dnorm,
+	      dw;
 	std::vector<int32_t> targets;
 	for (int64_t t = 0; t < s.rows; t++)
 		targets.push_back(with & NO_TARGETS || t % 4 == 3 ? -1 - (int32_t)t : (int32_t)p.random.below(s.vocab));
@@ -130,12 +133,14 @@ TEST(Logits, Forward)
 			p.length = (double)s.hidden;
 			p.dtype = type.name;
 			p.strided = s.rows % 2;
-			Array x = p.normal(s.rows, s.hidden, As::RESID, 2), norm_w = p.normal(1, s.hidden, As::F32, 0.3, 1);
+			Array x = p.normal(s.rows, s.hidden, As::RESID, 2),
+			      norm_w = p.normal(1, s.hidden, As::F32, 0.3, 1);
 			Array w = p.normal(s.vocab, s.hidden, type.as);
 			expect_equal(p, [&](Runner &run) {
 				struct head_params params = {run.in(norm_w), 1e-5f, run.weight({&w}, WEIGHT_FORWARD)};
 				struct view y = run.out("y", s.rows, s.vocab, As::F32), in = run.in(x);
-				run.reserve(OP_logits, sized({{&shape::rows, s.rows}, {&shape::hidden, s.hidden},
+				run.reserve(OP_logits, sized({{&shape::rows, s.rows},
+							      {&shape::hidden, s.hidden},
 							      {&shape::vocab, s.vocab}}));
 				run.k->logits(run.dev, y, in, &params);
 			});
@@ -176,8 +181,8 @@ static void sample(int64_t rows, int64_t vocab, const struct sample_rule &rule, 
 TEST(Sample, IdsAreEqual)
 {
 	static const struct sample_rule rules[] = {
-		{0, 0, 1}, {1, 0, 1}, {0.5f, 0, 1}, {2, 5, 1}, {1, 1, 1}, {1, 0, 0.7f}, {0.8f, 40, 0.9f}, {1.5f, 1000, 0.01f},
-		{1, 0, 0},
+		{0, 0, 1},    {1, 0, 1},        {0.5f, 0, 1},        {2, 5, 1}, {1, 1, 1},
+		{1, 0, 0.7f}, {0.8f, 40, 0.9f}, {1.5f, 1000, 0.01f}, {1, 0, 0},
 	};
 	static const struct {
 		int64_t rows, vocab;
@@ -203,13 +208,16 @@ TEST(Sample, ShareReachedExactly)
 	std::vector<Lane> lanes = fast_lanes();
 	lanes.push_back(reference_lane());
 	for (const Lane &lane : lanes) {
-		std::vector<Output> outputs = solve(p, [&](Runner &run) {
-			struct view id = run.out("id", 1, 64, As::I32), logp = run.out("logp", 1, 64, As::F32);
-			struct sample_rng rng = {run.in(seed), run.in(row_id), run.in(position)};
-			struct view in = run.in(logits);
-			run.reserve(OP_sample, sized({{&shape::rows, 64}, {&shape::vocab, 8}}));
-			run.k->sample(run.dev, id, logp, in, &rule, &rng);
-		}, lane);
+		std::vector<Output> outputs = solve(
+			p,
+			[&](Runner &run) {
+				struct view id = run.out("id", 1, 64, As::I32), logp = run.out("logp", 1, 64, As::F32);
+				struct sample_rng rng = {run.in(seed), run.in(row_id), run.in(position)};
+				struct view in = run.in(logits);
+				run.reserve(OP_sample, sized({{&shape::rows, 64}, {&shape::vocab, 8}}));
+				run.k->sample(run.dev, id, logp, in, &rule, &rng);
+			},
+			lane);
 		std::vector<double> ids = outputs[0].value;
 		std::sort(ids.begin(), ids.end());
 		ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

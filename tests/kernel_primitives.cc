@@ -13,8 +13,8 @@ struct Size {
 
 /* Every row count of interest, with widths of one, of primes, of whole vectors and of models. */
 static const Size sizes[] = {
-	{1, 1},   {1, 64},   {2, 3},    {3, 7},   {5, 31},   {7, 64},   {17, 97},  {64, 17},
-	{127, 5}, {128, 64}, {129, 13}, {256, 2}, {257, 33}, {512, 16}, {1025, 9}, {3, 576}, {2, 2048}, {0, 8},
+	{1, 1},    {1, 64},   {2, 3},   {3, 7},    {5, 31},   {7, 64},   {17, 97}, {64, 17},  {127, 5},
+	{128, 64}, {129, 13}, {256, 2}, {257, 33}, {512, 16}, {1025, 9}, {3, 576}, {2, 2048}, {0, 8},
 };
 
 /* ---- rmsnorm ---------------------------------------------------------------- */
@@ -45,8 +45,8 @@ TEST(Rmsnorm, Forward)
 
 static void rmsnorm_backward(const Size &s, bool want_dx, bool want_dw, bool strided)
 {
-	Problem p(OP_rmsnorm_backward, "R %lld C %lld%s%s%s", (long long)s.rows, (long long)s.cols, want_dx ? " dx" : "",
-		  want_dw ? " dw" : "", strided ? " strided" : "");
+	Problem p(OP_rmsnorm_backward, "R %lld C %lld%s%s%s", (long long)s.rows, (long long)s.cols,
+		  want_dx ? " dx" : "", want_dw ? " dw" : "", strided ? " strided" : "");
 	p.length = (double)std::max(s.rows, s.cols);
 	p.strided = strided;
 	Array x = p.normal(s.rows, s.cols, As::RESID, 2, 0.3), w = p.normal(1, s.cols, As::F32, 0.5, 1);
@@ -81,9 +81,9 @@ struct Product {
 };
 
 static const Product products[] = {
-	{1, 1, 1},      {1, 64, 64},  {1, 192, 576}, {2, 3, 5},    {3, 576, 64}, {5, 7, 11},     {7, 33, 129},
-	{17, 97, 31},   {64, 64, 64}, {127, 17, 3},  {128, 16, 96}, {129, 48, 65}, {256, 24, 100}, {257, 31, 17},
-	{513, 13, 40},  {1025, 6, 8}, {2, 1031, 9},  {4, 2, 4099}, {33, 576, 576}, {0, 4, 8},
+	{1, 1, 1},     {1, 64, 64},  {1, 192, 576}, {2, 3, 5},     {3, 576, 64},   {5, 7, 11},     {7, 33, 129},
+	{17, 97, 31},  {64, 64, 64}, {127, 17, 3},  {128, 16, 96}, {129, 48, 65},  {256, 24, 100}, {257, 31, 17},
+	{513, 13, 40}, {1025, 6, 8}, {2, 1031, 9},  {4, 2, 4099},  {33, 576, 576}, {0, 4, 8},
 };
 
 static void linear(const Product &s, const Named &type, int group, bool biased, bool add, bool strided)
@@ -121,8 +121,8 @@ TEST(Linear, Forward)
 
 static void linear_dx(const Product &s, const Named &type, int group, bool add, bool strided)
 {
-	Problem p(OP_linear_dx, "R %lld N %lld M %lld, matrix %d%s%s", (long long)s.rows, (long long)s.n, (long long)s.m,
-		  group, add ? " add" : "", strided ? " strided" : "");
+	Problem p(OP_linear_dx, "R %lld N %lld M %lld, matrix %d%s%s", (long long)s.rows, (long long)s.n,
+		  (long long)s.m, group, add ? " add" : "", strided ? " strided" : "");
 	p.length = (double)s.n;
 	p.dtype = type.name;
 	p.strided = strided;
@@ -184,14 +184,15 @@ TEST(Linear, RefreshFollowsAChange)
 		Problem p(OP_linear, "R 5 N 33 M 64 refreshed");
 		p.length = 64;
 		p.dtype = type.name;
-		Array x = p.normal(5, 64, As::ACT), before = p.normal(33, 64, type.as), after = p.normal(33, 64, type.as);
+		Array x = p.normal(5, 64, As::ACT), before = p.normal(33, 64, type.as),
+		      after = p.normal(33, 64, type.as);
 		expect_equal(p, [&](Runner &run) {
 			struct weight *w = run.weight({&before}, WEIGHT_FORWARD | WEIGHT_DX);
 			struct weight *other = run.weight({&after}, WEIGHT_FORWARD);
 			struct view y = run.out("y", 5, 33, As::ACT), dx = run.out("dx", 5, 64, As::ACT);
 			for (int64_t i = 0; i < 33; i++)
-				std::copy_n((const char *)view_row(other->w[0], i),
-					    64 * dtype_size(other->w[0].dtype), (char *)view_row(w->w[0], i));
+				std::copy_n((const char *)view_row(other->w[0], i), 64 * dtype_size(other->w[0].dtype),
+					    (char *)view_row(w->w[0], i));
 			run.k->refresh(run.dev, w);
 			run.reserve(OP_linear, sized({{&shape::rows, 5}, {&shape::hidden, 64}, {&shape::ffn, 33}}));
 			run.k->linear(run.dev, y, run.in(x), w, 0, view_none(), false);
@@ -208,9 +209,9 @@ struct LowRank {
 };
 
 static const LowRank low_ranks[] = {
-	{1, 1, 1, 1},     {1, 64, 64, 8},  {2, 5, 3, 2},    {3, 33, 17, 3},  {5, 64, 576, 8}, {7, 7, 100, 16},
-	{17, 9, 31, 4},   {64, 64, 64, 1}, {127, 8, 12, 7}, {129, 5, 20, 5}, {257, 6, 9, 2},  {16, 96, 48, 64},
-	{9, 13, 70, 33},  {1025, 3, 4, 1}, {24, 40, 40, 17}, {0, 8, 8, 4},
+	{1, 1, 1, 1},    {1, 64, 64, 8},  {2, 5, 3, 2},     {3, 33, 17, 3},  {5, 64, 576, 8}, {7, 7, 100, 16},
+	{17, 9, 31, 4},  {64, 64, 64, 1}, {127, 8, 12, 7},  {129, 5, 20, 5}, {257, 6, 9, 2},  {16, 96, 48, 64},
+	{9, 13, 70, 33}, {1025, 3, 4, 1}, {24, 40, 40, 17}, {0, 8, 8, 4},
 };
 static const float dropouts[] = {-1, 0, 0.1f, 0.5f}; /* -1: no struct dropout */
 
@@ -240,7 +241,10 @@ static void lora(const LowRank &s, float dropout, bool strided)
 		d = dropout_arrays(p, s.rows, 3);
 	expect_equal(p, [&](Runner &run) {
 		struct view out = run.inout("y", y), xa = run.out("xa", s.rows, s.rank, As::F32);
-		run.reserve(OP_lora, sized({{&shape::rows, s.rows}, {&shape::hidden, s.m}, {&shape::ffn, s.n}, {&shape::rank, s.rank}}));
+		run.reserve(OP_lora, sized({{&shape::rows, s.rows},
+					    {&shape::hidden, s.m},
+					    {&shape::ffn, s.n},
+					    {&shape::rank, s.rank}}));
 		run.k->lora(run.dev, out, xa, run.in(x), run.lora("lora", l), run.dropout(d));
 	});
 }
@@ -273,7 +277,10 @@ static void lora_backward(const LowRank &s, float dropout, int wanted, bool stri
 	expect_equal(p, [&](Runner &run) {
 		struct view out = run.inout("dx", dx);
 		const struct lora *adapter = run.lora("lora", l, true);
-		run.reserve(OP_lora_backward, sized({{&shape::rows, s.rows}, {&shape::hidden, s.m}, {&shape::ffn, s.n}, {&shape::rank, s.rank}}));
+		run.reserve(OP_lora_backward, sized({{&shape::rows, s.rows},
+						     {&shape::hidden, s.m},
+						     {&shape::ffn, s.n},
+						     {&shape::rank, s.rank}}));
 		run.k->lora_backward(run.dev, out, run.in(dy), run.in(x), run.in(xa), adapter, run.dropout(d));
 	});
 }
@@ -308,15 +315,22 @@ TEST(Lora, MaskIsExact)
 	std::vector<Lane> lanes = fast_lanes();
 	lanes.push_back(reference_lane());
 	for (const Lane &lane : lanes) {
-		std::vector<Output> outputs = solve(p, [&](Runner &run) {
-			struct view out = run.inout("y", y), xa = run.out("xa", R, M, As::F32);
-			run.reserve(OP_lora, sized({{&shape::rows, R}, {&shape::hidden, M}, {&shape::ffn, 2}, {&shape::rank, M}}));
-			run.k->lora(run.dev, out, xa, run.in(x), run.lora("lora", l), run.dropout(d));
-		}, lane);
+		std::vector<Output> outputs = solve(
+			p,
+			[&](Runner &run) {
+				struct view out = run.inout("y", y), xa = run.out("xa", R, M, As::F32);
+				run.reserve(OP_lora, sized({{&shape::rows, R},
+							    {&shape::hidden, M},
+							    {&shape::ffn, 2},
+							    {&shape::rank, M}}));
+				run.k->lora(run.dev, out, xa, run.in(x), run.lora("lora", l), run.dropout(d));
+			},
+			lane);
 		ASSERT_EQ(outputs.size(), 2u);
 		int64_t kept = 0;
 		for (int64_t at = 0; at < R * M; at++) {
-			struct philox_words words = philox_at(stream, (uint32_t)(at % M / 4), d.row_key.n[(size_t)(at / M)]);
+			struct philox_words words =
+				philox_at(stream, (uint32_t)(at % M / 4), d.row_key.n[(size_t)(at / M)]);
 			bool keep = words.w[at % M % 4] >= dropout_threshold(0.1f);
 			ASSERT_EQ(outputs[1].value[(size_t)at] != 0, keep) << lane.name << " element " << at;
 			kept += keep;
@@ -330,8 +344,8 @@ TEST(Lora, MaskIsExact)
 static void rope(int64_t rows, int64_t heads, int dim, As as, const char *name, bool inverse, bool strided)
 {
 	const int64_t positions = 50;
-	Problem p(OP_rope, "R %lld heads %lld D %d%s%s", (long long)rows, (long long)heads, dim, inverse ? " inverse" : "",
-		  strided ? " strided" : "");
+	Problem p(OP_rope, "R %lld heads %lld D %d%s%s", (long long)rows, (long long)heads, dim,
+		  inverse ? " inverse" : "", strided ? " strided" : "");
 	p.dtype = name;
 	p.strided = strided;
 	struct rope_config config = {};
@@ -412,8 +426,8 @@ TEST(Swiglu, ForwardAndBackward)
 
 static void log_softmax(const Size &s, double scale, double mean, bool in_place, bool strided)
 {
-	Problem p(OP_log_softmax, "R %lld V %lld scale %g mean %g%s%s", (long long)s.rows, (long long)s.cols, scale, mean,
-		  in_place ? " in place" : "", strided ? " strided" : "");
+	Problem p(OP_log_softmax, "R %lld V %lld scale %g mean %g%s%s", (long long)s.rows, (long long)s.cols, scale,
+		  mean, in_place ? " in place" : "", strided ? " strided" : "");
 	p.length = (double)s.cols;
 	p.strided = strided;
 	Array x = p.normal(s.rows, s.cols, As::F32, scale, mean);

@@ -155,7 +155,8 @@ float value_of_bits(uint16_t bits, enum dtype dtype)
 	float sign = bits & 0x8000 ? -1.0f : 1.0f;
 	if (exponent == 31)
 		return fraction ? NAN : sign * INFINITY;
-	return sign * (exponent ? std::ldexp(1024.0f + (float)fraction, exponent - 25) : std::ldexp((float)fraction, -24));
+	return sign *
+	       (exponent ? std::ldexp(1024.0f + (float)fraction, exponent - 25) : std::ldexp((float)fraction, -24));
 }
 
 /* All values >= 0 in order of their bits; where infinity stands, the number that would come next. */
@@ -289,8 +290,8 @@ static size_t round_up(size_t bytes)
 }
 
 Runner::Runner(const Problem &problem, const Lane &on, const Lane &types, Storage storage)
-	: dev(on.dev), k(on.dev->k), problem(problem), types(types), storage(storage), scratch(dev->scratch.bytes),
-	  allocated(0), layout(seed_of(problem.op, problem.shape) + 1)
+    : dev(on.dev), k(on.dev->k), problem(problem), types(types), storage(storage), scratch(dev->scratch.bytes),
+      allocated(0), layout(seed_of(problem.op, problem.shape) + 1)
 {
 	dev->scratch.bytes = 0;
 }
@@ -376,7 +377,8 @@ void Runner::fill(Region *region, const Array &a)
 	if (region->dtype <= DTYPE_F16)
 		return fill_floats(region, a);
 	for (int64_t at = 0; at < a.rows * a.cols; at++)
-		memcpy(&region->image[(size_t)(v.offset + at / a.cols * v.ld + at % a.cols) * size], &a.n[(size_t)at], size);
+		memcpy(&region->image[(size_t)(v.offset + at / a.cols * v.ld + at % a.cols) * size], &a.n[(size_t)at],
+		       size);
 }
 
 struct view Runner::place(Region region)
@@ -573,7 +575,8 @@ struct Truth {
 
 static std::string title(const Problem &problem, const Lane &lane)
 {
-	return std::string(op_name(problem.op)) + " on " + lane.name + ", " + problem.dtype + ", " + problem.shape + ": ";
+	return std::string(op_name(problem.op)) + " on " + lane.name + ", " + problem.dtype + ", " + problem.shape +
+	       ": ";
 }
 
 static std::string execute(const Problem &problem, const Body &body, const Lane &on, const Lane &types, Storage storage,
@@ -658,8 +661,8 @@ static Condition condition_of(const Truth &truth, size_t output)
 static std::vector<std::string> compare_all(const Problem &problem, const Lane &lane, const Truth &truth,
 					    const std::vector<Output> &got, bool record)
 {
-	Subject subject = {problem.op, lane.name, problem.dtype, problem.shape, problem.length,
-			   problem.steps, lane.dev->act_dtype};
+	Subject subject = {problem.op,     lane.name,     problem.dtype,      problem.shape,
+			   problem.length, problem.steps, lane.dev->act_dtype};
 	std::vector<std::string> found;
 	int64_t elements = 0;
 	double worst = 0;

@@ -49,19 +49,29 @@ struct Array {
 };
 
 /* Seeded numbers: SplitMix64 (Steele, Lea, Flood 2014). */
-class Random {
-public:
-	explicit Random(uint64_t seed) : state(seed) {}
+class Random
+{
+      public:
+	explicit Random(uint64_t seed) : state(seed)
+	{
+	}
 	uint64_t bits();
-	int64_t below(int64_t n) { return (int64_t)(bits() % (uint64_t)n); }
-	double uniform() { return (double)(bits() >> 11) * 0x1p-53; }
+	int64_t below(int64_t n)
+	{
+		return (int64_t)(bits() % (uint64_t)n);
+	}
+	double uniform()
+	{
+		return (double)(bits() >> 11) * 0x1p-53;
+	}
 	float normal(); /* mean 0, variance 1, |x| < 3.5 */
-private:
+      private:
 	uint64_t state;
 };
 
-class Problem {
-public:
+class Problem
+{
+      public:
 	Problem(enum op op, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 	Array normal(int64_t rows, int64_t cols, As as, double scale = 1, double mean = 0);
@@ -81,7 +91,7 @@ public:
 	bool strided = false;
 	Random random;
 
-private:
+      private:
 	unsigned arrays = 0;
 };
 
@@ -102,9 +112,9 @@ void close_again(const Lane &lane);
 struct Region {
 	struct view view;
 	enum dtype dtype;
-	int64_t total;               /* elements, guards included */
-	std::vector<uint8_t> image;  /* as uploaded */
-	std::string name;            /* of an output; "" */
+	int64_t total;              /* elements, guards included */
+	std::vector<uint8_t> image; /* as uploaded */
+	std::string name;           /* of an output; "" */
 	bool written, scrap;
 	std::vector<char> used;
 };
@@ -127,15 +137,16 @@ struct DropoutArrays {
 	uint32_t layer = 0;
 };
 
-class Runner {
-public:
+class Runner
+{
+      public:
 	Runner(const Problem &problem, const Lane &on, const Lane &types, Storage storage);
 	~Runner();
 	Runner(const Runner &) = delete;
 	Runner &operator=(const Runner &) = delete;
 
 	struct view in(const Array &a);
-	struct view scrap(const Array &a);                           /* input that may be overwritten */
+	struct view scrap(const Array &a);                          /* input that may be overwritten */
 	struct view inout(const std::string &name, const Array &a); /* absent where a is */
 	struct view out(const std::string &name, int64_t rows, int64_t cols, As as, std::vector<char> used = {});
 	struct view saved(enum op op, const struct shape &shape);
@@ -162,8 +173,8 @@ public:
 	struct device *dev;
 	const struct kernels *k;
 
-private:
-	enum dtype stated(As as) const; /* what the problem says */
+      private:
+	enum dtype stated(As as) const;  /* what the problem says */
 	enum dtype resolve(As as) const; /* what this run stores */
 	Region make(int64_t rows, int64_t cols, enum dtype dtype);
 	void fill(Region *region, const Array &a);

@@ -12,7 +12,8 @@ struct Size {
 };
 
 static const Size sizes[] = {
-	{1, 1}, {1, 64}, {2, 3}, {3, 129}, {7, 64}, {17, 31}, {127, 5}, {128, 16}, {257, 3}, {1025, 2}, {5, 1031}, {0, 4},
+	{1, 1},   {1, 64},   {2, 3},   {3, 129},  {7, 64},   {17, 31},
+	{127, 5}, {128, 16}, {257, 3}, {1025, 2}, {5, 1031}, {0, 4},
 };
 
 /* ---- rows ---------------------------------------------------------------------- */
@@ -68,8 +69,8 @@ TEST(Rows, GatherRepeats)
 static void kv_append(const Size &s, As from, As to, const char *name, bool strided)
 {
 	const int64_t rows = s.rows + 9;
-	Problem p(OP_kv_append, "R %lld of %lld columns %lld%s%s", (long long)s.rows, (long long)rows, (long long)s.cols,
-		  from == to ? "" : " from f32", strided ? " strided" : "");
+	Problem p(OP_kv_append, "R %lld of %lld columns %lld%s%s", (long long)s.rows, (long long)rows,
+		  (long long)s.cols, from == to ? "" : " from f32", strided ? " strided" : "");
 	p.dtype = name;
 	p.strided = strided;
 	Array cache_k = p.normal(rows, s.cols, to), cache_v = p.normal(rows, s.cols, to);
@@ -102,10 +103,11 @@ static float from_bits(uint32_t bits)
 /* Zeros, halves of the last place up and down, subnormals, limits, infinities, NaN, and random patterns. */
 static std::vector<float> awkward_values(Random *random)
 {
-	std::vector<float> values = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, -NAN, 1e-45f, 1.1754944e-38f, 3.4028235e38f,
-				     65504, 65519.996f, 65520, 65536, 5.9604645e-8f, 2.9802322e-8f, 2.9802326e-8f,
-				     6.1035156e-5f, 6.097555e-5f, 3.3895314e38f, 3.3961775e38f, 3.396e38f};
-	for (uint32_t low : {0x0u, 0x1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})       /* around bf16's ties */
+	std::vector<float> values = {
+		0.0f,           -0.0f,         INFINITY,      -INFINITY,    NAN,           -NAN,          1e-45f,
+		1.1754944e-38f, 3.4028235e38f, 65504,         65519.996f,   65520,         65536,         5.9604645e-8f,
+		2.9802322e-8f,  2.9802326e-8f, 6.1035156e-5f, 6.097555e-5f, 3.3895314e38f, 3.3961775e38f, 3.396e38f};
+	for (uint32_t low : {0x0u, 0x1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) /* around bf16's ties */
 		for (uint32_t high : {0x0000u, 0x0001u, 0x007fu, 0x0080u, 0x3f80u, 0x3f81u, 0x7f7fu, 0x8001u, 0xff7fu})
 			values.push_back(from_bits(high << 16 | low));
 	for (uint32_t low : {0x0u, 0xfffu, 0x1000u, 0x1001u, 0x1fffu, 0x2000u, 0x3000u}) /* around f16's */
@@ -142,7 +144,8 @@ static void copy_is_exact(const Named &from, const Named &to)
 				value = value_of_bits(nearest_bits(value, dtype_of(as)), dtype_of(as));
 		EXPECT_TRUE(got.value[at] == value || (std::isnan(got.value[at]) && std::isnan(value)))
 			<< p.shape << ": " << x.f[at] << " became " << got.value[at] << ", expected " << value;
-		EXPECT_TRUE(std::isnan(value) || std::signbit(got.value[at]) == std::signbit(value)) << p.shape << x.f[at];
+		EXPECT_TRUE(std::isnan(value) || std::signbit(got.value[at]) == std::signbit(value))
+			<< p.shape << x.f[at];
 	}
 }
 
@@ -157,13 +160,13 @@ TEST(Copy, RoundsToNearestEven)
 TEST(Copy, TheTestsOwnRounding)
 {
 	EXPECT_EQ(nearest_bits(1.0f, DTYPE_BF16), 0x3f80);
-	EXPECT_EQ(nearest_bits(1.00390625f, DTYPE_BF16), 0x3f80);   /* tie: 1 + 2^-8 */
-	EXPECT_EQ(nearest_bits(1.01171875f, DTYPE_BF16), 0x3f82);   /* tie: 1 + 3 * 2^-8 */
+	EXPECT_EQ(nearest_bits(1.00390625f, DTYPE_BF16), 0x3f80); /* tie: 1 + 2^-8 */
+	EXPECT_EQ(nearest_bits(1.01171875f, DTYPE_BF16), 0x3f82); /* tie: 1 + 3 * 2^-8 */
 	EXPECT_EQ(nearest_bits(1.0f, DTYPE_F16), 0x3c00);
 	EXPECT_EQ(nearest_bits(65519.996f, DTYPE_F16), 0x7bff);
 	EXPECT_EQ(nearest_bits(65520.0f, DTYPE_F16), 0x7c00);
 	EXPECT_EQ(nearest_bits(-5.9604645e-8f, DTYPE_F16), 0x8001);
-	EXPECT_EQ(nearest_bits(2.9802322e-8f, DTYPE_F16), 0x0000);  /* tie with 0 */
+	EXPECT_EQ(nearest_bits(2.9802322e-8f, DTYPE_F16), 0x0000); /* tie with 0 */
 	EXPECT_EQ(nearest_bits(-INFINITY, DTYPE_BF16), 0xff80);
 }
 
@@ -172,7 +175,8 @@ TEST(Copy, Shapes)
 	for (const Size &s : sizes)
 		for (const Named &from : weight_types)
 			for (const Named &to : weight_types) {
-				Problem p(OP_copy, "R %lld C %lld from %s", (long long)s.rows, (long long)s.cols, from.name);
+				Problem p(OP_copy, "R %lld C %lld from %s", (long long)s.rows, (long long)s.cols,
+					  from.name);
 				p.dtype = to.name;
 				p.strided = (s.rows + (from.as == to.as)) % 2;
 				Array x = p.normal(s.rows, s.cols, from.as);
@@ -188,7 +192,8 @@ TEST(Fill, Rounds)
 	for (const Size &s : sizes)
 		for (const Named &type : weight_types)
 			for (float value : {0.0f, -1.00390625f, 3.14159265f}) {
-				Problem p(OP_fill, "R %lld C %lld with %g", (long long)s.rows, (long long)s.cols, (double)value);
+				Problem p(OP_fill, "R %lld C %lld with %g", (long long)s.rows, (long long)s.cols,
+					  (double)value);
 				p.dtype = type.name;
 				p.strided = s.rows % 2;
 				expect_equal(p, [&](Runner &run) {
@@ -272,8 +277,14 @@ static void norm2(const std::vector<Size> &list, As as, const char *name, bool s
 TEST(Norm2, Lists)
 {
 	const std::vector<std::vector<Size>> lists = {
-		{}, {{1, 1}}, {{3, 5}}, {{0, 7}, {2, 2}}, {{8, 576}, {576, 8}, {8, 576}, {192, 8}}, {{1031, 97}},
-		{{1, 100000}, {1, 1}}, std::vector<Size>(100, Size{3, 7}),
+		{},
+		{{1, 1}},
+		{{3, 5}},
+		{{0, 7}, {2, 2}},
+		{{8, 576}, {576, 8}, {8, 576}, {192, 8}},
+		{{1031, 97}},
+		{{1, 100000}, {1, 1}},
+		std::vector<Size>(100, Size{3, 7}),
 	};
 	for (const auto &list : lists)
 		for (bool strided : {false, true}) {
@@ -315,8 +326,11 @@ static void adamw(const std::vector<Size> &list, const Step &s, const Named *sha
 	};
 	std::vector<Tensor> tensors;
 	for (const Size &size : list) {
-		Tensor t = {p.normal(size.rows, size.cols, As::F32), p.normal(size.rows, size.cols, As::F32, s.gradient),
-			    p.normal(size.rows, size.cols, As::F32, s.gradient), {}, {}};
+		Tensor t = {p.normal(size.rows, size.cols, As::F32),
+			    p.normal(size.rows, size.cols, As::F32, s.gradient),
+			    p.normal(size.rows, size.cols, As::F32, s.gradient),
+			    {},
+			    {}};
 		t.v = p.normal(size.rows, size.cols, As::F32, s.gradient);
 		for (float &value : t.v.f)
 			value *= value;
@@ -342,10 +356,11 @@ static void adamw(const std::vector<Size> &list, const Step &s, const Named *sha
 
 TEST(AdamW, Steps)
 {
-	const std::vector<std::vector<Size>> lists = {{}, {{1, 1}}, {{8, 64}, {1, 97}, {0, 3}}, {{257, 33}, {64, 8}, {3, 5}}};
+	const std::vector<std::vector<Size>> lists = {
+		{}, {{1, 1}}, {{8, 64}, {1, 97}, {0, 3}}, {{257, 33}, {64, 8}, {3, 5}}};
 	static const Step steps[] = {
-		{0.03f, 1, 1, 1, true}, {0.03f, 1, 0.01f, 7, true}, {0, 0, 1, 1000, true}, {0.1f, 1e9f, 1e-4f, 2, true},
-		{0.1f, 0.5f, 3, 50, false},
+		{0.03f, 1, 1, 1, true},       {0.03f, 1, 0.01f, 7, true}, {0, 0, 1, 1000, true},
+		{0.1f, 1e9f, 1e-4f, 2, true}, {0.1f, 0.5f, 3, 50, false},
 	};
 	int at = 0;
 	for (const auto &list : lists)

@@ -19,7 +19,8 @@
 
 enum { LEAST_COMPARISONS = 1500 };
 
-class Table : public testing::Environment {
+class Table : public testing::Environment
+{
 	void TearDown() override
 	{
 		print_comparisons();
@@ -36,16 +37,23 @@ static testing::Environment *const table = testing::AddGlobalTestEnvironment(new
 /* ---- a broken backend is noticed and the operation named ------------------ */
 
 /* The reference with one entry replaced. */
-class Broken {
-public:
+class Broken
+{
+      public:
 	Broken() : table(*kernels_reference()), dev(*reference_lane().dev)
 	{
 		dev.k = &table;
 		dev.scratch = {};
 		dev.scratch_used = dev.allocated = 0;
 	}
-	~Broken() { free(dev.scratch.data); }
-	Lane lane() { return {"broken", &dev, false}; }
+	~Broken()
+	{
+		free(dev.scratch.data);
+	}
+	Lane lane()
+	{
+		return {"broken", &dev, false};
+	}
 
 	struct kernels table;
 	struct device dev;
@@ -56,10 +64,13 @@ static std::vector<std::string> rmsnorm_differences(const Lane &lane)
 	Problem p(OP_rmsnorm, "R 7 C 64");
 	p.length = 64;
 	Array x = p.normal(7, 64, As::RESID), w = p.normal(1, 64, As::F32);
-	return differences(p, [&](Runner &run) {
-		struct view y = run.out("y", 7, 64, As::F32);
-		run.k->rmsnorm(run.dev, y, run.in(x), run.in(w), 1e-5f);
-	}, lane);
+	return differences(
+		p,
+		[&](Runner &run) {
+			struct view y = run.out("y", 7, 64, As::F32);
+			run.k->rmsnorm(run.dev, y, run.in(x), run.in(w), 1e-5f);
+		},
+		lane);
 }
 
 static void rmsnorm_off(struct device *dev, struct view y, struct view x, struct view w, float eps)
@@ -112,9 +123,12 @@ TEST(Tests, ABrokenBackendIsNamed)
 		void (*rmsnorm)(struct device *, struct view, struct view, struct view, float);
 		const char *word;
 	} faults[] = {
-		{rmsnorm_off, "y[3, 5] is"},      {rmsnorm_past_the_row, "guard of y"},
-		{rmsnorm_forgets_a_row, "y[0, 0] is "}, {rmsnorm_changes_x, "input"},
-		{rmsnorm_allocates, "allocated"}, {rmsnorm_varies, "not the same twice"},
+		{rmsnorm_off, "y[3, 5] is"},
+		{rmsnorm_past_the_row, "guard of y"},
+		{rmsnorm_forgets_a_row, "y[0, 0] is "},
+		{rmsnorm_changes_x, "input"},
+		{rmsnorm_allocates, "allocated"},
+		{rmsnorm_varies, "not the same twice"},
 	};
 	for (const auto &fault : faults) {
 		Broken broken;

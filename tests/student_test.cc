@@ -5,7 +5,11 @@
  * The naive side runs one row at a time from its first token, with none of it.
  */
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <numeric>
+#include <sstream>
 
 #include "src/model/forward.h"
 #include "src/student/generate.h"
@@ -123,7 +127,7 @@ struct Rows {
 
 static const TinyConfig kinds[] = {
 	{},
-	[] { TinyConfig c; c.tied = false; c.heads = 6; c.kv_heads = 2; return c; }(),
+	[] { TinyConfig c; c.tied = false; c.heads = 8; return c; }(),
 	[] { TinyConfig c; c.architecture = "MistralForCausalLM"; c.type = "mistral"; c.window = 7; c.tied = false; return c; }(),
 	[] { TinyConfig c; c.architecture = "Qwen2ForCausalLM"; c.type = "qwen2"; c.qkv_bias = true; return c; }(),
 	[] { TinyConfig c; c.architecture = "Qwen3ForCausalLM"; c.type = "qwen3"; c.qk_norm = true; return c; }(),
@@ -226,6 +230,62 @@ TEST_P(Student, KeptLogProbabilitiesEqualScoring)
 		generated_release(&out[i]);
 	}
 	model_free(model);
+}
+
+/* One line of golden/students.txt: "KIND TYPE WHAT numbers". */
+static std::vector<double> golden(const std::string &kind, const std::string &type, const std::string &what)
+{
+	const char *folder = getenv("TEST_SRCDIR");
+	std::ifstream file(std::string(folder ? folder : ".") + "/tests/golden/students.txt");
+	std::string line;
+	while (std::getline(file, line)) {
+		std::istringstream words(line);
+		std::string a, b, c;
+		words >> a >> b >> c;
+		if (a == kind && b == type && c == what)
+			return {std::istream_iterator<double>(words), {}};
+	}
+	return {};
+}
+
+static const char *const kind_names[] = {"llama", "llama-untied", "mistral", "qwen2", "qwen3", "llama3"};
+
+/* transformers, float32: relative 1e-5 on log-probabilities, greedy ids equal. */
+TEST_P(Student, EqualsTransformers)
+{
+	for (size_t i = 0; i < 6; i++)
+		for (enum dtype dtype : {DTYPE_F32, DTYPE_BF16}) {
+			const std::string name = kind_names[i], type = dtype_name(dtype);
+			TinyCheckpoint checkpoint(kinds[i]);
+			struct model *model = load(checkpoint, dtype);
+			ASSERT_NE(model, nullptr);
+			Ids sequence = random_ids(50, 33, 97), prompt = random_ids(51, 20, 97), completion = random_ids(52, 9, 97);
+			std::vector<double> want = golden(name, type, "logp");
+			std::vector<float> got = naive_logp(model, sequence);
+			ASSERT_EQ(want.size(), 32u) << name;
+			for (size_t t = 0; t < 32; t++)
+				EXPECT_NEAR(got[t], want[t], 1e-5 * (1 + std::fabs(want[t]))) << name << " " << type << " token " << t;
+			struct generate_row row = {prompt.data(), 20, 0};
+			struct generate_options options = {};
+			struct generated out;
+			struct err err = {};
+			options.max_new_tokens = 40;
+			ASSERT_EQ(student_generate(model, &row, 1, &options, &out, nullptr, &err), 0) << err.message;
+			want = golden(name, type, "greedy");
+			EXPECT_EQ(std::vector<double>(out.ids, out.ids + out.n), want) << name << " " << type;
+			generated_release(&out);
+			struct score_row scored = {prompt.data(), 20, completion.data(), 9, nullptr};
+			struct score_options scoring = {};
+			struct ifd_score score;
+			scoring.bos = 1;
+			ASSERT_EQ(student_score(model, &scored, 1, &scoring, &score, nullptr, &err), 0) << err.message;
+			want = golden(name, type, "ifd");
+			ASSERT_EQ(want.size(), 3u);
+			EXPECT_NEAR(score.nll_conditional, want[0], 1e-5 * (1 + want[0])) << name;
+			EXPECT_NEAR(score.nll_unconditional, want[1], 1e-5 * (1 + want[1])) << name;
+			EXPECT_NEAR(score.ifd, want[2], 4e-5 * want[2]) << name;
+			model_free(model);
+		}
 }
 
 /* A sampled row depends on its id, not on its neighbours, its slot or its place. */

@@ -22,7 +22,7 @@ struct TinyConfig {
 	std::string extra; /* further members of config.json, each with a leading comma */
 };
 
-/* Row source of the writer: numbers in [-0.15, 0.15), norms around 1, the same for the same tensor name. */
+/* Row source of the writer: numbers in [-0.4, 0.4), norms and only they around 1, the same for the same tensor name. */
 inline int tiny_source(void *, const struct tensor_spec *tensor, int64_t row, int64_t rows, void *out, struct err *)
 {
 	uint32_t name = 2166136261u;
@@ -34,7 +34,7 @@ inline int tiny_source(void *, const struct tensor_spec *tensor, int64_t row, in
 	struct philox_key key = philox_stream(7, PHILOX_INIT, name, 0, 0);
 	float *to = (float *)out, middle = tensor->rank == 1 && !strstr(tensor->name, "bias") ? 1.0f : 0.0f;
 	for (int64_t i = 0; i < rows * cols; i++)
-		to[i] = middle + 0.3f * ((float)philox_uniform(philox_at(key, (uint32_t)(row * cols + i), 0)) - 0.5f);
+		to[i] = middle + 0.8f * ((float)philox_uniform(philox_at(key, (uint32_t)(row * cols + i), 0)) - 0.5f);
 	return 0;
 }
 

@@ -79,8 +79,9 @@ static void traced_release(struct device *dev, struct weight *weight)
 }
 
 /* A device of a lane's backend behind the tracing table. */
-class Traced {
-public:
+class Traced
+{
+      public:
 	explicit Traced(const Lane &lane) : lane(open_again(lane))
 	{
 		trace = {this->lane.dev->k, false, {}};
@@ -97,7 +98,7 @@ public:
 	}
 	Lane lane;
 
-private:
+      private:
 	struct kernels table;
 };
 
@@ -137,8 +138,9 @@ struct Layer {
 	struct view cache_k, cache_v;
 };
 
-class Network {
-public:
+class Network
+{
+      public:
 	Network(const Lane &lane, int64_t rows);
 	~Network();
 
@@ -148,8 +150,14 @@ public:
 	void decode_layers(bool chunk);
 	std::vector<float> values(struct view v);
 	struct view array(int64_t r, int64_t c, enum dtype dtype, const void *data = nullptr);
-	struct view i32(const std::vector<int32_t> &v) { return array(1, (int64_t)v.size(), DTYPE_I32, v.data()); }
-	struct view u64(const std::vector<uint64_t> &v) { return array(1, (int64_t)v.size(), DTYPE_U64, v.data()); }
+	struct view i32(const std::vector<int32_t> &v)
+	{
+		return array(1, (int64_t)v.size(), DTYPE_I32, v.data());
+	}
+	struct view u64(const std::vector<uint64_t> &v)
+	{
+		return array(1, (int64_t)v.size(), DTYPE_U64, v.data());
+	}
 	struct view normal(int64_t r, int64_t c, double scale, double mean = 0);
 
 	struct device *dev;
@@ -169,7 +177,7 @@ public:
 	struct sample_rule rule = {0.8f, 20, 0.95f};
 	struct sample_rng rng;
 
-private:
+      private:
 	void make_layer(Layer *layer, int index);
 	Adapter make_adapter(int64_t n, int64_t m, enum module_id module);
 	void prepare(struct weight *w, const std::vector<std::pair<int64_t, int64_t>> &sizes, unsigned uses);
@@ -217,9 +225,16 @@ void Network::prepare(struct weight *w, const std::vector<std::pair<int64_t, int
 
 struct shape Network::shape() const
 {
-	return sized({{&shape::rows, rows}, {&shape::hidden, C}, {&shape::heads, H}, {&shape::kv_heads, K},
-		      {&shape::head_dim, D}, {&shape::ffn, F}, {&shape::vocab, V}, {&shape::rank, RANK},
-		      {&shape::segments, 3}, {&shape::keys, 64}});
+	return sized({{&shape::rows, rows},
+		      {&shape::hidden, C},
+		      {&shape::heads, H},
+		      {&shape::kv_heads, K},
+		      {&shape::head_dim, D},
+		      {&shape::ffn, F},
+		      {&shape::vocab, V},
+		      {&shape::rank, RANK},
+		      {&shape::segments, 3},
+		      {&shape::keys, 64}});
 }
 
 struct view Network::saved(enum op op)
@@ -434,7 +449,8 @@ template <typename Sequence> static void on_every_lane(Sequence sequence)
 			Network net(traced.lane, 24);
 			for (struct view v : sequence(net))
 				results.push_back(net.values(v));
-			EXPECT_EQ(device_sync(traced.lane.dev), nullptr) << lane.name << ": " << traced.lane.dev->failure;
+			EXPECT_EQ(device_sync(traced.lane.dev), nullptr)
+				<< lane.name << ": " << traced.lane.dev->failure;
 		}
 		first = first.empty() ? results : first;
 		ASSERT_EQ(results.size(), first.size());
@@ -454,7 +470,8 @@ TEST(Trace, TrainStep)
 		EXPECT_EQ(end_step(), nothing);
 		EXPECT_NE(net.values(net.layers[0].q.lora.a), before);
 		EXPECT_GT(net.values(net.norm)[0], 0);
-		return std::vector<struct view>{net.logp, net.norm, net.layers[0].q.lora.da, net.layers[1].mlp_down.lora.db};
+		return std::vector<struct view>{net.logp, net.norm, net.layers[0].q.lora.da,
+						net.layers[1].mlp_down.lora.db};
 	});
 }
 
@@ -514,7 +531,8 @@ TEST(Trace, PrefillAndDecode)
 			net.k->upload(net.dev, net.seg.own_len, length);
 		}
 		net.k->graph_free(net.dev, graph);
-		return std::vector<struct view>{net.logits, net.decode_logp, net.layers[1].cache_k, net.layers[1].cache_v};
+		return std::vector<struct view>{net.logits, net.decode_logp, net.layers[1].cache_k,
+						net.layers[1].cache_v};
 	});
 }
 
@@ -555,7 +573,11 @@ TEST(Trace, ADownloadInsideAnOperationIsSeen)
 	EXPECT_EQ(end_step(), (std::vector<std::string>{"download", "download"}));
 }
 
-class Close : public testing::Environment {
-	void TearDown() override { close_lanes(); }
+class Close : public testing::Environment
+{
+	void TearDown() override
+	{
+		close_lanes();
+	}
 };
 static testing::Environment *const closing = testing::AddGlobalTestEnvironment(new Close);

@@ -348,7 +348,8 @@ size_t openblas_attn_in_scratch(const struct device *dev, enum op op, const stru
 	if (op != OP_attn_in && op != OP_attn_in_backward)
 		return 0;
 	return lanes_bytes(1, expanded_floats) + lanes_bytes(dev->threads, PANEL) +
-	       lanes_bytes(1, rows * block_floats(s) + BLOCK_ENDS * dev->threads) + lanes_bytes(dev->threads, work_floats(s, rows)) +
+	       lanes_bytes(1, rows * block_floats(s) + BLOCK_ENDS * dev->threads) +
+	       lanes_bytes(dev->threads, work_floats(s, rows)) +
 	       lanes_bytes(dev->threads, norm_floats(s)) + 2 * block_sums_bytes(dev, s->hidden, key, s->rank) +
 	       block_sums_bytes(dev, s->hidden, query, s->rank);
 }

@@ -40,7 +40,7 @@ static bool fits(int64_t a, int64_t b, int64_t c)
 	return a <= most && b <= most && c <= most;
 }
 
-/* The same product without the library: element (i, p) of A at a[i * ai + p * ap], (p, j) of B at b[p * bp + j * bj]. */
+/* Without the library: element (i, p) of A is a[i * ai + p * ap], element (p, j) of B is b[p * bp + j * bj]. */
 static void plain(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t ai, int64_t ap, const float *b,
 		  int64_t bp, int64_t bj, float beta, float *c, int64_t ldc)
 {

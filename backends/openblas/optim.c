@@ -50,17 +50,16 @@ static void blas_norm2(struct device *dev, struct view out, const struct view li
 {
 	double sum = 0;
 
+	if (!check_norm2(dev, out, list, n))
+		return;
 	for (int i = 0; i < n; i++) {
-		if (!check_view(dev, "norm2", "gradient", list[i], CHECK_FLOAT))
-			return;
 		if (list[i].dtype != DTYPE_F32) {
 			kernels_reference()->norm2(dev, out, list, n);
 			return;
 		}
 		sum += squares_of(dev, list[i]);
 	}
-	if (check_view(dev, "norm2", "out", out, CHECK_F32))
-		*row_f32(out, 0) = (float)sum;
+	*row_f32(out, 0) = (float)sum;
 }
 
 struct adamw_work {

@@ -32,7 +32,7 @@ void product_nt(const struct device *dev, const struct product *list, int n, int
 void product_nn(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
 		const struct lanes *panels);
 
-/* linear.c: dw[N, M] += dy[rows, N]^T x[rows, M], dbias[1, N] += column sums of dy, by the team; either may be absent */
+/* linear.c, by the team: dw[N, M] += dy[rows, N]^T x[rows, M], dbias[1, N] += columns of dy; each may be absent */
 void product_dw(const struct device *dev, struct view dw, struct view dbias, const float *dy, int64_t ldy,
 		const float *x, int64_t ldx, int64_t rows);
 

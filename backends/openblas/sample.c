@@ -217,7 +217,8 @@ static void sample_rows(void *work, int64_t first, int64_t count, int lane)
 void openblas_sample(struct device *dev, struct view id, struct view logp, struct view logits,
 		     const struct sample_rule *rule, const struct sample_rng *rng)
 {
-	struct sampling s = {.vec = vec_head_of(dev), .id = id, .logp = logp, .logits = logits, .rule = rule, .rng = rng};
+	struct sampling s = {.vec = vec_head_of(dev), .id = id, .logp = logp, .logits = logits,
+			     .rule = rule, .rng = rng};
 	size_t used = dev->scratch_used;
 
 	if (!check_sample(dev, id, logp, logits, rule, rng))

@@ -55,7 +55,7 @@ struct lanes {
 struct lanes lanes_take(struct device *dev, const char *op, int lanes, int64_t floats);
 size_t lanes_bytes(int lanes, int64_t floats);
 
-/* A norm's or a bias's weights in f32, in scratch unless they are; NULL where absent or where the scratch is too small. */
+/* A norm's or a bias's weights in f32, in scratch unless they are; NULL where absent or out of scratch. */
 const float *expanded(struct device *dev, const char *op, struct view w);
 
 /* The lane's part; the team's is the first. */

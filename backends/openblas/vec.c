@@ -236,19 +236,25 @@ static inline float sum_lanes(vf v)
 #endif
 }
 
-/* A tile of rows x cols sums in registers; every sum runs over m in the same order whatever the tile. */
+/*
+ * A tile of rows x cols sums in registers; every sum runs over m in the same
+ * order whatever the tile. The next tile's weights are called for meanwhile:
+ * rows side by side are more streams than the hardware follows.
+ */
 static inline __attribute__((always_inline)) void tile(float *y, int64_t ldy, const float *x, int64_t ldx, int rows,
 						       const char *w, int64_t ldw, int cols, enum dtype dtype,
 						       int64_t m, bool add_to)
 {
 	vf sum[VEC_FEW][4] = {{{0}}};
-	int64_t whole = m - m % WIDTH;
+	int64_t whole = m - m % WIDTH, size = dtype == DTYPE_F32 ? 4 : 2;
 
 	for (int64_t i = 0; i < whole; i += WIDTH) {
 		vf b[4];
 
-		for (int c = 0; c < cols; c++)
+		for (int c = 0; c < cols; c++) {
 			b[c] = load(w + c * ldw, i, dtype);
+			__builtin_prefetch(w + (c + cols) * ldw + i * size, 0, 2);
+		}
 		for (int r = 0; r < rows; r++) {
 			vf a = load(x + r * ldx, i, DTYPE_F32);
 

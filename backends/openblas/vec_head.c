@@ -5,14 +5,24 @@
 #include "backends/openblas/vec.h"
 #include "backends/openblas/vec_math.h"
 
+enum { LANES = 64 };
+
 static float max(const float *z, int64_t n)
 {
-	float most = z[0];
+	float most[LANES], all = z[0];
+	int64_t whole = n - n % LANES;
 
-#pragma omp simd reduction(max : most)
-	for (int64_t i = 0; i < n; i++)
-		most = z[i] > most ? z[i] : most;
-	return most;
+	for (int lane = 0; lane < LANES; lane++)
+		most[lane] = z[0];
+	for (int64_t i = 0; i < whole; i += LANES)
+#pragma omp simd
+		for (int lane = 0; lane < LANES; lane++)
+			most[lane] = z[i + lane] > most[lane] ? z[i + lane] : most[lane];
+	for (int64_t i = whole; i < n; i++)
+		all = z[i] > all ? z[i] : all;
+	for (int lane = 0; lane < LANES; lane++)
+		all = most[lane] > all ? most[lane] : all;
+	return all;
 }
 
 static double exp_in_place(float *z, int64_t n, float most)

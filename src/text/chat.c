@@ -94,8 +94,10 @@ static int find_family(enum chat_family *family, const char *name, struct err *e
 			return 0;
 		}
 	}
-	return err_set(err, ERR_CONFIG, "unknown student.chat_template '%s'; use auto, none, chatml, llama2, llama3, "
-					"mistral or zephyr", text_escape(shown, sizeof shown, name, strlen(name)));
+	return err_set(err, ERR_CONFIG,
+		       "unknown student.chat_template '%s'; use auto, none, chatml, llama2, llama3, "
+		       "mistral or zephyr",
+		       text_escape(shown, sizeof shown, name, strlen(name)));
 }
 
 static int choose(struct chat *chat, const struct tokenizer *tok, const char *name, struct err *err)
@@ -226,8 +228,7 @@ static int put_folded(struct render *r, struct slice system, struct slice user)
 {
 	struct buffer both = {0};
 	int result = buffer_put(&both, "<<SYS>>\n", 8, r->err) || buffer_put(&both, system.bytes, system.n, r->err) ||
-		     buffer_put(&both, "\n<</SYS>>\n\n", 11, r->err) ||
-		     buffer_put(&both, user.bytes, user.n, r->err) ||
+		     buffer_put(&both, "\n<</SYS>>\n\n", 11, r->err) || buffer_put(&both, user.bytes, user.n, r->err) ||
 		     put_turn(r, USER, (struct slice){both.bytes, both.n});
 
 	free(both.bytes);
@@ -260,8 +261,10 @@ static int check_message(const struct render *r, const struct chat_message *mess
 		return err_set(r->err, ERR_DATA, "message %zu: chat template '%s' takes no system message here", i,
 			       r->family->name);
 	if (r->family->alternate && role != (turn % 2 ? ASSISTANT : USER))
-		return err_set(r->err, ERR_DATA, "message %zu: chat template '%s' needs user and assistant in turn, the "
-						 "user first", i, r->family->name);
+		return err_set(r->err, ERR_DATA,
+			       "message %zu: chat template '%s' needs user and assistant in turn, the "
+			       "user first",
+			       i, r->family->name);
 	return 0;
 }
 

@@ -248,8 +248,8 @@ static int put_tokens(struct parts *out, const struct tokenizer *tok, const int3
 	return 0;
 }
 
-static int decode(struct parts *parts, const struct tokenizer *tok, const int32_t *ids, size_t count,
-		  bool skip_special, struct err *err)
+static int decode(struct parts *parts, const struct tokenizer *tok, const int32_t *ids, size_t count, bool skip_special,
+		  struct err *err)
 {
 	int result = put_tokens(parts, tok, ids, count, skip_special, err);
 

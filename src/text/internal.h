@@ -86,12 +86,12 @@ struct vocab {
 	struct buffer bytes; /* texts of all tokens */
 	struct token {
 		uint32_t at, n, flags;
-	} *tokens;           /* by id */
-	size_t n, room;      /* ids */
-	size_t longest;      /* bytes */
+	} * tokens;     /* by id */
+	size_t n, room; /* ids */
+	size_t longest; /* bytes */
 	struct slot {
 		uint32_t hash, id; /* upper half of the text's hash; id + 1, 0 where empty */
-	} *slots;
+	} * slots;
 	size_t n_slots, used;
 	uint64_t seed;
 };
@@ -99,7 +99,7 @@ struct vocab {
 struct merges {
 	struct merge {
 		int32_t left, right, result;
-	} *list;         /* by rank */
+	} * list; /* by rank */
 	size_t n, room;
 	uint32_t *slots; /* hash table of rank + 1 by (left, right), 0 where empty */
 	size_t n_slots;
@@ -136,7 +136,7 @@ struct added_index {
 		uint32_t child, sibling; /* 0: none */
 		uint32_t token;          /* index + 1 of the token that ends here, 0: none */
 		unsigned char byte;
-	} *nodes;                        /* nodes[0] is the root */
+	} * nodes; /* nodes[0] is the root */
 	size_t n, room;
 	uint32_t first[256]; /* children of the root */
 };
@@ -279,7 +279,7 @@ struct encoder {
 	size_t n_symbols, symbols_room;
 	uint64_t *heap; /* rank << 32 | position */
 	size_t n_heap, heap_room;
-	struct buffer word; /* of ignore_merges */
+	struct buffer word;      /* of ignore_merges */
 	struct token_list *list; /* where ids go */
 };
 

@@ -8,23 +8,23 @@
 #define BALDISTILL_TEXT_LIMITS_H
 
 enum {
-	TOKENIZER_MAX_FILE = 64 << 20,      /* bytes of tokenizer.json */
-	TOKENIZER_MAX_CONFIG = 4 << 20,     /* bytes of each other file */
-	TOKENIZER_MAX_VALUES = 1 << 24,     /* JSON values of tokenizer.json */
-	TOKENIZER_MAX_REST = 1 << 17,       /* JSON values outside vocab and merges */
-	TOKENIZER_MAX_TOKENS = 1 << 20,     /* ids */
+	TOKENIZER_MAX_FILE = 64 << 20,  /* bytes of tokenizer.json */
+	TOKENIZER_MAX_CONFIG = 4 << 20, /* bytes of each other file */
+	TOKENIZER_MAX_VALUES = 1 << 24, /* JSON values of tokenizer.json */
+	TOKENIZER_MAX_REST = 1 << 17,   /* JSON values outside vocab and merges */
+	TOKENIZER_MAX_TOKENS = 1 << 20, /* ids */
 	TOKENIZER_MAX_MERGES = 1 << 21,
-	TOKENIZER_MAX_ADDED = 1 << 13,      /* added tokens */
+	TOKENIZER_MAX_ADDED = 1 << 13, /* added tokens */
 	TOKENIZER_MAX_TOKEN_BYTES = 1 << 12,
-	TOKENIZER_MAX_STEPS = 32,           /* components of a normalizer, pre-tokenizer or decoder */
-	TOKENIZER_MAX_CONTENT = 256,        /* bytes of a text that a component inserts */
-	TOKENIZER_MAX_PATTERN = 4096,       /* bytes of a regular expression */
-	TOKENIZER_MAX_GROUPS = 50,          /* nested groups in it */
-	TOKENIZER_MATCH_STEPS = 10000000,   /* of one match */
-	TOKENIZER_MATCH_KIB = 20000,        /* memory of one match */
-	TOKENIZER_MAX_TEXT = 256 << 20,     /* bytes of a text to encode */
-	TOKENIZER_MAX_GROWTH = 32,          /* times a normalizer may lengthen a text */
-	TOKENIZER_MAX_COMBINING = 4096,     /* combining characters in a row, which sort in quadratic time */
+	TOKENIZER_MAX_STEPS = 32,         /* components of a normalizer, pre-tokenizer or decoder */
+	TOKENIZER_MAX_CONTENT = 256,      /* bytes of a text that a component inserts */
+	TOKENIZER_MAX_PATTERN = 4096,     /* bytes of a regular expression */
+	TOKENIZER_MAX_GROUPS = 50,        /* nested groups in it */
+	TOKENIZER_MATCH_STEPS = 10000000, /* of one match */
+	TOKENIZER_MATCH_KIB = 20000,      /* memory of one match */
+	TOKENIZER_MAX_TEXT = 256 << 20,   /* bytes of a text to encode */
+	TOKENIZER_MAX_GROWTH = 32,        /* times a normalizer may lengthen a text */
+	TOKENIZER_MAX_COMBINING = 4096,   /* combining characters in a row, which sort in quadratic time */
 };
 
 #endif

@@ -110,8 +110,7 @@ int normalize(struct slice *out, bool *trimmed, struct buffer pair[2], const str
 		struct buffer *next = &pair[i % 2];
 		next->n = 0;
 		if (run_step(next, trimmed, &tok->normalizers[i], matchers[i], *out, most, err) ||
-		    buffer_put(next, "", 0, err) ||
-		    check_growth(next->n, most, err))
+		    buffer_put(next, "", 0, err) || check_growth(next->n, most, err))
 			return -1;
 		*out = (struct slice){next->bytes, next->n};
 	}

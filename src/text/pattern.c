@@ -122,7 +122,10 @@ static int rewrite_in_class(struct rewrite *rw)
 	static const struct {
 		const char *name, *same;
 	} sets[] = {
-		{"[:punct:]", "\\p{P}\\p{S}"}, {"[:space:]", SPACE_SET}, {"[:digit:]", "\\p{Nd}"}, {"[:word:]", WORD_SET},
+		{"[:punct:]", "\\p{P}\\p{S}"},
+		{"[:space:]", SPACE_SET},
+		{"[:digit:]", "\\p{Nd}"},
+		{"[:word:]", WORD_SET},
 	};
 
 	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
@@ -303,8 +306,8 @@ static int search(struct scan *scan, struct err *err)
 	PCRE2_SPTR text = (PCRE2_SPTR)scan->text;
 	char reason[120];
 	int found = m->pattern->jit
-			? pcre2_jit_match(m->pattern->code, text, scan->n, scan->next, options, m->data, m->context)
-			: pcre2_match(m->pattern->code, text, scan->n, scan->next, options, m->data, m->context);
+			    ? pcre2_jit_match(m->pattern->code, text, scan->n, scan->next, options, m->data, m->context)
+			    : pcre2_match(m->pattern->code, text, scan->n, scan->next, options, m->data, m->context);
 
 	if (found > 0 || found == PCRE2_ERROR_NOMATCH)
 		return found > 0;

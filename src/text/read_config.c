@@ -241,10 +241,8 @@ int read_config(struct tokenizer *tok, const char *dir, struct err *err)
 		const char *name;
 		int (*read)(struct tokenizer *, struct json_value, struct err *);
 	} files[] = {
-		{"tokenizer_config.json", read_tokenizer_config},
-		{"special_tokens_map.json", read_roles},
-		{"generation_config.json", read_role_ids},
-		{"config.json", read_role_ids},
+		{"tokenizer_config.json", read_tokenizer_config}, {"special_tokens_map.json", read_roles},
+		{"generation_config.json", read_role_ids},        {"config.json", read_role_ids},
 		{"tokenizer_config.json", read_around}, /* needs the roles */
 	};
 

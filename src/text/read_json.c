@@ -62,8 +62,8 @@ static struct slice find_member(struct slice object, const char *key)
 		return (struct slice){0};
 	for (at = skip_space(object, at + 1); peek(object, at) == '"'; at = skip_space(object, at + 1)) {
 		size_t from = skip_key(object, at), to = skip_value(object, from);
-		if (object.n - at > n + 1 && !memcmp(object.bytes + at + 1, key, n) && object.bytes[at + 1 + n] == '"' &&
-		    from < to)
+		if (object.n - at > n + 1 && !memcmp(object.bytes + at + 1, key, n) &&
+		    object.bytes[at + 1 + n] == '"' && from < to)
 			return (struct slice){object.bytes + from, to - from};
 		at = skip_space(object, to);
 		if (peek(object, at) != ',')

@@ -73,8 +73,8 @@ static bool is_version(struct json_value value)
 	const char *text;
 	size_t n;
 
-	return json_kind(value) == JSON_STRING && !json_get_string(value, &text, &n, NULL) &&
-	       n >= sizeof start - 1 && !memcmp(text, start, sizeof start - 1);
+	return json_kind(value) == JSON_STRING && !json_get_string(value, &text, &n, NULL) && n >= sizeof start - 1 &&
+	       !memcmp(text, start, sizeof start - 1);
 }
 
 static int use_merges(void *context, struct json_value array, struct err *err)
@@ -155,8 +155,7 @@ static int read_options(struct tokenizer *tok, struct json_value model, struct e
 	if (strcmp(type, "BPE"))
 		return err_set(err, ERR_DATA, "model type '%s' is not supported; only BPE is",
 			       text_escape(shown, sizeof shown, type, strlen(type)));
-	return check_unused(model, err) ||
-			       json_opt_bool(json_in(model, "fuse_unk"), false, &tok->fuse_unk, err) ||
+	return check_unused(model, err) || json_opt_bool(json_in(model, "fuse_unk"), false, &tok->fuse_unk, err) ||
 			       json_opt_bool(json_in(model, "byte_fallback"), false, &tok->byte_fallback, err) ||
 			       json_opt_bool(json_in(model, "ignore_merges"), false, &tok->ignore_merges, err)
 		       ? -1

@@ -20,7 +20,8 @@ static struct splitter *new_splitter(struct tokenizer *tok, struct err *err)
 
 static int read_behaviour(enum behaviour *out, struct json_value value, struct err *err)
 {
-	static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
+	static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext",
+					    "Contiguous"};
 	const char *name;
 	char shown[60];
 
@@ -118,8 +119,9 @@ int read_prepend_scheme(enum prepend *out, struct json_value value, struct err *
 			return 0;
 		}
 	}
-	return err_set(err, ERR_DATA, "'prepend_scheme' must be 'never', 'first' or 'always', and 'never' where "
-				      "'add_prefix_space' is false");
+	return err_set(err, ERR_DATA,
+		       "'prepend_scheme' must be 'never', 'first' or 'always', and 'never' where "
+		       "'add_prefix_space' is false");
 }
 
 static int read_metaspace(struct tokenizer *tok, struct json_value value, int detail, struct err *err)
@@ -142,7 +144,8 @@ static int read_metaspace(struct tokenizer *tok, struct json_value value, int de
 static int read_byte_level(struct tokenizer *tok, struct json_value value, int detail, struct err *err)
 {
 	/* the words of GPT-2 */
-	static const char words[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+	static const char words[] =
+		"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 	struct splitter *step = new_splitter(tok, err);
 	bool prefix, regex;
 

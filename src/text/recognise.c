@@ -89,6 +89,7 @@ int chat_recognise(enum chat_family *family, char **default_system, const char *
 		*family = signs[i].family;
 		return *family == CHAT_CHATML ? find_default(default_system, text, err) : 0;
 	}
-	return err_set(err, ERR_CONFIG, "the model's chat template is not one that is known, and templates are not run; "
-					"set student.chat_template to chatml, llama2, llama3, mistral, zephyr or none");
+	return err_set(err, ERR_CONFIG,
+		       "the model's chat template is not one that is known, and templates are not run; "
+		       "set student.chat_template to chatml, llama2, llama3, mistral, zephyr or none");
 }

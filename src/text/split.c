@@ -37,10 +37,8 @@ static int put_part(struct cut *cut, size_t from, size_t to, bool match, struct 
 {
 	/* [behaviour][the stretch before matched][this one matched] */
 	static const bool joins[][2][2] = {
-		[SPLIT_ISOLATED] = {{false, false}, {false, false}},
-		[SPLIT_REMOVED] = {{false, false}, {false, false}},
-		[SPLIT_PREVIOUS] = {{false, true}, {false, false}},
-		[SPLIT_NEXT] = {{false, false}, {true, false}},
+		[SPLIT_ISOLATED] = {{false, false}, {false, false}}, [SPLIT_REMOVED] = {{false, false}, {false, false}},
+		[SPLIT_PREVIOUS] = {{false, true}, {false, false}},  [SPLIT_NEXT] = {{false, false}, {true, false}},
 		[SPLIT_CONTIGUOUS] = {{true, false}, {false, true}},
 	};
 	enum behaviour behaviour = cut->enc->tok->splitters[cut->step].behaviour;

@@ -90,8 +90,10 @@ static int find_fallback(struct tokenizer *tok, struct err *err)
 		if (tok->fallback[i] < 0)
 			return err_set(err, ERR_DATA, "'model.byte_fallback' needs a token '%s'", name);
 		if (tok->byte_level && tok->byte_ids[i] < 0)
-			return err_set(err, ERR_DATA, "'model.byte_fallback' with 'ByteLevel' and no token for byte "
-						      "0x%02X is not supported", i);
+			return err_set(err, ERR_DATA,
+				       "'model.byte_fallback' with 'ByteLevel' and no token for byte "
+				       "0x%02X is not supported",
+				       i);
 	}
 	return 0;
 }

@@ -70,8 +70,7 @@ bool unicode_is_word(uint32_t code)
 		uint32_t first, last;
 	} others[] = {
 		/* Join_Control; circled and squared letters, which are Alphabetic symbols */
-		{0x200C, 0x200D},   {0x24B6, 0x24E9},   {0x1F130, 0x1F149},
-		{0x1F150, 0x1F169}, {0x1F170, 0x1F189},
+		{0x200C, 0x200D}, {0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189},
 	};
 	utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
 

@@ -85,7 +85,8 @@ static int double_vocab(struct vocab *vocab, struct err *err)
 		struct slice text = vocab_text(vocab, (int32_t)id);
 		uint64_t hash = text_hash(vocab->seed, text.bytes, text.n);
 		if (vocab->tokens[id].flags)
-			*find_slot(&bigger, text.bytes, text.n, hash) = (struct slot){(uint32_t)(hash >> 32), (uint32_t)id + 1};
+			*find_slot(&bigger, text.bytes, text.n, hash) =
+				(struct slot){(uint32_t)(hash >> 32), (uint32_t)id + 1};
 	}
 	free(vocab->slots);
 	*vocab = bigger;
@@ -101,8 +102,8 @@ static int bad_token(const struct vocab *vocab, const char *bytes, size_t n, uin
 
 	text_escape(shown, sizeof shown, bytes, n);
 	if (id >= TOKENIZER_MAX_TOKENS)
-		return err_set(err, ERR_DATA, "token '%s': id %ju is above the limit of %d tokens", shown, (uintmax_t)id,
-			       TOKENIZER_MAX_TOKENS);
+		return err_set(err, ERR_DATA, "token '%s': id %ju is above the limit of %d tokens", shown,
+			       (uintmax_t)id, TOKENIZER_MAX_TOKENS);
 	if (n > TOKENIZER_MAX_TOKEN_BYTES)
 		return err_set(err, ERR_DATA, "token '%s': %zu bytes are above the limit of %d", shown, n,
 			       TOKENIZER_MAX_TOKEN_BYTES);
@@ -139,8 +140,8 @@ int vocab_check(const struct vocab *vocab, struct err *err)
 {
 	for (size_t id = 0; id < vocab->n; id++) {
 		if (!vocab->tokens[id].flags)
-			return err_set(err, ERR_DATA, "id %zu has no token: ids must run from 0 to %zu without a gap", id,
-				       vocab->n - 1);
+			return err_set(err, ERR_DATA, "id %zu has no token: ids must run from 0 to %zu without a gap",
+				       id, vocab->n - 1);
 	}
 	return vocab->n ? 0 : err_set(err, ERR_DATA, "the vocabulary is empty");
 }
