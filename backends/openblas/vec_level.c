@@ -31,9 +31,8 @@ bool vec_usable(enum vec_level level)
 		       vec_usable(VEC_LEVEL_AVX2);
 #endif
 #if HAVE_VEC_AVX2
-	if (level == VEC_LEVEL_AVX2)
-		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-		       __builtin_cpu_supports("f16c");
+	if (level == VEC_LEVEL_AVX2) /* no CPU has AVX2 without F16C, which old compilers cannot ask for */
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
 	return level == VEC_LEVEL_BASE;
 }
