@@ -2,7 +2,6 @@
 /* tokenize: token ids of text, and back. */
 #include <stdlib.h>
 
-#include "src/base/mem.h"
 #include "src/cmd/job.h"
 
 struct settings {
@@ -27,29 +26,13 @@ static int encode_row(struct job *job, size_t i, const struct settings *s, struc
 	return rc ? -1 : 0;
 }
 
-static int read_ids(struct json_value list, int32_t **ids, size_t *n, struct err *err)
-{
-	if (json_get_length(list, n, err))
-		return -1;
-	*ids = mem_array(*n, sizeof **ids, err);
-	for (size_t t = 0; *ids && t < *n; t++) {
-		int64_t id;
-		if (json_get_int64(json_at(list, t), &id, err))
-			return -1;
-		if (id < 0 || id > INT32_MAX)
-			return err_set(err, ERR_DATA, "'ids' holds %lld, which is no id", (long long)id);
-		(*ids)[t] = (int32_t)id;
-	}
-	return *ids ? 0 : -1;
-}
-
 /* {"ids"} to {"text"}; special tokens are written out */
 static int decode_row(struct job *job, size_t i, const struct settings *s, struct json_writer *w, struct err *err)
 {
 	int32_t *ids = NULL;
 	size_t n, length;
 	char *text = NULL;
-	if (!read_ids(json_in(json_root(job->rows.row[i].doc), "ids"), &ids, &n, err))
+	if (!job_ids(json_root(job->rows.row[i].doc), "ids", &ids, &n, err))
 		text = tokenizer_decode(job->student->tokenizer, ids, n, s->no_special, &length, err);
 	if (text) {
 		json_put_key(w, "text");

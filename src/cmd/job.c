@@ -117,23 +117,29 @@ int job_write(struct job *job, struct json_writer *w, struct err *err)
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-static int read_ids(struct json_value list, struct job_text *out, struct err *err)
+int job_ids(struct json_value row, const char *key, int32_t **ids, size_t *n, struct err *err)
 {
-	size_t n;
-	if (json_get_length(list, &n, err))
+	struct json_value list = json_in(row, key);
+	*ids = NULL;
+	if (json_get_length(list, n, err))
 		return -1;
-	out->ids = mem_array(n, sizeof *out->ids, err);
-	for (size_t i = 0; out->ids && i < n; i++) {
+	*ids = mem_array(*n, sizeof **ids, err);
+	for (size_t i = 0; *ids && i < *n; i++) {
 		int64_t id;
 		if (json_get_int64(json_at(list, i), &id, err))
 			return -1;
 		if (id < 0 || id > INT32_MAX)
-			return err_set(err, ERR_DATA, "'completion_ids' holds %lld, which is no id", (long long)id);
-		out->ids[i] = (int32_t)id;
+			return err_set(err, ERR_DATA, "'%s' holds %lld, which is no id", key, (long long)id);
+		(*ids)[i] = (int32_t)id;
 	}
+	return *ids ? 0 : -1;
+}
+
+static int read_ids(struct json_value row, struct job_text *out, struct err *err)
+{
+	int rc = job_ids(row, "completion_ids", &out->ids, &out->text.completion_ids_n, err);
 	out->text.completion_ids = out->ids;
-	out->text.completion_ids_n = n;
-	return out->ids ? 0 : -1;
+	return rc;
 }
 
 static int read_messages(struct json_value list, struct job_text *out, struct err *err)
@@ -169,7 +175,7 @@ static int read_text(struct json_value row, bool needs_completion, struct job_te
 		return -1;
 	text->cut = !strcmp(reason, "length");
 	if (json_kind(json_in(row, "completion_ids")) != JSON_ABSENT)
-		return read_ids(json_in(row, "completion_ids"), out, err);
+		return read_ids(row, out, err);
 	return json_get_string(json_in(row, "completion"), &text->completion, &text->completion_n, err);
 }
 

@@ -48,6 +48,9 @@ int job_close(struct job *job, int rc, struct err *err);
 /* One finished row of output. */
 int job_write(struct job *job, struct json_writer *w, struct err *err);
 
+/* Member `key` of a row, a list of token ids; *ids is released with free(), also after a failure. */
+int job_ids(struct json_value row, const char *key, int32_t **ids, size_t *n, struct err *err);
+
 /* The texts of a row. needs_completion: refuse rows without one. Released with job_text_release. */
 struct job_text {
 	struct example_text text;
