@@ -83,15 +83,16 @@ def greedy(model, sequence, n):
     return out
 
 
-with open("students.txt", "w") as f:
-    print(f"# made by make_students.py: torch {torch.__version__}, transformers {transformers.__version__}, numpy {numpy.__version__}", file=f)
-    for name, kind, extra in kinds:
-        for narrow in (False, True):
-            model = build(kind, extra, narrow)
-            tag = f"{name} {'bf16' if narrow else 'f32'}"
-            sequence, prompt, completion = ids(50, 33, 97), ids(51, 20, 97), ids(52, 9, 97)
-            print(tag, "logp", *(f"{x:.9g}" for x in logp(model, sequence)), file=f)
-            print(tag, "greedy", *greedy(model, prompt, 40), file=f)
-            c = -sum(logp(model, prompt + completion)[len(prompt) - 1:]) / len(completion)
-            u = -sum(logp(model, [1] + completion)) / len(completion)
-            print(tag, "ifd", f"{c:.9g} {u:.9g} {math.exp(c - u):.9g}", file=f)
+if __name__ == "__main__":
+    with open("students.txt", "w") as f:
+        print(f"# made by make_students.py: torch {torch.__version__}, transformers {transformers.__version__}, numpy {numpy.__version__}", file=f)
+        for name, kind, extra in kinds:
+            for narrow in (False, True):
+                model = build(kind, extra, narrow)
+                tag = f"{name} {'bf16' if narrow else 'f32'}"
+                sequence, prompt, completion = ids(50, 33, 97), ids(51, 20, 97), ids(52, 9, 97)
+                print(tag, "logp", *(f"{x:.9g}" for x in logp(model, sequence)), file=f)
+                print(tag, "greedy", *greedy(model, prompt, 40), file=f)
+                c = -sum(logp(model, prompt + completion)[len(prompt) - 1:]) / len(completion)
+                u = -sum(logp(model, [1] + completion)) / len(completion)
+                print(tag, "ifd", f"{c:.9g} {u:.9g} {math.exp(c - u):.9g}", file=f)

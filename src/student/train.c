@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/student/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "reference/philox.h"
+#include "src/base/mem.h"
+#include "src/student/batch.h"
+#include "src/student/checkpoint.h"
+#include "src/student/train_hash.h"
+#include "src/student/train_log.h"
+
+enum { TOKENS = 2048 };
+
+const struct train_options train_defaults = {
+	.learning_rate = 2e-4, .weight_decay = 0.03, .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8,
+	.max_grad_norm = 1, .lr_scheduler_type = SCHEDULE_LINEAR, .num_train_epochs = 8,
+	.per_device_train_batch_size = 16, .gradient_accumulation_steps = 1, .shuffle = true, .share_prefix = true,
+	.seed = 1,
+};
+
+/* One training under way. */
+struct training {
+	struct trainee *trainee;
+	const struct train_row *rows;
+	size_t n;
+	const struct train_options *options;
+	const struct train_files *files;
+	struct train_result *result;
+	struct batch_limits limits;
+	struct batch batch;
+	struct pass *pass;
+	float *logp;
+	size_t *order;          /* [n], of the epoch `ordered` */
+	int64_t ordered;
+	struct train_log log;
+	struct checkpoint_place place;
+	struct adamw_rule rule;
+};
+
+/* ---- schedule and order --------------------------------------------------------------- */
+
+static int64_t rows_per_step(const struct train_options *o)
+{
+	return o->per_device_train_batch_size * o->gradient_accumulation_steps;
+}
+
+static int64_t steps_per_epoch(const struct train_options *o, size_t n)
+{
+	return ((int64_t)n + rows_per_step(o) - 1) / rows_per_step(o);
+}
+
+int64_t train_steps(const struct train_options *options, size_t n)
+{
+	return options->num_train_epochs * steps_per_epoch(options, n);
+}
+
+double train_rate(const struct train_options *o, int64_t step, int64_t steps)
+{
+	double warm = ceil(o->warmup_ratio * (double)steps), done = (double)step - 1;
+	if (done < warm)
+		return o->learning_rate * done / warm;
+	double x = (done - warm) / fmax(1, (double)steps - warm);
+	switch (o->lr_scheduler_type) {
+	case SCHEDULE_LINEAR:
+		return o->learning_rate * (1 - x);
+	case SCHEDULE_COSINE:
+		return o->learning_rate * (1 + cos(M_PI * x)) / 2;
+	case SCHEDULE_CONSTANT:
+		break;
+	}
+	return o->learning_rate;
+}
+
+/* Fisher and Yates, from one stream for each epoch. */
+static void order_epoch(struct training *t, int64_t epoch)
+{
+	struct philox_key key = philox_stream(t->options->seed, PHILOX_SHUFFLE, (uint32_t)epoch, 0, 0);
+	for (size_t i = 0; i < t->n; i++)
+		t->order[i] = i;
+	for (size_t i = t->n; t->options->shuffle && i > 1; i--) {
+		size_t j = (size_t)(philox_uniform(philox_at(key, (uint32_t)i, 0)) * (double)i), kept = t->order[j];
+		t->order[j] = t->order[i - 1];
+		t->order[i - 1] = kept;
+	}
+	t->ordered = epoch;
+}
+
+/* The rows of a step, from 1. */
+static const size_t *rows_of_step(struct training *t, int64_t step, size_t *n)
+{
+	int64_t per = rows_per_step(t->options), of_epoch = steps_per_epoch(t->options, t->n);
+	int64_t epoch = (step - 1) / of_epoch, first = (step - 1) % of_epoch * per;
+	if (t->ordered != epoch)
+		order_epoch(t, epoch);
+	*n = t->n - (size_t)first < (size_t)per ? t->n - (size_t)first : (size_t)per;
+	return t->order + first;
+}
+
+/* ---- a step ----------------------------------------------------------------------------- */
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* "step 12: MESSAGE; rows of lines 3, 17, 4, …" */
+static int blame_rows(const struct training *t, const size_t *order, size_t n, struct err *err)
+{
+	char lines[256];
+	size_t at = 0;
+	lines[0] = '\0';
+	for (size_t i = 0; i < n && at < sizeof lines - 24; i++)
+		at += (size_t)snprintf(lines + at, sizeof lines - at, "%s%zu", i ? ", " : "", t->rows[order[i]].line);
+	struct err copy = *err;
+	return err_set(err, ERR_NOTFINITE, "%s; its rows are those of lines %s%s; the last checkpoint is kept: lower learning_rate or look at these rows",
+		       copy.message, lines, at >= sizeof lines - 24 ? ", …" : "");
+}
+
+static int run_calls(struct training *t, int64_t step, const size_t *order, size_t n, struct err *err)
+{
+	float weight = (float)(1.0 / (double)batch_targets(t->rows, order, n));
+	for (size_t done = 0; done < n;) {
+		done += batch_fill(&t->batch, t->rows, order + done, n - done, &t->limits, weight);
+		struct pass_rows *rows = &t->batch.rows;
+		rows->seed = t->options->seed;
+		rows->step = (uint64_t)step;
+		if (pass_run(t->pass, rows, t->logp, err))
+			return -1;
+		train_log_add(&t->log, t->logp, t->batch.owner, rows->targets, rows->rows);
+	}
+	if (isfinite(t->log.tally.loss))
+		return 0;
+	return err_set(err, ERR_NOTFINITE, "step %lld: the loss is not finite", (long long)step);
+}
+
+static int dump_gradients(struct training *t, int64_t step, struct err *err)
+{
+	const char *path = t->files->dump_gradients;
+	return path && step == 1 ? parameters_save(&t->trainee->params, PARAMETER_GRADIENTS, path, err) : 0;
+}
+
+static int run_step(struct training *t, int64_t step, int64_t steps, struct err *err)
+{
+	size_t n;
+	const size_t *order = rows_of_step(t, step, &n);
+	struct train_line line = {.step = step, .learning_rate = train_rate(t->options, step, steps),
+				  .epoch = (double)step / (double)steps_per_epoch(t->options, t->n)};
+	double begin = now();
+	parameters_zero(&t->trainee->params);
+	train_log_clear(&t->log);
+	int rc = run_calls(t, step, order, n, err) || dump_gradients(t, step, err) ||
+			 parameters_step(&t->trainee->params, &t->rule, step, line.learning_rate, &line.grad_norm, err)
+		       ? -1 : 0;
+	if (rc)
+		return err->code == ERR_NOTFINITE ? blame_rows(t, order, n, err) : -1;
+	line.seconds = now() - begin;
+	t->result->last_loss = t->log.tally.loss / (double)t->log.tally.targets;
+	if (step == t->result->resumed_from + 1)
+		t->result->first_loss = t->result->last_loss;
+	return train_log_write(&t->log, &line, err);
+}
+
+/* ---- the whole ---------------------------------------------------------------------------- */
+
+static void set_limits(struct training *t)
+{
+	int64_t common = batch_common_prefix(t->rows, t->n);
+	t->limits = (struct batch_limits){
+		.per_call = t->options->per_device_train_batch_size,
+		.tokens = t->options->tokens ? t->options->tokens : TOKENS,
+		.masked = common,
+		.prefix = t->options->share_prefix && t->options->per_device_train_batch_size > 1 ? common : 0,
+	};
+	t->result->shared_prefix = t->limits.prefix;
+	t->rule = (struct adamw_rule){t->options->adam_beta1, t->options->adam_beta2, t->options->adam_epsilon,
+				      t->options->weight_decay, t->options->max_grad_norm};
+}
+
+static int check_memory(const struct training *t, const struct pass_trained *trained, const struct pass_limits *limits,
+			struct err *err)
+{
+	const struct model *m = t->trainee->model;
+	uint64_t need = m->stored + m->dev->prepared + pass_bytes(m, trained, limits) +
+			parameters_bytes((uint64_t)t->trainee->params.total);
+	if (!t->options->memory || need <= t->options->memory)
+		return 0;
+	return err_set(err, ERR_MEMORY, "training needs %llu MiB, more than the %llu MiB allowed; raise the bound, set gradient_checkpointing, or lower max_length or per_device_train_batch_size",
+		       (unsigned long long)(need >> 20), (unsigned long long)(t->options->memory >> 20));
+}
+
+static int check_rows(const struct training *t, struct err *err)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->rows[i].n - 1 > t->trainee->model->positions)
+			return err_set(err, ERR_DATA, "line %zu: %lld tokens, the model takes %lld; lower max_length",
+				       t->rows[i].line, (long long)t->rows[i].n, (long long)t->trainee->model->positions + 1);
+	return 0;
+}
+
+static int prepare(struct training *t, struct err *err)
+{
+	const struct pass_trained trained = {t->trainee->adapter, t->trainee->full};
+	set_limits(t);
+	if (check_rows(t, err) || batch_init(&t->batch, t->rows, t->n, &t->limits, err))
+		return -1;
+	struct pass_limits limits = t->batch.need;
+	limits.checkpointing = t->options->gradient_checkpointing;
+	t->logp = mem_array((size_t)limits.targets, sizeof *t->logp, err);
+	t->order = mem_array(t->n, sizeof *t->order, err);
+	t->ordered = -1;
+	if (!t->logp || !t->order || check_memory(t, &trained, &limits, err))
+		return -1;
+	t->pass = pass_new(t->trainee->model, &trained, &limits, err);
+	return t->pass ? 0 : -1;
+}
+
+static int resume(struct training *t, struct err *err)
+{
+	char passed[256];
+	t->place.directory = t->files->directory;
+	if (train_hash(t->place.configuration, t->trainee, t->rows, t->n, t->options, err) ||
+	    checkpoint_load(&t->place, &t->trainee->params, &t->result->resumed_from, passed, err))
+		return -1;
+	if (passed[0] && t->files->note)
+		t->files->note(t->files->context, passed);
+	parameters_refresh(&t->trainee->params);
+	return train_log_open(&t->log, t->files->directory, t->rows, t->n, t->result->resumed_from, err);
+}
+
+static int run_steps(struct training *t, struct progress *progress, struct err *err)
+{
+	int64_t steps = t->result->steps, every = t->options->save_steps;
+	every = every ? every : steps_per_epoch(t->options, t->n);
+	for (int64_t step = t->result->resumed_from + 1; step <= steps; step++) {
+		if (run_step(t, step, steps, err))
+			return -1;
+		if ((step % every == 0 || step == steps) && checkpoint_save(&t->place, &t->trainee->params, step, err))
+			return -1;
+		progress_add(progress, 1);
+	}
+	return 0;
+}
+
+static void release(struct training *t)
+{
+	pass_free(t->pass);
+	batch_release(&t->batch);
+	train_log_close(&t->log);
+	free(t->logp);
+	free(t->order);
+}
+
+int student_train(struct trainee *trainee, const struct train_row *rows, size_t n, const struct train_options *options,
+		  const struct train_files *files, struct train_result *result, struct err *err)
+{
+	struct progress progress;
+	struct training t = {.trainee = trainee, .rows = rows, .n = n, .options = options, .files = files,
+			     .result = result, .log = {.fd = -1}};
+	if (!n)
+		return err_set(err, ERR_DATA, "there is no row to train on");
+	*result = (struct train_result){.steps = train_steps(options, n)};
+	int rc = prepare(&t, err) || resume(&t, err) ? -1 : 0;
+	if (!rc) {
+		progress_begin(&progress, files->progress, "train", "steps", (uint64_t)result->steps,
+			       (uint64_t)result->resumed_from);
+		rc = run_steps(&t, &progress, err);
+		progress_finish(&progress);
+	}
+	release(&t);
+	return rc;
+}
+
+int train_finish(const struct train_files *files, struct err *err)
+{
+	return checkpoint_remove_all(files->directory, err);
+}
