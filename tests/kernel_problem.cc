@@ -191,9 +191,11 @@ uint16_t nearest_bits(float value, enum dtype dtype)
 
 /* ---- problems ------------------------------------------------------------ */
 
+/* TEST_LONG, where it is set, gives every problem other numbers. */
 static uint64_t seed_of(enum op op, const std::string &shape)
 {
-	uint64_t hash = 0xcbf29ce484222325u + (uint64_t)op;
+	const char *longer = getenv("TEST_LONG");
+	uint64_t hash = 0xcbf29ce484222325u + (uint64_t)op + 1000003u * (longer ? strtoull(longer, nullptr, 10) : 0);
 	for (char c : shape)
 		hash = (hash ^ (unsigned char)c) * 0x100000001b3u;
 	return hash;
