@@ -8,6 +8,7 @@
 #include "backends/backend.h"
 #include "src/base/jsonio.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/put.h"
 
 /* The one that --backend auto would take: the first usable of the list. */
 static const char *automatic(void)
@@ -19,12 +20,6 @@ static const char *automatic(void)
 			return *name;
 	}
 	return "none";
-}
-
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-	json_put_key(w, key);
-	json_put_string(w, text, strlen(text));
 }
 
 /* "float32 bfloat16" as a list. */

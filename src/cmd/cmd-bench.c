@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "src/cmd/bench.h"
+#include "src/cmd/put.h"
 
 struct options {
 	const char *backend, *model, *only;
@@ -29,18 +30,6 @@ struct report {
 static double best_over_own(const struct bench_products *products)
 {
 	return products->own > 0 && products->best > products->own ? products->best / products->own : 1;
-}
-
-static void put_number(struct json_writer *w, const char *key, double value)
-{
-	json_put_key(w, key);
-	json_put_double(w, value);
-}
-
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-	json_put_key(w, key);
-	json_put_string(w, text, strlen(text));
 }
 
 static void json_row(struct json_writer *w, const struct measure_row *row, double roof)

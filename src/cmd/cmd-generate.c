@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* generate: a completion for every row. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "src/base/mem.h"
-#include "src/cmd/job.h"
-#include "src/student/generate.h"
+#include "src/cmd/generation.h"
+#include "src/cmd/put.h"
+#include "src/cmd/work.h"
 
 struct settings {
 	struct generate_options options;
@@ -14,109 +14,41 @@ struct settings {
 	bool token_nll;
 };
 
-/* The prompts of a block; their ids are owned. */
-static int encode_block(struct job *job, size_t first, size_t n, struct generate_row *rows, struct err *err)
+/* ---- prompts ---------------------------------------------------------------------- */
+
+static int check_prompt(const struct job *job, size_t i, size_t n, struct err *err)
+{
+	if (n)
+		return job_check_length(job, i, n + 1, err); /* one position for a token */
+	err_set(err, ERR_DATA, "the prompt is empty, and the tokenizer has no beginning token");
+	return row_refuse(&job->rows, i, err);
+}
+
+static int encode_prompt(struct job *job, size_t i, struct example *example, struct generate_row *row, struct err *err)
+{
+	struct job_text text;
+	if (job_text(&job->rows, i, false, &text, err))
+		return -1;
+	int rc = example_encode(job->student, &text.text, example, err) ? row_refuse(&job->rows, i, err)
+									: check_prompt(job, i, example->prompt.n, err);
+	job_text_release(&text);
+	int32_t *ids = rc ? NULL : mem_dup(example->prompt.ids, example->prompt.n * sizeof *ids, err);
+	*row = (struct generate_row){ids, (int64_t)example->prompt.n, row_key_of(&job->rows.row[i].id)};
+	return ids ? 0 : -1;
+}
+
+/* All rows, so that a bad one is told before the work; the prompts' ids are owned, also after a failure. */
+static int encode_prompts(struct job *job, struct generate_row *rows, struct err *err)
 {
 	struct example example = {0};
 	int rc = 0;
-	for (size_t i = 0; !rc && i < n; i++) {
-		struct job_text text;
-		rc = job_text(&job->rows, first + i, false, &text, err);
-		if (rc)
-			break;
-		rc = example_encode(job->student, &text.text, &example, err) ? row_refuse(&job->rows, first + i, err) : 0;
-		job_text_release(&text);
-		int32_t *ids = rc ? NULL : mem_dup(example.prompt.ids, example.prompt.n * sizeof *ids, err);
-		rc = ids ? 0 : -1;
-		rows[i] = (struct generate_row){ids, (int64_t)example.prompt.n, row_key_of(&job->rows.row[first + i].id)};
-	}
+	for (size_t i = 0; !rc && i < job->rows.n; i++)
+		rc = encode_prompt(job, i, &example, &rows[i], err);
 	example_release(&example);
 	return rc;
 }
 
-static void put_ids(struct json_writer *w, const struct generated *out)
-{
-	json_put_key(w, "completion_ids");
-	json_begin_array(w);
-	for (int64_t i = 0; i < out->n; i++)
-		json_put_int(w, out->ids[i]);
-	json_end_array(w);
-}
-
-static void put_nll(struct json_writer *w, const struct generated *out, bool each)
-{
-	double sum = 0;
-	for (int64_t i = 0; i < out->n; i++)
-		sum -= (double)out->logp[i];
-	json_put_key(w, "nll");
-	json_put_double(w, sum / (double)out->n);
-	if (!each)
-		return;
-	json_put_key(w, "token_nll");
-	json_begin_array(w);
-	for (int64_t i = 0; i < out->n; i++)
-		json_put_double(w, -(double)out->logp[i]);
-	json_end_array(w);
-}
-
-static int write_row(struct job *job, size_t i, const struct generated *out, bool token_nll, struct err *err)
-{
-	static const char *const own[] = {"completion", "completion_ids", "finish_reason", "completion_tokens", "nll",
-					  "token_nll", NULL};
-	size_t n;
-	char *text = tokenizer_decode(job->student->tokenizer, out->ids, (size_t)(out->n - out->stopped), true, &n, err);
-	if (!text)
-		return -1;
-	struct json_writer w;
-	json_writer_init(&w, 0);
-	json_begin_object(&w);
-	row_put_id(&w, &job->rows.row[i].id);
-	row_put_others(&w, &job->rows.row[i], own, err);
-	json_put_key(&w, "completion");
-	json_put_string(&w, text, n);
-	put_ids(&w, out);
-	json_put_key(&w, "finish_reason");
-	json_put_string(&w, out->stopped ? "stop" : "length", out->stopped ? 4 : 6);
-	json_put_key(&w, "completion_tokens");
-	json_put_int(&w, out->n);
-	put_nll(&w, out, token_nll);
-	json_end_object(&w);
-	int rc = job_write(job, &w, err);
-	json_writer_release(&w);
-	free(text);
-	return rc;
-}
-
-static int generate_block_of(struct job *job, const struct settings *s, size_t first, size_t n,
-			     struct progress *progress, struct err *err)
-{
-	struct generate_row *rows = mem_array(n, sizeof *rows, err);
-	struct generated *out = mem_array(n, sizeof *out, err);
-	int rc = !rows || !out || encode_block(job, first, n, rows, err) ||
-		 student_generate(job->student->model, rows, n, &s->options, out, progress, err);
-	for (size_t i = 0; !rc && i < n; i++)
-		rc = write_row(job, first + i, &out[i], s->token_nll, err);
-	for (size_t i = 0; i < n; i++) {
-		free(rows ? (void *)(uintptr_t)rows[i].prompt : NULL);
-		if (out)
-			generated_release(&out[i]);
-	}
-	free(rows);
-	free(out);
-	return rc ? -1 : 0;
-}
-
-static int generate(struct job *job, const struct settings *s, struct err *err)
-{
-	size_t block = (size_t)generate_block(&s->options), rows = job->rows.n;
-	struct progress progress;
-	int rc = 0;
-	progress_begin(&progress, &job->progress, "generate", "rows", rows, 0);
-	for (size_t first = 0; !rc && first < rows; first += block)
-		rc = generate_block_of(job, s, first, rows - first < block ? rows - first : block, &progress, err);
-	progress_finish(&progress);
-	return rc;
-}
+/* ---- the command ------------------------------------------------------------------------- */
 
 static int check_settings(struct settings *s, const struct job *job, struct err *err)
 {
@@ -130,11 +62,44 @@ static int check_settings(struct settings *s, const struct job *job, struct err 
 	return 0;
 }
 
+/* The settings that work_name does not know. */
+static int name_work(const struct job *job, const struct settings *s, char hex[HASH_HEX_ROOM], struct err *err)
+{
+	struct json_writer w;
+	json_writer_init(&w, 0);
+	json_begin_object(&w);
+	put_text(&w, "command", "generate");
+	put_int(&w, "max_new_tokens", (int64_t)s->max_new_tokens);
+	put_number(&w, "temperature", s->temperature);
+	put_int(&w, "top_k", (int64_t)s->top_k);
+	put_number(&w, "top_p", s->top_p);
+	put_int(&w, "token_nll", s->token_nll);
+	json_end_object(&w);
+	const char *text = json_writer_text(&w, NULL, err);
+	int rc = text ? work_name(hex, job, text, err) : -1;
+	json_writer_release(&w);
+	return rc;
+}
+
+static int generate(struct job *job, const struct settings *s, bool quiet, struct err *err)
+{
+	char name[HASH_HEX_ROOM];
+	struct generate_row *rows = mem_array(job->rows.n, sizeof *rows, err);
+	const struct generation generation = {job, &s->options, s->token_nll, rows, name, quiet};
+	int rc = !rows || encode_prompts(job, rows, err) || (job->output && name_work(job, s, name, err)) ||
+		 generation_run(&generation, err) ? -1 : 0;
+	for (size_t i = 0; rows && i < job->rows.n; i++)
+		free((void *)(uintptr_t)rows[i].prompt);
+	free(rows);
+	return rc;
+}
+
 static int run(struct arguments *args, struct err *err)
 {
 	struct job job;
 	struct settings s = {.max_new_tokens = 200, .top_p = 1};
 	job_defaults(&job);
+	job.in_blocks = true;
 	const struct option_row rows[] = {
 		JOB_FILES(&job),
 		{"max-new-tokens", OPTION_NUMBER, &s.max_new_tokens, "N", "tokens of a completion at the most (200)"},
@@ -151,7 +116,7 @@ static int run(struct arguments *args, struct err *err)
 	if (go <= 0)
 		return go;
 	int rc = options_expect(&cmd_generate, args, 0, 0, err) || check_settings(&s, &job, err) ||
-		 job_open(&job, args, false, err) || generate(&job, &s, err);
+		 job_open(&job, args, false, err) || generate(&job, &s, args->quiet, err);
 	return job_close(&job, rc ? -1 : 0, err);
 }
 

@@ -44,7 +44,7 @@ static int encode_row(struct job *job, size_t i, struct example *example, struct
 	if (append(in, &example->prompt, err))
 		return -1;
 	in->target[i] = in->n;
-	return append(in, &example->target, err);
+	return append(in, &example->target, err) ? -1 : job_check_length(job, i, in->n - in->prompt[i], err);
 }
 
 static int encode_rows(struct job *job, struct score_input *in, struct err *err)
@@ -67,7 +67,7 @@ static int encode_rows(struct job *job, struct score_input *in, struct err *err)
 	return 0;
 }
 
-static void put_number(struct json_writer *w, const char *key, double value, bool has)
+static void put_value(struct json_writer *w, const char *key, double value, bool has)
 {
 	json_put_key(w, key);
 	if (has)
@@ -93,7 +93,7 @@ static int write_row(struct job *job, size_t i, const struct score_row *row, con
 	json_put_uint(&w, s->counted_tokens);
 	const double values[] = {s->nll_conditional, s->nll_unconditional, s->ppl_conditional, s->ppl_unconditional, s->ifd};
 	for (size_t v = 0; v < 5; v++)
-		put_number(&w, own[3 + v], values[v], s->has_value);
+		put_value(&w, own[3 + v], values[v], s->has_value);
 	json_end_object(&w);
 	int rc = job_write(job, &w, err);
 	json_writer_release(&w);

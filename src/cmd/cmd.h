@@ -56,7 +56,8 @@ struct command {
 };
 
 /* Every command, each in its cmd-NAME.c. */
-extern const struct command cmd_backends, cmd_bench, cmd_generate, cmd_score, cmd_tokenize;
+extern const struct command cmd_backends, cmd_bench, cmd_check_adapter, cmd_generate, cmd_inspect, cmd_merge, cmd_score,
+	cmd_tokenize, cmd_train;
 
 enum option_kind {
 	OPTION_END,
@@ -87,9 +88,6 @@ int options_parse(const struct command *command, const struct option_row *rows, 
 
 /* Fail with ERR_USAGE unless min <= args->argc <= max operands are left. */
 int options_expect(const struct command *command, const struct arguments *args, int min, int max, struct err *err);
-
-/* Each defined in its own cmd-NAME.c. */
-extern const struct command cmd_backends, cmd_bench, cmd_generate, cmd_score, cmd_tokenize;
 
 /* Print what `baldistill --version` prints: the program's version, then each library it runs with. */
 void version_print(void);

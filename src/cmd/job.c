@@ -32,11 +32,8 @@ static int read_dtype(const char *word, enum dtype *dtype, struct err *err)
 
 static int check_options(const struct job *job, enum dtype *dtype, struct err *err)
 {
-	if (!job->model || !job->data)
-		return err_set(err, ERR_USAGE, "'--%s' is missing", job->model ? "data" : "model");
-	if (job->adapter)
-		return err_set(err, ERR_CONFIG, "'--adapter': this version cannot use adapters; merge '%s' into its base first",
-			       job->adapter);
+	if (!job->model)
+		return err_set(err, ERR_USAGE, "'--model' is missing");
 	if (job->threads > 4096 || job->slots > 1 << 20)
 		return err_set(err, ERR_CONFIG, "'--threads' takes at most 4096, '--slots' at most 1048576");
 	return read_dtype(job->dtype, dtype, err);
@@ -72,24 +69,49 @@ static void say_notes(const struct job *job, const struct arguments *args)
 			job->student->dev->name, model->stored >> 20, job->student->dev->prepared >> 20);
 }
 
-int job_open(struct job *job, const struct arguments *args, bool text_only, struct err *err)
+/* What cannot be created is told before the work. */
+static int open_output(struct job *job, struct err *err)
 {
-	struct student_options options = {.directory = job->model, .backend = job->backend, .chat_template = job->chat,
-					  .threads = (int)job->threads, .batch_invariant = job->batch_invariant,
-					  .memory = job->memory, .text_only = text_only};
-	job->progress = progress_of(args->quiet);
-	if (check_options(job, &options.dtype, err) || rows_load(&job->rows, job->data, err))
+	if (file_writer_open(&job->writer, job->output, 0666, err))
 		return -1;
-	if (job->output) {
-		if (file_writer_open(&job->writer, job->output, 0666, err))
-			return -1;
-		job->writing = true;
-	}
+	if (job->in_blocks)
+		file_writer_abort(&job->writer);
+	job->writing = !job->in_blocks;
+	return 0;
+}
+
+/* The student, with its weights unless text_only. */
+static int open_student(struct job *job, const struct arguments *args, enum dtype dtype, bool text_only, struct err *err)
+{
+	const struct student_options options = {
+		.directory = job->model, .backend = job->backend, .chat_template = job->chat, .dtype = dtype,
+		.threads = (int)job->threads, .batch_invariant = job->batch_invariant, .memory = job->memory,
+		.text_only = text_only, .random = job->random, .seed = job->seed, .adapter = job->adapter,
+	};
 	job->student = student_open(&options, err);
 	if (!job->student)
 		return -1;
 	say_notes(job, args);
 	return 0;
+}
+
+int job_open(struct job *job, const struct arguments *args, bool text_only, struct err *err)
+{
+	enum dtype dtype;
+	job->progress = progress_of(args->quiet);
+	if (check_options(job, &dtype, err))
+		return -1;
+	if (!job->data)
+		return err_set(err, ERR_USAGE, "'--data' is missing");
+	if (rows_load(&job->rows, job->data, err) || (job->output && open_output(job, err)))
+		return -1;
+	return open_student(job, args, dtype, text_only, err);
+}
+
+int job_open_model(struct job *job, const struct arguments *args, struct err *err)
+{
+	enum dtype dtype;
+	return check_options(job, &dtype, err) || open_student(job, args, dtype, false, err) ? -1 : 0;
 }
 
 int job_close(struct job *job, int rc, struct err *err)
@@ -103,16 +125,18 @@ int job_close(struct job *job, int rc, struct err *err)
 	return rc;
 }
 
+int job_put(struct job *job, const char *text, size_t n, struct err *err)
+{
+	if (job->writing)
+		return file_writer_write(&job->writer, text, n, err);
+	return fwrite(text, 1, n, stdout) == n ? 0 : err_set_errno(err, ERR_IO, "cannot write standard output");
+}
+
 int job_write(struct job *job, struct json_writer *w, struct err *err)
 {
 	size_t n;
 	const char *text = json_writer_text(w, &n, err);
-	if (!text)
-		return -1;
-	if (job->writing)
-		return file_writer_write(&job->writer, text, n, err) || file_writer_write(&job->writer, "\n", 1, err) ? -1 : 0;
-	return fwrite(text, 1, n, stdout) == n && putchar('\n') == '\n'
-		       ? 0 : err_set_errno(err, ERR_IO, "cannot write standard output");
+	return text && !job_put(job, text, n, err) && !job_put(job, "\n", 1, err) ? 0 : -1;
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -186,6 +210,15 @@ int job_text(const struct rows *rows, size_t i, bool needs_completion, struct jo
 		return 0;
 	job_text_release(out);
 	return row_refuse(rows, i, err);
+}
+
+int job_check_length(const struct job *job, size_t i, size_t tokens, struct err *err)
+{
+	int64_t positions = job->student->model->positions;
+	if (tokens <= (size_t)positions)
+		return 0;
+	err_set(err, ERR_DATA, "the row's %zu tokens are more than the model's %lld positions", tokens, (long long)positions);
+	return row_refuse(&job->rows, i, err);
 }
 
 void job_text_release(struct job_text *text)

@@ -74,7 +74,7 @@ static struct shape shape_of(const struct model *m, const struct forward_limits 
 	return (struct shape){.rows = l->rows, .hidden = c->hidden_size, .heads = c->num_attention_heads,
 			      .kv_heads = c->num_key_value_heads, .head_dim = c->head_dim,
 			      .ffn = c->intermediate_size, .vocab = c->vocab_size, .segments = l->segments,
-			      .keys = l->keys, .qk_norm = c->qk_norm};
+			      .keys = l->keys, .rank = model_rank(m), .qk_norm = c->qk_norm};
 }
 
 /* Scratch of the largest operation. */

@@ -2,11 +2,13 @@
 /* Names of tensors to fields of the model: checked first, then read, then prepared. */
 #include "src/model/model.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "reference/philox.h"
 #include "src/base/mem.h"
 #include "src/model/shards.h"
 
@@ -97,10 +99,51 @@ static void warn_not_finite(struct model *model, const struct tensor_info *info,
 		note(model, "%s\n", err.message);
 }
 
+/* ---- drawn weights ---------------------------------------------------------- */
+
+/* A number for a tensor's name: FNV-1a, 32 bits. */
+static uint32_t name_number(const char *name)
+{
+	uint32_t h = 2166136261u;
+	for (; *name; name++)
+		h = (h ^ (uint32_t)(unsigned char)*name) * 16777619u;
+	return h;
+}
+
+/* Normal numbers, two from each pair of uniform ones (Box and Muller 1958). */
+static float draw_normal(struct philox_key key, int64_t i)
+{
+	static const double deviation = 0.02; /* transformers' initializer_range */
+	struct philox_words w = philox_at(key, (uint32_t)(i / 2), (uint64_t)(i / 2) >> 32);
+	double radius = sqrt(-2 * log(((double)w.w[0] + 1) / 4294967296.0)), angle = 2 * M_PI * (double)w.w[1] / 4294967296.0;
+	return (float)(deviation * radius * (i % 2 ? sin(angle) : cos(angle)));
+}
+
+static int draw_matrix(struct loader *l, struct view *out, int64_t rows, int64_t cols, const char *name)
+{
+	struct philox_key key = philox_stream(l->options->seed, PHILOX_INIT, name_number(name), 0, 1);
+	if (l->check)
+		return 0;
+	if (new_host(l, out, rows, cols))
+		return -1;
+	for (int64_t i = 0; i < rows * cols; i++) {
+		float value = draw_normal(key, i);
+		if (out->dtype == DTYPE_F32)
+			((float *)view_row(*out, 0))[i] = value;
+		else
+			((uint16_t *)view_row(*out, 0))[i] = bf16_of(value);
+	}
+	return 0;
+}
+
+/* ---- tensors of the files ---------------------------------------------------- */
+
 static int load_matrix(struct loader *l, struct view *out, int64_t rows, int64_t cols, const char *name)
 {
 	const int64_t shape[2] = {rows, cols};
 	struct tensor_info info;
+	if (l->options->random)
+		return draw_matrix(l, out, rows, cols, name);
 	if (shards_expect(l->shards, name, 2, shape, &info, l->err))
 		return -1;
 	if (l->check)
@@ -136,15 +179,19 @@ static int new_device(struct loader *l, struct view *out, int64_t rows, int64_t 
 static int load_vector(struct loader *l, struct view *out, int64_t n, const char *name)
 {
 	struct tensor_info info;
-	if (shards_expect(l->shards, name, 1, &n, &info, l->err))
+	bool random = l->options->random;
+	if (!random && shards_expect(l->shards, name, 1, &n, &info, l->err))
 		return -1;
 	if (l->check)
 		return 0;
 	float *host = mem_array((size_t)n, sizeof *host, l->err);
 	if (!host)
 		return -1;
+	for (int64_t i = 0; random && i < n; i++)
+		host[i] = strstr(name, "norm") ? 1 : 0;
 	/* a vector of n is n rows of one element */
-	int rc = tensor_read_f32(&info, 0, tensor_rows(&info), host, l->err) || new_device(l, out, 1, n, host) ? -1 : 0;
+	int rc = (!random && tensor_read_f32(&info, 0, tensor_rows(&info), host, l->err)) || new_device(l, out, 1, n, host)
+			 ? -1 : 0;
 	free(host);
 	return rc;
 }
@@ -296,6 +343,19 @@ static int load_all(struct loader *l)
 	return 0;
 }
 
+int64_t model_rank(const struct model *m)
+{
+	int64_t rank = 0;
+	for (int64_t i = 0; i < m->config.num_hidden_layers; i++) {
+		const struct model_layer *l = &m->layer[i];
+		const struct lora *all[] = {l->in.lora[0], l->in.lora[1], l->in.lora[2], l->out.lora,
+					    l->mlp.lora[0], l->mlp.lora[1], l->mlp.lora[2]};
+		for (int j = 0; j < 7; j++)
+			rank = all[j] && all[j]->a.rows > rank ? all[j]->a.rows : rank;
+	}
+	return rank;
+}
+
 uint64_t model_stored_bytes(const struct model_config *c, enum dtype dtype)
 {
 	uint64_t C = (uint64_t)c->hidden_size, F = (uint64_t)c->intermediate_size, V = (uint64_t)c->vocab_size;
@@ -335,11 +395,11 @@ static int load(struct model *m, const char *directory, const struct model_optio
 	m->positions = options->positions ? options->positions : most < POSITIONS ? most : POSITIONS;
 	if (check_memory(m, options, err) || make_room(m, err))
 		return -1;
-	struct loader l = {.model = m, .shards = shards_open(directory, err), .options = options, .check = true,
-			   .err = err};
-	if (!l.shards)
+	struct loader l = {.model = m, .shards = options->random ? NULL : shards_open(directory, err), .options = options,
+			   .check = true, .err = err};
+	if (!l.shards && !options->random)
 		return -1;
-	note(m, "%s", shards_notes(l.shards));
+	note(m, "%s", l.shards ? shards_notes(l.shards) : "");
 	int rc = load_all(&l);
 	l.check = false;
 	rc = rc || load_all(&l) ? -1 : 0;

@@ -34,6 +34,8 @@ struct model_options {
 	enum dtype dtype;      /* what matrices are stored as: DTYPE_F32 or DTYPE_BF16 */
 	int64_t positions;     /* rotary tables for so many; 0: the config's max_position_embeddings, at most 8192 */
 	uint64_t memory;       /* bound of stored and prepared weights in bytes; 0: none */
+	bool random;           /* no weights are read: matrices are drawn, normal with deviation 0.02, norms 1, biases 0 */
+	uint64_t seed;         /* of these */
 };
 
 /* One layer: groups of weights, and the parameters of its three operations, which refer to them. */
@@ -60,6 +62,9 @@ struct model {
 struct model *model_load(const char *directory, struct device *dev, const struct model_options *options,
 			 struct err *err);
 void model_free(struct model *model);
+
+/* The largest rank of the adapters attached now (adapter.h); 0: none. */
+int64_t model_rank(const struct model *model);
 
 /* Bytes that the matrices of a config take when stored as dtype: what `plan` prints and `memory` bounds. */
 uint64_t model_stored_bytes(const struct model_config *config, enum dtype dtype);

@@ -16,6 +16,7 @@
 #include "src/base/jsonio.h"
 #include "src/base/mem.h"
 #include "src/model/directory.h"
+#include "src/student/train.h"
 
 /* In the order they are written; the manifest holds the digests of those before it. */
 static const char values_name[] = "values.safetensors", moments_name[] = "moments.safetensors",
@@ -293,6 +294,14 @@ int checkpoint_load(const struct checkpoint_place *place, struct parameters *par
 	}
 	free(steps);
 	return rc < 0 ? -1 : 0;
+}
+
+bool checkpoint_any(const char *directory)
+{
+	size_t n = 0;
+	int64_t *steps = list_steps(directory, &n, NULL);
+	free(steps);
+	return n > 0;
 }
 
 int checkpoint_remove_all(const char *directory, struct err *err)

@@ -6,6 +6,7 @@
 
 #include "src/base/mem.h"
 #include "src/model/forward.h"
+#include "src/student/prefix.h"
 
 enum { SLOTS = 64, CALL_ROWS = 512, PAGE = 32, BLOCK_SLOTS = 16 };
 
@@ -27,6 +28,7 @@ struct generation {
 	struct generated *out;
 	struct slot *slot;
 	int64_t slots, call_rows, prefix, pages; /* pages of a slot */
+	int64_t piece;                 /* tokens of a prompt in a call, with batch_invariant; 0: what fits */
 	int32_t *ids, *pos, *kv_dst;   /* [call_rows] of a call */
 	int32_t *q_begin, *own_len, *table; /* [slots + 1], [slots], [slots, pages] */
 	int32_t *row, *position, *id;  /* [slots]: tokens asked for */
@@ -49,17 +51,15 @@ int64_t generate_block(const struct generate_options *options)
 
 /* ---- beginning ------------------------------------------------------------------- */
 
-/* What all prompts begin with, less one token each. */
-static int64_t shared_prefix(const struct generate_row *rows, size_t n)
+/* Of all prompts. Where rows must not depend on their neighbours, they share nothing. */
+static int64_t shared_prefix(const struct generation *g)
 {
-	int64_t shared = n > 1 ? rows[0].prompt_n - 1 : 0;
-	for (size_t i = 1; i < n; i++) {
-		int64_t same = 0;
-		while (same < shared && same < rows[i].prompt_n - 1 && rows[i].prompt[same] == rows[0].prompt[same])
-			same++;
-		shared = same;
-	}
-	return shared;
+	struct prefix prefix = {0};
+	if (g->model->dev->batch_invariant)
+		return 0;
+	for (size_t i = 0; i < g->n; i++)
+		prefix_add(&prefix, g->rows[i].prompt, g->rows[i].prompt_n);
+	return prefix_length(&prefix);
 }
 
 static int check_rows(const struct generation *g, int64_t *longest, struct err *err)
@@ -174,12 +174,24 @@ static int32_t token_of(const struct generation *g, const struct slot *slot, int
 	return t < own ? slot->row->prompt[g->prefix + t] : slot->out->ids[t - own];
 }
 
+/* How many of the `left` tokens of a slot go into the call. A row's rounding depends on where its prompt is cut. */
+static int64_t piece_of(const struct generation *g, int64_t left)
+{
+	int64_t room = g->call_rows - g->count;
+	if (!g->piece)
+		return left < room ? left : room;
+	int64_t piece = left < g->piece ? left : g->piece;
+	return piece <= room ? piece : 0;
+}
+
 /* The slot's next tokens into the call, as many as fit; its next token is asked for after the last known one. */
 static void add_slot(struct generation *g, int64_t s)
 {
 	struct slot *slot = &g->slot[s];
-	int64_t known = slot->row->prompt_n - g->prefix + slot->out->n, end = slot->done + g->call_rows - g->count;
-	end = end < known ? end : known;
+	int64_t known = slot->row->prompt_n - g->prefix + slot->out->n;
+	int64_t end = slot->done + piece_of(g, known - slot->done);
+	if (end == slot->done)
+		return;
 	for (; slot->done < end; slot->done++) {
 		int64_t t = slot->done;
 		g->ids[g->count] = token_of(g, slot, t);
@@ -273,8 +285,9 @@ static int run(struct generation *g, struct progress *progress, struct err *err)
 	int64_t longest;
 	if (check_rows(g, &longest, err))
 		return -1;
-	g->prefix = shared_prefix(g->rows, g->n);
+	g->prefix = shared_prefix(g);
 	g->call_rows = g->options->rows ? g->options->rows : CALL_ROWS;
+	g->piece = g->model->dev->batch_invariant ? (g->call_rows + 1) / 2 : 0;
 	g->slots = g->options->slots ? g->options->slots : SLOTS;
 	g->slots = (size_t)g->slots < g->n ? g->slots : (int64_t)g->n;
 	g->call_rows = g->call_rows > g->slots ? g->call_rows : g->slots;

@@ -5,6 +5,7 @@
 
 #include "src/base/mem.h"
 #include "src/student/pack.h"
+#include "src/student/prefix.h"
 
 enum { CALL_ROWS = 2048 };
 
@@ -21,26 +22,16 @@ struct scoring {
 	int64_t prefix;                  /* tokens that all prompts of the first pass begin with */
 };
 
-/* The longest beginning that prompts share and that leaves each a token of its own; worth it for two rows. */
-static int64_t shared_prefix(const struct score_row *rows, size_t n)
+/* Of the prompts of the first pass. Where rows must not depend on their neighbours, they share nothing. */
+static int64_t shared_prefix(const struct model *model, const struct score_row *rows, size_t n)
 {
-	const struct score_row *first = NULL;
-	int64_t shared = 0;
-	size_t users = 0;
-	for (size_t i = 0; i < n; i++) {
-		const struct score_row *row = &rows[i];
-		if (row->conditional)
-			continue;
-		if (!users++) {
-			first = row;
-			shared = row->prompt_n - 1;
-		}
-		int64_t same = 0;
-		while (same < shared && same < row->prompt_n - 1 && row->prompt[same] == first->prompt[same])
-			same++;
-		shared = same;
-	}
-	return users > 1 && shared > 0 ? shared : 0;
+	struct prefix prefix = {0};
+	if (model->dev->batch_invariant)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (!rows[i].conditional)
+			prefix_add(&prefix, rows[i].prompt, rows[i].prompt_n);
+	return prefix_length(&prefix);
 }
 
 static int check_rows(const struct scoring *s, struct err *err)
@@ -147,7 +138,7 @@ int student_score(struct model *model, const struct score_row *rows, size_t n, c
 {
 	struct scoring s = {.model = model, .rows = rows, .n = n, .options = options,
 			    .call_rows = options->rows ? options->rows : CALL_ROWS,
-			    .prefix = shared_prefix(rows, n)};
+			    .prefix = shared_prefix(model, rows, n)};
 	int rc = check_rows(&s, err) || scoring_init(&s, err) || run_passes(&s, progress, err);
 	for (size_t i = 0; !rc && i < n; i++) {
 		const float *conditional = rows[i].conditional ? rows[i].conditional : s.conditional + s.at[i];

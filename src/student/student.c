@@ -22,11 +22,13 @@ static int open_text(struct student *s, const struct student_options *o, struct 
 static int open_model(struct student *s, const struct student_options *o, struct err *err)
 {
 	const struct device_options device = {.threads = o->threads, .batch_invariant = o->batch_invariant};
-	const struct model_options model = {.dtype = o->dtype, .memory = o->memory};
+	const struct model_options model = {.dtype = o->dtype, .memory = o->memory, .random = o->random, .seed = o->seed};
 	s->dev = backend_open(o->backend, &device, err);
 	s->model = s->dev ? model_load(o->directory, s->dev, &model, err) : NULL;
-	if (!s->model)
+	if (!s->model || (o->adapter && !(s->adapter = adapter_load(s->model, o->adapter, err))))
 		return -1;
+	if (s->adapter)
+		adapter_attach(s->adapter);
 	if ((int64_t)tokenizer_size(s->tokenizer) <= s->model->config.vocab_size)
 		return 0;
 	return err_set(err, ERR_DATA, "%s: the tokenizer has %zu ids, the model's vocabulary %lld", o->directory,
@@ -49,6 +51,7 @@ void student_close(struct student *s)
 {
 	if (!s)
 		return;
+	adapter_free(s->adapter);
 	model_free(s->model);
 	backend_close(s->dev);
 	chat_release(&s->chat);

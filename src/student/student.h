@@ -20,7 +20,7 @@
 #define BALDISTILL_STUDENT_STUDENT_H
 
 #include "backends/backend.h"
-#include "src/model/model.h"
+#include "src/model/adapter.h"
 #include "src/text/chat.h"
 #include "src/text/tokenizer.h"
 
@@ -37,11 +37,15 @@ struct student_options {
 	bool batch_invariant;
 	uint64_t memory;           /* bound in bytes; 0: none */
 	bool text_only;            /* tokenizer and chat family alone: no device, no weights */
+	bool random;               /* weights are drawn from `seed`, none read: model.h */
+	uint64_t seed;
+	const char *adapter;       /* a PEFT directory to run with; NULL: none */
 };
 
 struct student {
 	struct device *dev;        /* NULL with text_only, as is the model */
 	struct model *model;
+	struct adapter *adapter;   /* attached to the model; NULL: none */
 	struct tokenizer *tokenizer;
 	struct encoder *encoder;
 	struct chat chat;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/student/train.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "reference/philox.h"
 #include "src/base/mem.h"
@@ -16,12 +20,7 @@
 
 enum { TOKENS = 2048 };
 
-const struct train_options train_defaults = {
-	.learning_rate = 2e-4, .weight_decay = 0.03, .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8,
-	.max_grad_norm = 1, .lr_scheduler_type = SCHEDULE_LINEAR, .num_train_epochs = 8,
-	.per_device_train_batch_size = 16, .gradient_accumulation_steps = 1, .shuffle = true, .share_prefix = true,
-	.seed = 1,
-};
+const struct train_options train_defaults = TRAIN_DEFAULTS;
 
 /* One training under way. */
 struct training {
@@ -40,6 +39,7 @@ struct training {
 	struct train_log log;
 	struct checkpoint_place place;
 	struct adamw_rule rule;
+	int lock;               /* the directory, held for life */
 };
 
 /* ---- schedule and order --------------------------------------------------------------- */
@@ -221,6 +221,19 @@ static int prepare(struct training *t, struct err *err)
 	return t->pass ? 0 : -1;
 }
 
+/* Two processes in one directory would remove each other's checkpoints. */
+static int lock_directory(struct training *t, struct err *err)
+{
+	const char *directory = t->files->directory;
+	t->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->lock < 0)
+		return err_set_errno(err, ERR_CANTCREATE, "cannot open '%s'", directory);
+	if (!flock(t->lock, LOCK_EX | LOCK_NB))
+		return 0;
+	return errno == EWOULDBLOCK ? err_set(err, ERR_TEMPFAIL, "another training is at work in '%s'", directory)
+				    : err_set_errno(err, ERR_TEMPFAIL, "cannot lock '%s'", directory);
+}
+
 static int resume(struct training *t, struct err *err)
 {
 	char passed[256];
@@ -255,6 +268,8 @@ static void release(struct training *t)
 	train_log_close(&t->log);
 	free(t->logp);
 	free(t->order);
+	if (t->lock >= 0)
+		close(t->lock);
 }
 
 int student_train(struct trainee *trainee, const struct train_row *rows, size_t n, const struct train_options *options,
@@ -262,11 +277,11 @@ int student_train(struct trainee *trainee, const struct train_row *rows, size_t 
 {
 	struct progress progress;
 	struct training t = {.trainee = trainee, .rows = rows, .n = n, .options = options, .files = files,
-			     .result = result, .log = {.fd = -1}};
+			     .result = result, .log = {.fd = -1}, .lock = -1};
 	if (!n)
 		return err_set(err, ERR_DATA, "there is no row to train on");
 	*result = (struct train_result){.steps = train_steps(options, n)};
-	int rc = prepare(&t, err) || resume(&t, err) ? -1 : 0;
+	int rc = lock_directory(&t, err) || prepare(&t, err) || resume(&t, err) ? -1 : 0;
 	if (!rc) {
 		progress_begin(&progress, files->progress, "train", "steps", (uint64_t)result->steps,
 			       (uint64_t)result->resumed_from);

@@ -27,6 +27,8 @@
  * ends with the same bytes as one that was never interrupted (same backend,
  * same threads).
  *
+ * The directory is locked meanwhile: a second process gets ERR_TEMPFAIL.
+ *
  * Failures: ERR_NOTFINITE where a loss or gradient is not finite, with step
  * and rows, the last checkpoint kept; ERR_MEMORY; ERR_IO, ERR_CANTCREATE.
  */
@@ -84,6 +86,11 @@ struct train_options {
 };
 
 /* The values of METHOD §5: AdamW 2e-4, decay 0.03, linear, batch 16, 8 epochs, clip 1. */
+#define TRAIN_DEFAULTS                                                                                                 \
+	{.learning_rate = 2e-4, .weight_decay = 0.03, .adam_beta1 = 0.9, .adam_beta2 = 0.999, .adam_epsilon = 1e-8,    \
+	 .max_grad_norm = 1, .lr_scheduler_type = SCHEDULE_LINEAR, .num_train_epochs = 8,                              \
+	 .per_device_train_batch_size = 16, .gradient_accumulation_steps = 1, .shuffle = true, .share_prefix = true,   \
+	 .seed = 1}
 extern const struct train_options train_defaults;
 
 /* Learning rate of step `step` of `steps`. */
@@ -108,6 +115,9 @@ int student_train(struct trainee *trainee, const struct train_row *rows, size_t 
 
 /* Results are saved: remove the checkpoints. */
 int train_finish(const struct train_files *files, struct err *err);
+
+/* Whether a directory holds checkpoints of an unfinished training. */
+bool checkpoint_any(const char *directory);
 
 /* Steps of a whole training. */
 int64_t train_steps(const struct train_options *options, size_t n);

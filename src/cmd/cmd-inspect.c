@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * inspect: every row as the tokens that score counts, with the loss mask shown.
+ *
+ *     row crude-2: 34 prompt tokens, 3 targets
+ *     <|begin|>|Name|Ġthe| ... |T|opic|:[Ġoil][<|end|>]
+ *
+ * Tokens are written as the vocabulary spells them. Between those of the
+ * prompt stands a bar; each target stands in brackets, green on a terminal.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/mem.h"
+#include "src/base/text.h"
+#include "src/cmd/job.h"
+#include "src/cmd/put.h"
+
+static const struct style {
+	const char *prompt, *target, *end;
+} plain = {"", "", ""}, colour = {"\033[2m", "\033[1;32m", "\033[0m"};
+
+/* Text that grows. */
+struct shown {
+	char *text;
+	size_t n, room;
+};
+
+static int show(struct shown *out, const char *text, size_t n, struct err *err)
+{
+	if (mem_grow(&out->text, &out->room, out->n + n, 1, err))
+		return -1;
+	memcpy(out->text + out->n, text, n);
+	out->n += n;
+	return 0;
+}
+
+static int show_word(struct shown *out, const char *word, struct err *err)
+{
+	return show(out, word, strlen(word), err);
+}
+
+/* Text from outside on one line: what text_escape leaves of it, with newline, tab and backslash as \n, \t and \\. */
+static int show_safely(struct shown *out, const char *text, size_t n, struct err *err)
+{
+	static const char letters[] = "\n\t\\", *const words[] = {"\\n", "\\t", "\\\\"};
+	for (size_t at = 0; at < n;) {
+		size_t length = text_utf8_length(text + at, n - at);
+		length = length ? length : 1;
+		const char *letter = text[at] ? strchr(letters, text[at]) : NULL;
+		char safe[4 * 4 + 1];
+		if (show_word(out, letter ? words[letter - letters] : text_escape(safe, sizeof safe, text + at, length), err))
+			return -1;
+		at += length;
+	}
+	return 0;
+}
+
+/* An id without a token, which a model with spare rows can write, by its number. */
+static int show_token(struct shown *out, const struct job *job, int32_t id, struct err *err)
+{
+	size_t n;
+	char number[24];
+	const char *token = tokenizer_token(job->student->tokenizer, id, &n);
+	if (token)
+		return show_safely(out, token, n, err);
+	snprintf(number, sizeof number, "<id %d>", id);
+	return show_word(out, number, err);
+}
+
+static int show_head(struct shown *out, const struct ifd_id *id, const struct example *example, struct err *err)
+{
+	char number[24], counts[96];
+	snprintf(number, sizeof number, "%lld", (long long)id->number);
+	snprintf(counts, sizeof counts, ": %zu prompt token%s, %zu target%s\n", example->prompt.n,
+		 example->prompt.n == 1 ? "" : "s", example->target.n, example->target.n == 1 ? "" : "s");
+	const char *text = id->is_number ? number : id->text;
+	return show_word(out, "row ", err) || show_safely(out, text, strlen(text), err) || show_word(out, counts, err)
+		       ? -1 : 0;
+}
+
+static int show_row(struct shown *out, const struct job *job, size_t i, const struct example *example,
+		    const struct style *style, struct err *err)
+{
+	int rc = show_head(out, &job->rows.row[i].id, example, err) || show_word(out, style->prompt, err);
+	for (size_t t = 0; !rc && t < example->prompt.n; t++)
+		rc = (t && show_word(out, "|", err)) || show_token(out, job, example->prompt.ids[t], err);
+	rc = rc || show_word(out, style->end, err) || show_word(out, style->target, err);
+	for (size_t t = 0; !rc && t < example->target.n; t++)
+		rc = show_word(out, "[", err) || show_token(out, job, example->target.ids[t], err) || show_word(out, "]", err);
+	return rc || show_word(out, style->end, err) || show_word(out, "\n\n", err) ? -1 : 0;
+}
+
+/* ---- as JSON ---------------------------------------------------------------------- */
+
+static int32_t id_at(const struct example *example, size_t t)
+{
+	return t < example->prompt.n ? example->prompt.ids[t] : example->target.ids[t - example->prompt.n];
+}
+
+static void put_id(struct json_writer *w, const struct job *job, const struct example *example, size_t t)
+{
+	(void)job;
+	json_put_int(w, id_at(example, t));
+}
+
+static void put_token(struct json_writer *w, const struct job *job, const struct example *example, size_t t)
+{
+	size_t n;
+	const char *token = tokenizer_token(job->student->tokenizer, id_at(example, t), &n);
+	if (token)
+		json_put_string(w, token, n);
+	else
+		json_put_null(w);
+}
+
+static void put_mask(struct json_writer *w, const struct job *job, const struct example *example, size_t t)
+{
+	(void)job;
+	json_put_bool(w, t >= example->prompt.n);
+}
+
+static int write_json(struct job *job, size_t i, const struct example *example, struct err *err)
+{
+	static const struct {
+		const char *key;
+		void (*put)(struct json_writer *, const struct job *, const struct example *, size_t);
+	} lists[] = {{"ids", put_id}, {"tokens", put_token}, {"targets", put_mask}};
+	struct json_writer w;
+	json_writer_init(&w, 0);
+	json_begin_object(&w);
+	row_put_id(&w, &job->rows.row[i].id);
+	put_int(&w, "prompt_tokens", (int64_t)example->prompt.n);
+	put_int(&w, "completion_tokens", (int64_t)example->target.n);
+	for (size_t l = 0; l < sizeof lists / sizeof *lists; l++) {
+		json_put_key(&w, lists[l].key);
+		json_begin_array(&w);
+		for (size_t t = 0; t < example->prompt.n + example->target.n; t++)
+			lists[l].put(&w, job, example, t);
+		json_end_array(&w);
+	}
+	json_end_object(&w);
+	int rc = job_write(job, &w, err);
+	json_writer_release(&w);
+	return rc;
+}
+
+/* ---- the command ---------------------------------------------------------------------- */
+
+static int write_row(struct job *job, size_t i, const struct example *example, const struct style *style,
+		     struct err *err)
+{
+	struct shown out = {0};
+	if (!style)
+		return write_json(job, i, example, err);
+	int rc = show_row(&out, job, i, example, style, err) || job_put(job, out.text, out.n, err) ? -1 : 0;
+	free(out.text);
+	return rc;
+}
+
+/* style NULL: as JSON */
+static int inspect(struct job *job, const struct style *style, struct err *err)
+{
+	struct example example = {0};
+	int rc = 0;
+	for (size_t i = 0; !rc && i < job->rows.n; i++) {
+		struct job_text text;
+		rc = job_text(&job->rows, i, true, &text, err);
+		if (rc)
+			break;
+		rc = example_encode(job->student, &text.text, &example, err) ? row_refuse(&job->rows, i, err)
+									     : write_row(job, i, &example, style, err);
+		job_text_release(&text);
+	}
+	example_release(&example);
+	return rc;
+}
+
+static const struct style *style_of(const struct job *job, bool json)
+{
+	if (json)
+		return NULL;
+	const char *no = getenv("NO_COLOR");
+	return !job->output && isatty(1) && !(no && *no) ? &colour : &plain;
+}
+
+static int run(struct arguments *args, struct err *err)
+{
+	struct job job;
+	job_defaults(&job);
+	const struct option_row rows[] = {JOB_FILES(&job), {0}};
+	int go = options_parse(&cmd_inspect, rows, args, err);
+	if (go <= 0)
+		return go;
+	int rc = options_expect(&cmd_inspect, args, 0, 0, err) || job_open(&job, args, true, err) ||
+		 inspect(&job, style_of(&job, args->json), err);
+	return job_close(&job, rc ? -1 : 0, err);
+}
+
+const struct command cmd_inspect = {"inspect", "rows as tokens, with the targets marked", NULL, run, NEEDS_JSON};

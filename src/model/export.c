@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/model/export.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/model/directory.h"
+#include "src/model/safetensors.h"
+#include "src/model/shards.h"
+
+static const uint64_t shard_bytes = (uint64_t)5 << 30;
+
+/* What travels with the weights, where the base has it. */
+static const char *const companions[] = {
+	"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+	"added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
+};
+
+static int copy_file(const char *directory, const char *base, const char *name, struct err *err)
+{
+	enum { MAX_BYTES = 256 << 20 };
+	size_t n;
+	char *text = directory_read(base, name, MAX_BYTES, &n, err);
+	char *path = text ? directory_path(directory, name, err) : NULL;
+	int rc = path ? file_save(path, text, n, 0666, err) : -1;
+	free(text);
+	free(path);
+	return rc;
+}
+
+static int copy_companions(const char *directory, const char *base, struct err *err)
+{
+	for (size_t i = 0; i < sizeof companions / sizeof *companions; i++)
+		if (directory_has(base, companions[i]) && copy_file(directory, base, companions[i], err))
+			return -1;
+	return 0;
+}
+
+/* ---- an adapter into its base ------------------------------------------------------ */
+
+struct merging {
+	struct shards *shards;
+	const struct adapter *adapter;
+	struct device *dev;
+};
+
+/* The adapter of a tensor "model.layers.L.PART.weight", or NULL. */
+static const struct lora *adapter_of(const struct adapter *a, const char *name)
+{
+	char path[96];
+	for (int64_t i = 0; i < a->model->config.num_hidden_layers * MODULES; i++) {
+		module_path(path, sizeof path, i / MODULES, (int)(i % MODULES));
+		size_t n = strlen(path);
+		if (!strncmp(name, path, n) && !strcmp(name + n, ".weight"))
+			return view_present(a->lora[i].a) ? &a->lora[i] : NULL;
+	}
+	return NULL;
+}
+
+/* rows of W and their part of B: out = W + scale B A. */
+static int merge_rows(struct merging *m, const struct lora *lora, const struct tensor_spec *tensor, int64_t row,
+		      int64_t rows, void *out, struct err *err)
+{
+	const struct kernels *k = m->dev->k;
+	struct lora part = *lora;
+	part.b = view_rows(lora->b, row, rows);
+	struct buffer *buffer = k->alloc(m->dev, (size_t)(rows * tensor->shape[1]) * dtype_size(tensor->dtype));
+	if (buffer) {
+		struct view w = view_of(buffer, rows, tensor->shape[1], tensor->dtype);
+		k->upload(m->dev, w, out);
+		k->merge(m->dev, w, w, &part);
+		k->download(m->dev, out, w);
+	}
+	const char *failure = device_sync(m->dev);
+	if (buffer)
+		k->free(m->dev, buffer);
+	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
+}
+
+static int give_merged(void *context, const struct tensor_spec *tensor, int64_t row, int64_t rows, void *out,
+		       struct err *err)
+{
+	struct merging *m = context;
+	struct tensor_info info;
+	const struct lora *lora = adapter_of(m->adapter, tensor->name);
+	if (!shards_find(m->shards, tensor->name, &info))
+		return err_set(err, ERR_INTERNAL, "no tensor '%s'", tensor->name);
+	if (tensor_read(&info, row, rows, out, err))
+		return -1;
+	return lora ? merge_rows(m, lora, tensor, row, rows, out, err) : 0;
+}
+
+static int list_tensors(struct shards *shards, struct tensor_spec *specs, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct tensor_info info;
+		shards_get(shards, i, &info);
+		if (!info.weight)
+			return err_set(err, ERR_DATA, "tensor '%s' has dtype %s; weights must be F32, BF16 or F16", info.name,
+				       info.type);
+		specs[i] = (struct tensor_spec){.name = info.name, .dtype = info.dtype, .rank = info.rank};
+		memcpy(specs[i].shape, info.shape, sizeof info.shape);
+	}
+	return 0;
+}
+
+int export_merged(const char *directory, const char *base, const struct adapter *adapter, struct err *err)
+{
+	struct merging m = {shards_open(base, err), adapter, adapter->model->dev};
+	if (!m.shards)
+		return -1;
+	size_t n = shards_count(m.shards);
+	struct tensor_spec *specs = mem_array(n, sizeof *specs, err);
+	int rc = !specs || list_tensors(m.shards, specs, n, err) || copy_companions(directory, base, err) ||
+				 safetensors_save_shards(directory, specs, n, shard_bytes, give_merged, &m, err)
+			 ? -1 : 0;
+	free(specs);
+	shards_close(m.shards);
+	return rc;
+}
+
+/* ---- trained weights ------------------------------------------------------------------ */
+
+/* Rows of the parameter rounded to the tensor's dtype, on the device. */
+static int give_trained(void *context, const struct tensor_spec *tensor, int64_t row, int64_t rows, void *out,
+			struct err *err)
+{
+	const struct parameters *params = context;
+	struct device *dev = params->dev;
+	size_t i = 0;
+	while (strcmp(params->list[i].name, tensor->name))
+		i++;
+	const struct parameter *x = &params->list[i];
+	struct view from = x->vector ? view_cols(x->p, row, rows) : view_rows(x->p, row, rows);
+	struct buffer *buffer = dev->k->alloc(dev, (size_t)(from.rows * from.cols) * dtype_size(tensor->dtype));
+	if (buffer) {
+		struct view to = view_of(buffer, from.rows, from.cols, tensor->dtype);
+		dev->k->copy(dev, to, from);
+		dev->k->download(dev, out, to);
+	}
+	const char *failure = device_sync(dev);
+	if (buffer)
+		dev->k->free(dev, buffer);
+	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
+}
+
+int export_trained(const char *directory, const char *base, const struct parameters *params, enum dtype dtype,
+		   struct err *err)
+{
+	struct tensor_spec *specs = mem_array(params->n, sizeof *specs, err);
+	if (!specs)
+		return -1;
+	for (size_t i = 0; i < params->n; i++) {
+		const struct parameter *x = &params->list[i];
+		specs[i] = (struct tensor_spec){x->name, dtype, x->vector ? 1 : 2, {x->p.rows, x->p.cols}};
+		if (x->vector)
+			specs[i].shape[0] = x->p.cols;
+	}
+	int rc = copy_companions(directory, base, err) ||
+				 safetensors_save_shards(directory, specs, params->n, shard_bytes, give_trained,
+							 (void *)params, err)
+			 ? -1 : 0;
+	free(specs);
+	return rc;
+}

@@ -1,0 +1,198 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# train_commands_test.sh - train, merge and check-adapter on the tiny student of data/tiny: files, exit statuses, what
+# is refused, and that a killed training goes on to the same bytes.
+set -u
+program=${BALDISTILL:?}
+tiny=${TEST_SRCDIR:?}/data/tiny
+folder=$(mktemp -d) || exit 99
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 99
+cases=0
+
+# check NAME COMMAND...: one TAP line; the command's status decides
+check()
+{
+	cases=$((cases + 1)) name=$1
+	shift
+	if "$@" >"$folder/log" 2>&1; then
+		echo "ok $cases - $name"
+	else
+		echo "not ok $cases - $name"
+		tail -n 20 "$folder/log" | sed 's/^/# /'
+	fi
+}
+
+# ends STATUS PATTERN ARGUMENTS...: exit status, one line on stderr that holds the pattern, nothing on stdout
+ends()
+{
+	status=$1 pattern=$2
+	shift 2
+	"$program" "$@" >out 2>err
+	got=$?
+	cat err
+	[ $got -eq "$status" ] || { echo "status $got, expected $status"; return 1; }
+	[ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q -- "$pattern" err
+}
+
+short="--quiet --model $tiny --data $tiny/rows.jsonl --num-train-epochs 3 --per-device-train-batch-size 2
+	--learning-rate 0.01 --threads 2"
+
+# train OUTPUT OPTIONS...: a short training
+train()
+{
+	output=$1
+	shift
+	"$program" train $short --output "$output" "$@"
+}
+
+# value KEY LINE FILE: of trainer_log.jsonl
+value()
+{
+	sed -n "$2"'s/.*"'"$1"'":\([^,}]*\).*/\1/p' "$3"
+}
+
+adapter_is_whole()
+{
+	train lora && [ -s lora/adapter_model.safetensors ] && grep -q '"r": 8' lora/adapter_config.json &&
+		grep -q '"base_model_name_or_path"' lora/adapter_config.json && ! grep -q use_rslora lora/adapter_config.json &&
+		grep -q '^# LoRA adapter' lora/README.md && ! ls -d lora/checkpoint-* 2>/dev/null
+}
+
+log_falls()
+{
+	lines=$(wc -l <lora/trainer_log.jsonl)
+	first=$(value loss 1 lora/trainer_log.jsonl) last=$(value loss '$' lora/trainer_log.jsonl)
+	echo "$first $last"
+	[ "$lines" -ge 6 ] && awk "BEGIN { exit !($last < $first) }" && grep -q '"domain_loss":{' lora/trainer_log.jsonl
+}
+
+same_again()
+{
+	train again && cmp lora/adapter_model.safetensors again/adapter_model.safetensors
+}
+
+split_is_the_same()
+{
+	train split --per-device-train-batch-size 1 --gradient-accumulation-steps 2 --lora-dropout 0.2 &&
+		train whole --lora-dropout 0.2 &&
+		awk -v a="$(value loss '$' split/trainer_log.jsonl)" -v b="$(value loss '$' whole/trainer_log.jsonl)" \
+			'BEGIN { d = a - b; if (d < 0) d = -d; exit !(d <= 1e-5 * a) }'
+}
+
+killed_goes_on()
+{
+	train uninterrupted --save-steps 1 --num-train-epochs 30 || return 1
+	"$program" train $short --output killed --save-steps 1 --num-train-epochs 30 &
+	child=$!
+	while [ "$(cat killed/trainer_log.jsonl 2>/dev/null | wc -l)" -lt 20 ] && kill -0 $child 2>/dev/null; do :; done
+	ends 75 'another training is at work' train $short --output killed --save-steps 1 --num-train-epochs 30 || return 1
+	kill -9 $child 2>/dev/null
+	wait $child
+	[ $? -eq 137 ] && train killed --save-steps 1 --num-train-epochs 30 &&
+		cmp uninterrupted/adapter_model.safetensors killed/adapter_model.safetensors
+}
+
+config_is_read()
+{
+	printf 'lora_r: 4\nlora_alpha: 8\nlora_target_modules: [q_proj, down_proj]\n' >c.yaml
+	train configured --config c.yaml --lora-alpha 6 && grep -q '"r": 4' configured/adapter_config.json &&
+		grep -q '"lora_alpha": 6' configured/adapter_config.json && grep -q down_proj configured/adapter_config.json
+}
+
+other_names_are_told()
+{
+	printf 'learning_rate: 1e-3\ncutoff_len: 12\n' >other.yaml
+	ends 78 "other.yaml:2: 'cutoff_len' is called 'max_length' here" train --model "$tiny" --data "$tiny/rows.jsonl" \
+		--output other --config other.yaml
+}
+
+# The mean over rows of score's nll_conditional, with options
+loss_with()
+{
+	"$program" score --quiet --data "$tiny/rows.jsonl" "$@" |
+		sed -n 's/.*"nll_conditional":\([^,}]*\).*/\1/p' | awk '{ s += $1 } END { printf "%.6f", s / NR }'
+}
+
+adapter_is_used()
+{
+	base=$(loss_with --model "$tiny") adapted=$(loss_with --model "$tiny" --adapter lora)
+	echo "$base $adapted"
+	awk "BEGIN { exit !($adapted < 0.95 * $base) }"
+}
+
+merged_says_the_same()
+{
+	"$program" merge --model "$tiny" --adapter lora --output merged --quiet || return 1
+	adapted=$(loss_with --model "$tiny" --adapter lora) merged=$(loss_with --model merged)
+	echo "$adapted $merged"
+	cmp "$tiny/tokenizer.json" merged/tokenizer.json && cmp "$tiny/config.json" merged/config.json &&
+		awk "BEGIN { d = $adapted - $merged; if (d < 0) d = -d; exit !(d < 0.02 * $adapted) }"
+}
+
+full_is_a_checkpoint()
+{
+	train full --finetuning-type full --learning-rate 0.001 && [ -s full/model.safetensors ] &&
+		cmp "$tiny/config.json" full/config.json && grep -q '^# Fine-tuned checkpoint' full/README.md || return 1
+	base=$(loss_with --model "$tiny") tuned=$(loss_with --model full)
+	echo "$base $tuned"
+	awk "BEGIN { exit !($tuned < $base) }"
+}
+
+random_weights_learn()
+{
+	mkdir empty && cp "$tiny"/*.json empty && rm -f empty/generation_config.json
+	for i in 1 2 3 4 5 6; do echo '{"text": "the price of oil rose in the year"}'; done >text.jsonl
+	"$program" train --quiet --init random --finetuning-type full --model empty --data text.jsonl --output grown \
+		--num-train-epochs 40 --learning-rate 0.01 --threads 2 &&
+		awk -v l="$(value loss '$' grown/trainer_log.jsonl)" 'BEGIN { exit !(l < 0.5) }' &&
+		"$program" generate --quiet --model grown --data "$tiny/rows.jsonl" --max-new-tokens 3
+}
+
+gradients_are_dumped()
+{
+	train dumped --dump-gradients g.safetensors &&
+		head -c 4000 g.safetensors | grep -q 'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight'
+}
+
+loaders_say_yes()
+{
+	"$program" check-adapter lora >out && cat out && [ "$(grep -c ' yes' out)" -eq 3 ]
+}
+
+loaders_say_no()
+{
+	cp -r lora bad && sed -i 's/"revision": null/"use_rslora": true, "modules_to_save": ["lm_head"]/; s/"modules_to_save": null/"x": null/' bad/adapter_config.json
+	"$program" check-adapter bad >out 2>err
+	[ $? -eq 65 ] || return 1
+	cat out
+	grep -q '^peft *yes' out && grep -q '^vllm *no.*modules_to_save' out && grep -q '^llama.cpp *no.*use_rslora' out
+}
+
+rows='--model '$tiny' --data '$tiny/rows.jsonl
+printf '{"prompt": "a b", "completion": "c"}\n{"prompt": "%s", "completion": "c"}\n' "$(yes word | head -n 400 | tr '\n' ' ')" >long.jsonl
+
+check "a training leaves an adapter, its card and its log" adapter_is_whole
+check "the log has a line a step, and the loss falls" log_falls
+check "the same seed gives the same bytes" same_again
+check "accumulation gives the losses of the large batch" split_is_the_same
+check "a killed training goes on to the same bytes" killed_goes_on
+check "a file of keys, and options over it" config_is_read
+check "another program's name for a key is told ours" other_names_are_told
+check "score takes the adapter" adapter_is_used
+check "merged is what base and adapter were" merged_says_the_same
+check "full fine-tuning leaves a checkpoint" full_is_a_checkpoint
+check "random weights learn plain text" random_weights_learn
+check "the first gradients are written" gradients_are_dumped
+check "three loaders take the adapter" loaders_say_yes
+check "and refuse what they cannot run" loaders_say_no
+check "a finished output is not overwritten" ends 73 "'lora' holds a finished" train $rows --output lora
+check "a row without room for a target is named" ends 65 'long.jsonl:2: .*max_length' train --model "$tiny" \
+	--data long.jsonl --output long --max-length 64
+check "a missing adapter" ends 66 'nowhere' score $rows --adapter nowhere
+check "a directory that is no adapter" ends 65 'adapter_config.json' score $rows --adapter "$tiny"
+check "a target nobody knows" ends 78 'lora_target_modules' train $rows --output x --lora-target-modules q_proj,head
+check "--output is needed" ends 64 "'--output' is missing" train $rows
+check "adapters on random weights" ends 78 'finetuning-type full' train $rows --output x --init random
+check "merge into a model's directory" ends 73 'holds a model already' merge --model "$tiny" --adapter lora --output merged
+echo "1..$cases"
