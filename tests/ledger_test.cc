@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the ledger does when nothing goes wrong, and what it refuses.
+ */
+#include <sys/stat.h>
+
+#include "src/base/jsonio.h"
+#include "tests/ledger_world.h"
+
+namespace {
+
+struct Ledger {
+	struct ledger *is;
+	explicit Ledger(struct ledger *ledger) : is(ledger) {}
+	~Ledger() { ledger_close(is); }
+	Ledger(const Ledger &) = delete;
+	operator struct ledger *() { return is; }
+};
+
+struct ledger_counts counts_of(struct ledger *ledger)
+{
+	struct ledger_counts counts = {};
+	EXPECT_EQ(ledger_counts(ledger, &counts, nullptr), 0);
+	return counts;
+}
+
+/* Arm the next due query alone; attempt 0 where a bound forbids it. */
+struct ledger_shot arm_next(struct ledger *ledger, enum ledger_stop *stop, int64_t reserve = 0, int64_t now = 3000)
+{
+	struct ledger_pending pending;
+	struct ledger_shot shot = {};
+	struct err err = {};
+	size_t armed = 0;
+	EXPECT_EQ(ledger_pending(ledger, 0, "annotate", now, 1, &pending, &err), 0) << err.message;
+	EXPECT_EQ(pending.n, 1u);
+	shot.query = pending.n ? pending.query[0].id : 0;
+	shot.reserve = reserve;
+	ledger_pending_release(&pending);
+	EXPECT_EQ(ledger_arm(ledger, &shot, 1, now, &armed, stop, &err), 0) << err.message;
+	EXPECT_EQ(armed, *stop == LEDGER_GO ? 1u : 0u);
+	return shot;
+}
+
+struct ledger_verdict verdict_of(enum ledger_state state)
+{
+	struct ledger_verdict verdict = {};
+	verdict.state = state;
+	verdict.reason = "test";
+	verdict.cost = -1;
+	return verdict;
+}
+
+void answer(const struct ledger_shot &shot, const std::string &body)
+{
+	memcpy(shot.slot->body, body.data(), body.size());
+	ASSERT_EQ(slot_finish(shot.slot, 200, 0, body.size(), nullptr), 0);
+}
+
+int64_t pending_count(struct ledger *ledger, int64_t now, int64_t *wake = nullptr)
+{
+	struct ledger_pending pending;
+	EXPECT_EQ(ledger_pending(ledger, 0, "annotate", now, 100, &pending, nullptr), 0);
+	int64_t n = (int64_t)pending.n;
+	if (wake)
+		*wake = pending.wake;
+	ledger_pending_release(&pending);
+	return n;
+}
+
+TEST(Ledger, WorksThroughAStep)
+{
+	World world(10, 20);
+	Bill bill = {};
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	EXPECT_TRUE(world.recovery.created);
+	ASSERT_EQ(work(ledger, bill, &world.err), 0) << world.err.message;
+	expect_promises(ledger, bill, 20);
+	struct ledger_counts counts = counts_of(ledger);
+	EXPECT_EQ(counts.answered, 9); /* all but the one useless reply */
+	EXPECT_EQ(counts.unusable, 1);
+	EXPECT_EQ(counts.in_doubt, 2);
+	EXPECT_EQ(counts.released, 1);
+	EXPECT_EQ(counts.used, 12);
+	EXPECT_EQ(counts.wire, 13);
+	EXPECT_EQ(counts.wire_cap, 120);
+	EXPECT_EQ(counts.used, bill.billed);
+	EXPECT_EQ(counts.wire, bill.attempts_sent);
+}
+
+TEST(Ledger, NeverArmsMoreThanTheStageMayUse)
+{
+	World world(10, 7);
+	Bill bill = {};
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	ASSERT_EQ(work(ledger, bill, &world.err), 0) << world.err.message;
+	EXPECT_EQ(bill.billed, 7);
+	EXPECT_EQ(counts_of(ledger).used, 7);
+	enum ledger_stop stop;
+	arm_next(ledger, &stop);
+	EXPECT_EQ(stop, LEDGER_STAGE_CAP);
+	expect_promises(ledger, bill, 7);
+}
+
+TEST(Ledger, ArmsWhatTheBoundLeavesOfABatch)
+{
+	World world(10, 2);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	struct ledger_shot shots[3] = {};
+	for (int i = 0; i < 3; i++)
+		shots[i].query = i + 1;
+	size_t armed;
+	enum ledger_stop stop;
+	ASSERT_EQ(ledger_arm(ledger, shots, 3, 1, &armed, &stop, &world.err), 0) << world.err.message;
+	EXPECT_EQ(armed, 2u);
+	EXPECT_EQ(stop, LEDGER_STAGE_CAP);
+	EXPECT_STREQ(shots[1].request_id, (std::string(ledger_uuid(ledger)) + "-2").c_str());
+	EXPECT_EQ(counts_of(ledger).armed, 2);
+}
+
+TEST(Ledger, AFreshRunMayArmNothing)
+{
+	World world;
+	Ledger ledger(world.open());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	EXPECT_EQ(counts_of(ledger).stage_cap, 0);
+}
+
+TEST(Ledger, SlotsBoundWhatIsInFlight)
+{
+	World world(10, 10);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	struct ledger_shot shots[5] = {};
+	for (int i = 0; i < 5; i++)
+		shots[i].query = i + 1;
+	size_t armed;
+	enum ledger_stop stop;
+	ASSERT_EQ(ledger_arm(ledger, shots, 5, 1, &armed, &stop, nullptr), 0);
+	EXPECT_EQ(armed, (size_t)WORLD_SLOTS);
+	EXPECT_EQ(stop, LEDGER_SLOTS);
+}
+
+TEST(Ledger, WireBoundsSendsThatDoNotCount)
+{
+	World world(1, 5);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_verdict refused = verdict_of(LEDGER_RELEASED);
+	int sends = 0;
+	for (struct ledger_shot shot; shot = arm_next(ledger, &stop), stop == LEDGER_GO; sends++)
+		ASSERT_EQ(ledger_settle(ledger, shot.attempt, &refused, 1, nullptr), 0);
+	EXPECT_EQ(stop, LEDGER_WIRE_CAP);
+	EXPECT_EQ(sends, 105);
+	EXPECT_EQ(counts_of(ledger).used, 0);
+}
+
+TEST(Ledger, MoneyIsReservedAndSettledFromUsage)
+{
+	World world(10, 10);
+	world.options.max_cost = 1000;
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_shot first = arm_next(ledger, &stop, 600);
+	arm_next(ledger, &stop, 401);
+	EXPECT_EQ(stop, LEDGER_COST_CAP);
+	answer(first, "{}");
+	struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+	verdict.cost = 150;
+	ASSERT_EQ(ledger_settle(ledger, first.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(counts_of(ledger).cost, 150);
+	struct ledger_shot second = arm_next(ledger, &stop, 850);
+	EXPECT_EQ(stop, LEDGER_GO);
+	EXPECT_EQ(counts_of(ledger).cost, 1000);
+	answer(second, "{}");
+	verdict.cost = -1; /* no usage: the reserve stays spent */
+	ASSERT_EQ(ledger_settle(ledger, second.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(counts_of(ledger).cost, 1000);
+	/* A bill above the reserve is booked all the same; nothing more is armed. */
+	World other(10, 10);
+	other.options.max_cost = 10;
+	Ledger over(other.open_step());
+	struct ledger_shot shot = arm_next(over, &stop, 10);
+	answer(shot, "{}");
+	verdict.cost = 25;
+	ASSERT_EQ(ledger_settle(over, shot.attempt, &verdict, 1, &other.err), 0) << other.err.message;
+	EXPECT_EQ(counts_of(over).cost, 25);
+	arm_next(over, &stop, 0);
+	EXPECT_EQ(stop, LEDGER_COST_CAP);
+}
+
+TEST(Ledger, AReleasedUnitReturnsAndWaits)
+{
+	World world(1, 1);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_shot shot = arm_next(ledger, &stop);
+	struct ledger_verdict verdict = verdict_of(LEDGER_RELEASED);
+	verdict.not_before = 5000;
+	ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(counts_of(ledger).used, 0);
+	int64_t wake;
+	EXPECT_EQ(pending_count(ledger, 4999, &wake), 0);
+	EXPECT_EQ(wake, 5000);
+	EXPECT_EQ(pending_count(ledger, 5000, &wake), 1);
+	EXPECT_EQ(wake, INT64_MAX);
+}
+
+TEST(Ledger, StrictKeepsRefusalsCountedButNotWhatWasNeverSent)
+{
+	World world(2, 9);
+	world.options.strict = true;
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_shot shot = arm_next(ledger, &stop);
+	struct ledger_verdict verdict = verdict_of(LEDGER_RELEASED);
+	ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(counts_of(ledger).used, 1);
+	shot = arm_next(ledger, &stop);
+	verdict.unsent = true;
+	ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(counts_of(ledger).used, 1);
+}
+
+TEST(Ledger, RejectedIsNotAskedAgain)
+{
+	World world(1, 9);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_shot shot = arm_next(ledger, &stop);
+	struct ledger_verdict verdict = verdict_of(LEDGER_RELEASED);
+	verdict.reject = true;
+	ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(pending_count(ledger, INT64_MAX), 0);
+	EXPECT_EQ(counts_of(ledger).rejected, 1);
+	EXPECT_EQ(counts_of(ledger).used, 0);
+}
+
+TEST(Ledger, DoubtGoesToTheEndAndIsParkedAfterItsRetries)
+{
+	World world(2, 20);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_verdict doubt = verdict_of(LEDGER_IN_DOUBT);
+	int64_t asked[8];
+	for (int i = 0; i < 8; i++) {
+		struct ledger_shot shot = arm_next(ledger, &stop);
+		asked[i] = shot.query;
+		ASSERT_EQ(ledger_settle(ledger, shot.attempt, &doubt, 1, nullptr), 0);
+	}
+	for (int i = 0; i < 8; i++)
+		EXPECT_EQ(asked[i], 1 + i % 2) << i; /* in turn: each waits for the other's next */
+	EXPECT_EQ(pending_count(ledger, INT64_MAX), 0);
+	EXPECT_EQ(counts_of(ledger).parked, 2);
+	EXPECT_EQ(counts_of(ledger).used, 8);
+}
+
+TEST(Ledger, ASettledAttemptNeverChanges)
+{
+	World world(2, 9);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_shot shot = arm_next(ledger, &stop);
+	struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+	EXPECT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_INTERNAL) << "answered without a reply";
+	answer(shot, "{}");
+	ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_INTERNAL);
+	size_t armed;
+	EXPECT_EQ(ledger_arm(ledger, &shot, 1, 1, &armed, &stop, &world.err), -1) << "G2";
+	EXPECT_EQ(armed, 0u);
+	EXPECT_EQ(counts_of(ledger).used, 1);
+	EXPECT_EQ(counts_of(ledger).armed, 0);
+}
+
+TEST(Ledger, ASharedAnswerCostsAUnitAndNoSend)
+{
+	World world(3, 2);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+	std::string raw = reply_of(0, 1);
+	struct ledger_received reply = {200, nullptr, raw.data(), 0, raw.size()};
+	verdict.content = raw.data();
+	verdict.content_n = raw.size();
+	bool shared;
+	for (int query = 1; query <= 3; query++) {
+		ASSERT_EQ(ledger_share(ledger, query, &reply, &verdict, 1, &shared, &world.err), 0) << world.err.message;
+		EXPECT_EQ(shared, query < 3) << "the stage has two units";
+	}
+	EXPECT_EQ(counts_of(ledger).used, 2);
+	EXPECT_EQ(counts_of(ledger).wire, 0);
+	EXPECT_EQ(counts_of(ledger).answered, 2);
+	EXPECT_EQ(ledger_check(ledger, &world.err), 0) << world.err.message;
+}
+
+TEST(Ledger, RecoversFromTheSlotWhatWasWhole)
+{
+	World world(6, 6);
+	enum ledger_stop stop;
+	{
+		Ledger ledger(world.open_step());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		struct ledger_shot shot = arm_next(ledger, &stop);
+		answer(shot, reply_of(0, 1));
+		shot = arm_next(ledger, &stop);
+		memcpy(shot.slot->body, "{", 1);
+	}
+	Ledger ledger(world.open());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	EXPECT_EQ(world.recovery.salvaged, 1);
+	EXPECT_EQ(world.recovery.in_doubt, 1);
+	EXPECT_FALSE(world.recovery.created);
+	Bill bill = {};
+	bill.sent[0] = 1;
+	bill.acknowledged[0] = true;
+	bill.acknowledged_send[0] = 1;
+	expect_promises(ledger, bill, 6);
+	EXPECT_EQ(pending_count(ledger, 1), 5);
+}
+
+TEST(Ledger, WhatIsNotBilledIsReleasedWithoutTrace)
+{
+	World world(6, 6);
+	world.options.billable = false;
+	enum ledger_stop stop;
+	for (int kills = 0; kills < 150; kills++) { /* more than the allowance for sends */
+		Ledger ledger(world.open_step());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		arm_next(ledger, &stop);
+		ASSERT_EQ(stop, LEDGER_GO);
+	}
+	Ledger ledger(world.open());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	EXPECT_EQ(counts_of(ledger).used, 0);
+	EXPECT_EQ(counts_of(ledger).wire, 0);
+	struct ledger_pending pending;
+	ASSERT_EQ(ledger_pending(ledger, 0, "annotate", 1, 1, &pending, nullptr), 0);
+	EXPECT_EQ(pending.query[0].attempts, 0) << "a replay counts attempts from here";
+	ledger_pending_release(&pending);
+}
+
+TEST(Ledger, BudgetMayGrowAndNotShrink)
+{
+	World world(4, 5);
+	ledger_close(world.open_step());
+	world.options.budget = 4;
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_CONFIG);
+	world.options.budget = 2000;
+	Ledger ledger(world.open());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	EXPECT_EQ(counts_of(ledger).budget, 2000);
+	EXPECT_EQ(counts_of(ledger).wire_cap, 2200);
+	EXPECT_EQ(counts_of(ledger).stage_cap, 5);
+}
+
+TEST(Ledger, ARunKeepsToItsTeacherAndPlan)
+{
+	World world;
+	ledger_close(world.open());
+	world.options.host = "elsewhere.example";
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_CONFIG);
+	EXPECT_NE(strstr(world.err.message, "base_url"), nullptr);
+	world.options.host = "teacher.example";
+	world.options.params_sha256[3] = 1;
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_CONFIG);
+}
+
+TEST(Ledger, StagesRiseAndStepsReopenWithTheSameQueries)
+{
+	World world(4, 10);
+	Ledger ledger(world.open());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	int64_t cum;
+	ASSERT_EQ(ledger_stage_cum(ledger, 0, &cum, nullptr), 0);
+	EXPECT_EQ(cum, -1);
+	ASSERT_EQ(ledger_stage_open(ledger, 0, 5, &world.err), 0) << world.err.message;
+	ASSERT_EQ(ledger_stage_open(ledger, 0, 5, nullptr), 0);
+	EXPECT_EQ(ledger_stage_open(ledger, 0, 6, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_LEDGER);
+	EXPECT_EQ(ledger_stage_open(ledger, 1, 11, nullptr), -1) << "beyond the budget";
+	ASSERT_EQ(ledger_stage_open(ledger, 1, 10, nullptr), 0);
+	EXPECT_EQ(ledger_stage_open(ledger, 0, 5, nullptr), -1) << "stage 1 has begun";
+	ASSERT_EQ(ledger_step_open(ledger, 1, "annotate", world.queries.data(), 4, &world.err), 0) << world.err.message;
+	ASSERT_EQ(ledger_step_open(ledger, 1, "annotate", world.queries.data(), 4, nullptr), 0);
+	EXPECT_EQ(ledger_step_open(ledger, 1, "annotate", world.queries.data(), 3, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_LEDGER);
+	std::swap(world.queries[0], world.queries[1]);
+	EXPECT_EQ(ledger_step_open(ledger, 1, "annotate", world.queries.data(), 4, nullptr), -1);
+	EXPECT_EQ(ledger_step_open(ledger, 1, "sleep", nullptr, 0, nullptr), -1);
+	EXPECT_EQ(counts_of(ledger).pending, 4) << "a refused step leaves nothing";
+}
+
+TEST(Ledger, AStepIsDoneOnceAndOwnsItsFiles)
+{
+	World world(4, 10);
+	mkdir((world.run / "stage-0").c_str(), 0700);
+	write_file(world.run / "stage-0/train.jsonl", "rows");
+	const char *files[] = {"stage-0/train.jsonl"}, *outside[] = {"../secret"};
+	{
+		Ledger ledger(world.open_step());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		enum ledger_stop stop;
+		struct ledger_shot shot = arm_next(ledger, &stop);
+		EXPECT_EQ(ledger_step_done(ledger, 0, "annotate", files, 1, "{}", nullptr), -1) << "one is in flight";
+		struct ledger_verdict verdict = verdict_of(LEDGER_IN_DOUBT);
+		ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+		EXPECT_EQ(ledger_step_done(ledger, 0, "annotate", outside, 1, "{}", nullptr), -1);
+		ASSERT_EQ(ledger_step_done(ledger, 0, "annotate", files, 1, "{\"rows\":1}", &world.err), 0)
+			<< world.err.message;
+		EXPECT_EQ(ledger_step_done(ledger, 0, "annotate", files, 1, "{}", nullptr), -1);
+		EXPECT_EQ(counts_of(ledger).parked, 4);
+	}
+	Ledger ledger(world.open());
+	struct ledger_step step;
+	struct arena arena;
+	arena_init(&arena);
+	ASSERT_EQ(ledger_step_get(ledger, 0, "annotate", &step, &arena, nullptr), 0);
+	EXPECT_EQ(step.state, LEDGER_STEP_DONE);
+	EXPECT_STREQ(step.counts, "{\"rows\":1}");
+	ASSERT_EQ(ledger_step_get(ledger, 0, "train", &step, &arena, nullptr), 0);
+	EXPECT_EQ(step.state, LEDGER_STEP_NONE);
+	arena_release(&arena);
+	bool owned;
+	ASSERT_EQ(ledger_owns_file(ledger, "stage-0/train.jsonl", &owned, nullptr), 0);
+	EXPECT_TRUE(owned);
+	ASSERT_EQ(ledger_owns_file(ledger, "stage-0/other.jsonl", &owned, nullptr), 0);
+	EXPECT_FALSE(owned);
+	ASSERT_EQ(ledger_verify_files(ledger, &world.err), 0) << world.err.message;
+	write_file(world.run / "stage-0/train.jsonl", "rowz");
+	EXPECT_EQ(ledger_verify_files(ledger, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_LEDGER);
+	remove((world.run / "stage-0/train.jsonl").c_str());
+	EXPECT_EQ(ledger_verify_files(ledger, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_LEDGER);
+}
+
+TEST(Ledger, ExportsEveryAttemptInQueryOrder)
+{
+	World world(10, 20);
+	Bill bill = {};
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	ASSERT_EQ(work(ledger, bill, &world.err), 0) << world.err.message;
+	ASSERT_EQ(ledger_export(ledger, (world.run / "cassette.jsonl").c_str(), &world.err), 0) << world.err.message;
+	std::string text = world.file("cassette.jsonl"), states;
+	int64_t last = -1;
+	size_t begin = 0, rows = 0;
+	for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1, rows++) {
+		struct json *doc = json_parse(text.data() + begin, end - begin, nullptr, &world.err);
+		ASSERT_TRUE(doc) << world.err.message;
+		struct json_value root = json_root(doc);
+		int64_t id;
+		const char *state, *content;
+		size_t n;
+		ASSERT_EQ(json_get_int64(json_in(root, "id"), &id, &world.err), 0) << world.err.message;
+		ASSERT_EQ(json_get_string(json_in(root, "state"), &state, &n, nullptr), 0);
+		EXPECT_GE(id, last);
+		last = id;
+		states += state[0];
+		if (!strcmp(state, "answered")) {
+			ASSERT_EQ(json_get_string(json_in(root, "content"), &content, &n, nullptr), 0);
+			EXPECT_EQ(std::string(content, n), reply_of((int)id, bill.sent[id]));
+		}
+		json_free(doc);
+	}
+	EXPECT_EQ(rows, 13u);
+	EXPECT_EQ(states, "aaraaiaaauaia");
+}
+
+TEST(Ledger, AuditExplainsAndLists)
+{
+	World world(10, 20);
+	Bill bill = {};
+	Ledger ledger(world.open_step());
+	ASSERT_EQ(work(ledger, bill, &world.err), 0) << world.err.message;
+	struct json_writer w;
+	json_writer_init(&w, 0);
+	ASSERT_EQ(ledger_audit(ledger, &w, &world.err), 0) << world.err.message;
+	size_t n;
+	const char *text = json_writer_text(&w, &n, &world.err);
+	ASSERT_TRUE(text) << world.err.message;
+	struct json *doc = json_parse(text, n, nullptr, &world.err);
+	ASSERT_TRUE(doc) << world.err.message;
+	struct json_value root = json_root(doc);
+	EXPECT_EQ(json_kind(json_in(root, "refusal")), JSON_NULL);
+	int64_t number;
+	EXPECT_EQ(json_get_int64(json_in(json_in(root, "ledger"), "in_doubt"), &number, nullptr), 0);
+	EXPECT_EQ(number, 2);
+	EXPECT_EQ(json_get_int64(json_in(root, "not_counted"), &number, nullptr), 0);
+	EXPECT_EQ(number, 1);
+	EXPECT_EQ(json_kind(json_in(json_at(json_in(root, "in_doubt"), 1), "request_id")), JSON_STRING);
+	EXPECT_EQ(json_kind(json_at(json_in(root, "in_doubt"), 2)), JSON_ABSENT);
+	json_free(doc);
+	json_writer_release(&w);
+}
+
+int add_domain(void *context, const char *domain, int64_t answered, int64_t unusable, struct err *)
+{
+	*static_cast<std::string *>(context) += std::string(domain) + " " + std::to_string(answered) + " " +
+						std::to_string(unusable) + "\n";
+	return 0;
+}
+
+TEST(Ledger, CountsPerDomain)
+{
+	World world(10, 20);
+	Bill bill = {};
+	Ledger ledger(world.open_step());
+	ASSERT_EQ(work(ledger, bill, &world.err), 0) << world.err.message;
+	std::string text;
+	ASSERT_EQ(ledger_domains(ledger, add_domain, &text, nullptr), 0);
+	EXPECT_EQ(text, "acq 4 0\nearn 5 1\n");
+}
+
+TEST(Ledger, AnInspectedLedgerIsNotWritten)
+{
+	World world(6, 6);
+	enum ledger_stop stop;
+	{
+		Ledger ledger(world.open_step());
+		arm_next(ledger, &stop);
+	}
+	world.options.inspect = true;
+	Ledger ledger(world.open());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	EXPECT_EQ(counts_of(ledger).armed, 1) << "not recovered";
+	EXPECT_EQ(ledger_stage_open(ledger, 0, 6, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_INTERNAL);
+}
+
+TEST(Ledger, FilesAreForTheUserAlone)
+{
+	World world(6, 6);
+	mode_t before = umask(0);
+	Ledger ledger(world.open_step());
+	umask(before);
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	for (const std::string &name : world.run.files()) {
+		struct stat status;
+		ASSERT_EQ(stat((world.run / name).c_str(), &status), 0);
+		EXPECT_EQ(status.st_mode & 077, 0u) << name;
+	}
+	EXPECT_EQ(world.run.files().size(), 3u + WORLD_SLOTS) << "lock, database, journal, slots";
+}
+
+TEST(Ledger, RefusesADirectoryOthersMayWrite)
+{
+	World world;
+	chmod(world.run.path.c_str(), 0770);
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_NOPERM);
+	world.options.directory = "/nowhere/at/all";
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_NOINPUT);
+}
+
+TEST(Ledger, ASecondOpenerIsRefused)
+{
+	World world;
+	Ledger ledger(world.open());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_TEMPFAIL);
+	EXPECT_NE(strstr(world.err.message, "held by another process"), nullptr) << world.err.message;
+	Bill bill = {};
+	EXPECT_EQ(ledger_stage_open(ledger, 0, 5, &world.err), 0) << "the first goes on: " << world.err.message;
+	expect_promises(ledger, bill, 5);
+}
+
+} // namespace
