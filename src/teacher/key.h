@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * key.h - the teacher's API key: where it may come from, how it is held, and
+ * how it is kept out of everything else.
+ *
+ * It comes from an environment variable or a file, never from an argument or a
+ * plan. The variable is wiped and unset once read, so that neither a child nor
+ * /proc shows it; the file must be a regular file of the effective user that
+ * nobody else can read, and no symbolic link. One line end at its end is cut.
+ * The key is 1 to 4096 bytes of 0x21 to 0x7E, so it cannot break a header.
+ *
+ *     struct teacher_key key;
+ *     if (teacher_key_from_env(&key, "OPENAI_API_KEY", &err))
+ *             return -1;
+ *     n = teacher_key_redact(&key, text, n);            // of anything received
+ *     teacher_key_release(&key);
+ *
+ * The bytes lie in pages of their own, locked and left out of core files where
+ * the system allows that, and are wiped on release. (libcurl holds copies of
+ * its own while requests run.) No message here shows any part of a key.
+ *
+ * Failures: ERR_NOPERM for a key that is missing or must not be used,
+ * ERR_MEMORY, ERR_IO.
+ */
+#ifndef BALDISTILL_TEACHER_KEY_H
+#define BALDISTILL_TEACHER_KEY_H
+
+#include <stddef.h>
+
+#include "src/base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+	TEACHER_KEY_MAX = 4096, /* bytes of the longest key */
+	TEACHER_KEY_RUN = 8,    /* so many bytes of the key in a row are redacted */
+};
+
+struct teacher_key {
+	char *text;    /* NUL-terminated, owned; NULL: no key */
+	size_t n;      /* without the NUL */
+	size_t mapped; /* bytes of the pages */
+};
+
+int teacher_key_from_env(struct teacher_key *key, const char *name, struct err *err);
+int teacher_key_from_file(struct teacher_key *key, const char *path, struct err *err);
+void teacher_key_release(struct teacher_key *key);
+
+/*
+ * Replace, in place, every stretch of text[0..n) made of runs of
+ * TEACHER_KEY_RUN or more bytes of the key by "[key]"; the new length, never
+ * more than n. A key shorter than a run is a placeholder of a local server and
+ * is left alone, as is everything where key or its text is NULL.
+ */
+size_t teacher_key_redact(const struct teacher_key *key, char *text, size_t n);
+
+/* The same for a NUL-terminated text. */
+void teacher_key_redact_text(const struct teacher_key *key, char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

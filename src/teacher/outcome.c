@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/teacher/outcome.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/teacher/request.h"
+#include "src/teacher/retry.h"
+
+static const char *const state_names[TEACHER_STATES] = {
+	[TEACHER_ANSWERED] = "answered", [TEACHER_UNUSABLE] = "unusable", [TEACHER_IN_DOUBT] = "in_doubt",
+	[TEACHER_RELEASED] = "released", [TEACHER_REJECTED] = "rejected",
+};
+
+const char *teacher_state_name(enum teacher_state state)
+{
+	return state < TEACHER_STATES ? state_names[state] : "";
+}
+
+/* What a failed transfer means. Its state follows from how much was sent: in doubt only where that was all. */
+static const struct {
+	const char *reason;
+	int code;
+	bool retry, stop;
+} transports[TEACHER_TRANSPORTS] = {
+	[TEACHER_UNRESOLVED] = {"no address", ERR_UNAVAILABLE, true, false},
+	[TEACHER_UNCONNECTED] = {"not connected", ERR_UNAVAILABLE, true, false},
+	[TEACHER_UNTRUSTED] = {"certificate", ERR_PROTOCOL, false, true},
+	[TEACHER_UNSECURED] = {"no tls", ERR_PROTOCOL, false, true},
+	[TEACHER_TIMED_OUT] = {"timed out", ERR_UNAVAILABLE, true, false},
+	[TEACHER_STALLED] = {"stalled", ERR_UNAVAILABLE, true, false},
+	[TEACHER_BROKEN] = {"broken off", ERR_UNAVAILABLE, true, false},
+	[TEACHER_GARBLED] = {"not http", ERR_UNAVAILABLE, true, false},
+	[TEACHER_OVERSIZE] = {"too large", ERR_UNAVAILABLE, true, false},
+	[TEACHER_NO_RESOURCES] = {"out of resources", ERR_MEMORY, true, true},
+	[TEACHER_CANCELLED] = {"cancelled", ERR_TEMPFAIL, true, false},
+};
+
+enum verdict { GO_ON = 0, SLOW = 1, STOP = 2 };
+
+/* Whole replies other than success, by status; the first row that holds the status counts. */
+static const struct rule {
+	int first, last;
+	enum teacher_state state;
+	int code;
+	bool retry;
+	enum verdict verdict;
+} rules[] = {
+	{300, 399, TEACHER_IN_DOUBT, ERR_PROTOCOL, false, STOP},
+	{400, 400, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{401, 401, TEACHER_RELEASED, ERR_NOPERM, true, STOP},
+	{402, 402, TEACHER_RELEASED, ERR_QUOTA, true, STOP},
+	{403, 403, TEACHER_RELEASED, ERR_NOPERM, true, STOP},
+	{404, 404, TEACHER_RELEASED, ERR_CONFIG, true, STOP},
+	{407, 407, TEACHER_RELEASED, ERR_UNAVAILABLE, true, GO_ON},
+	{408, 409, TEACHER_IN_DOUBT, ERR_UNAVAILABLE, true, GO_ON},
+	{413, 413, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{422, 422, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{429, 429, TEACHER_RELEASED, ERR_TEMPFAIL, true, SLOW},
+	{503, 503, TEACHER_RELEASED, ERR_UNAVAILABLE, true, SLOW},
+	{529, 529, TEACHER_RELEASED, ERR_UNAVAILABLE, true, SLOW},
+	{400, 499, TEACHER_IN_DOUBT, ERR_UNAVAILABLE, false, GO_ON},
+	{500, 599, TEACHER_IN_DOUBT, ERR_UNAVAILABLE, true, GO_ON},
+	{0, 999, TEACHER_IN_DOUBT, ERR_PROTOCOL, true, GO_ON},
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+	return n >= m && !strcmp(text + n - m, end);
+}
+
+/* Money, not pace: waiting does not help. */
+static bool tells_quota(const char *word)
+{
+	static const char *const words[] = {"insufficient_quota", "credit_balance_exhausted", "insufficient_balance",
+					    "billing_hard_limit_reached", "billing_not_active"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (!strcmp(word, words[i]))
+			return true;
+	return ends_with(word, "_spend_limit_exceeded");
+}
+
+static bool is_quota(int status, const struct teacher_error *e)
+{
+	return status >= 400 && status <= 499 && e && (tells_quota(e->code) || tells_quota(e->type));
+}
+
+static bool tells_unsupported(const struct teacher_error *e)
+{
+	return !strncmp(e->code, "unsupported_", 12) || !strncmp(e->type, "unsupported_", 12) ||
+	       strstr(e->message, "nsupported") || strstr(e->message, "not support");
+}
+
+/* The parameter that a server names, or else the one its words are about. */
+static unsigned wanted_change(int status, const struct teacher_error *e)
+{
+	static const struct {
+		const char *param, *words;
+		unsigned change;
+	} rows[] = {
+		{"max_tokens", "'max_tokens'", TEACHER_RENAME_LIMIT},
+		{"temperature", "'temperature'", TEACHER_DROP_TEMPERATURE},
+	};
+	if (status != 400 || !e || !tells_unsupported(e))
+		return 0;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (*e->param ? !strcmp(e->param, rows[i].param) : strstr(e->message, rows[i].words) != NULL)
+			return rows[i].change;
+	return 0;
+}
+
+static void decide_failure(struct teacher_outcome *o, const struct teacher_exchange *x)
+{
+	bool all_sent = x->to_send && x->sent >= x->to_send;
+	o->state = all_sent ? TEACHER_IN_DOUBT : TEACHER_RELEASED;
+	o->code = transports[x->transport].code;
+	o->stop = transports[x->transport].stop ? o->code : 0;
+	o->retry = transports[x->transport].retry;
+	snprintf(o->reason, sizeof o->reason, "%s", transports[x->transport].reason);
+}
+
+static void decide_success(struct teacher_outcome *o, const struct teacher_answer *answer)
+{
+	o->state = answer->cause == TEACHER_USABLE ? TEACHER_ANSWERED : TEACHER_UNUSABLE;
+	o->code = answer->cause == TEACHER_USABLE ? 0 : ERR_DATA;
+	o->html = answer->cause == TEACHER_HTML;
+	snprintf(o->reason, sizeof o->reason, "%s", teacher_cause_name(answer->cause));
+}
+
+static const struct rule *rule_of(int status)
+{
+	const struct rule *rule = rules;
+	while (status < rule->first || status > rule->last)
+		rule++;
+	return rule;
+}
+
+static void decide_status(struct teacher_outcome *o, const struct teacher_exchange *x, const struct teacher_facts *f)
+{
+	const struct rule *rule = rule_of(x->status >= 0 && x->status <= 999 ? x->status : 0);
+	unsigned change = wanted_change(x->status, f->error);
+	o->state = rule->state;
+	o->code = rule->code;
+	o->retry = rule->retry;
+	o->stop = rule->verdict == STOP ? rule->code : 0;
+	o->slow_down = rule->verdict == SLOW;
+	snprintf(o->reason, sizeof o->reason, "http %d", x->status);
+	if (is_quota(x->status, f->error)) {
+		*o = (struct teacher_outcome){.state = TEACHER_RELEASED,
+					      .stop = ERR_QUOTA,
+					      .code = ERR_QUOTA,
+					      .retry = true,
+					      .wait = TEACHER_NO_WAIT};
+		snprintf(o->reason, sizeof o->reason, "quota");
+	} else if (change && !(f->changes & change)) {
+		o->state = TEACHER_RELEASED;
+		o->retry = true;
+		o->changes = change;
+	}
+}
+
+/* A wait is asked for with a refusal; one that is too long ends the run. */
+static void heed_headers(struct teacher_outcome *o, const struct teacher_facts *f)
+{
+	if (f->headers->never_retry)
+		o->retry = false;
+	if (!o->slow_down)
+		return;
+	o->wait = f->headers->wait;
+	if (o->wait > f->max_wait)
+		o->stop = o->code;
+}
+
+void teacher_outcome_decide(struct teacher_outcome *o, const struct teacher_exchange *x, const struct teacher_facts *f)
+{
+	*o = (struct teacher_outcome){.wait = TEACHER_NO_WAIT};
+	if (x->transport != TEACHER_REPLIED)
+		decide_failure(o, x);
+	else if (x->status >= 200 && x->status <= 299 && f->answer)
+		decide_success(o, f->answer);
+	else
+		decide_status(o, x, f);
+	if (x->transport == TEACHER_REPLIED && f->headers)
+		heed_headers(o, f);
+}
