@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Examples as JSON Lines. */
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/dataset/examples.h"
+#include "src/dataset/rows.h"
+
+static void put(struct json_writer *w, const char *key, const char *text)
+{
+	json_put_key(w, key);
+	json_put_string(w, text, strlen(text));
+}
+
+static int save_row(struct file_writer *writer, const struct examples *examples, const struct example *row,
+		    struct err *err)
+{
+	struct json_writer w;
+	size_t n;
+	json_writer_init(&w, 0);
+	json_begin_object(&w);
+	row_put_id(&w, &row->id);
+	put(&w, "input", row->input);
+	if (row->n_choices) {
+		json_put_key(&w, "choices");
+		json_begin_array(&w);
+		for (size_t i = 0; i < row->n_choices; i++)
+			json_put_string(&w, row->choices[i], strlen(row->choices[i]));
+		json_end_array(&w);
+	}
+	put(&w, "label", row->label);
+	put(&w, "domain", examples->domain[row->domain].name);
+	json_end_object(&w);
+	const char *text = json_writer_text(&w, &n, err);
+	int rc = text ? 0 : -1;
+	if (rc)
+		file_writer_abort(writer);
+	else if (file_writer_write(writer, text, n, err) || file_writer_write(writer, "\n", 1, err))
+		rc = -1;
+	json_writer_release(&w);
+	return rc;
+}
+
+int examples_save(const struct examples *examples, const char *path, struct err *err)
+{
+	struct file_writer writer;
+	if (file_writer_open(&writer, path, 0666, err))
+		return -1;
+	for (size_t i = 0; i < examples->n; i++)
+		if (save_row(&writer, examples, &examples->row[i], err))
+			return -1;
+	return file_writer_commit(&writer, err);
+}
