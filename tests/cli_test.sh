@@ -52,7 +52,7 @@ page_agrees()
 {
 	"$program" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p' | while read -r command; do
 		case $command in -*|'') continue ;; esac
-		grep -q "^\.SS $command" "$page" || { echo "$command: no section"; exit 1; }
+		sed 's/\\-/-/g' "$page" | grep -q "^\.SS $command" || { echo "$command: no section"; exit 1; }
 		"$program" "$command" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | while read -r option; do
 			pattern=$(printf '%s' "$option" | sed 's/-/\\\\-/g')
 			grep -q "\\\\-\\\\-$pattern" "$page" || { echo "$command --$option: not in the page"; exit 1; }
