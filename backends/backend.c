@@ -79,12 +79,20 @@ const char *backend_openblas_core(void)
 	return NULL;
 }
 
-static void choose_core(void)
+/*
+ * What the module's libraries read when they are loaded. Threads of the OpenMP
+ * library wait for each other by spinning for many milliseconds: on a machine
+ * that others use too, one spins while the other has no processor. A tenth of a
+ * millisecond bridges what lies between two products, and then they sleep.
+ */
+static void choose_settings(void)
 {
 	const char *core = backend_openblas_core();
 
 	if (core)
 		setenv("OPENBLAS_CORETYPE", core, 0);
+	if (!getenv("OMP_WAIT_POLICY"))
+		setenv("GOMP_SPINCOUNT", "2000", 0);
 }
 
 /* The object of an opened module; NULL where it is missing or of another build. Modules stay until the end. */
@@ -116,7 +124,7 @@ static const struct backend *load(const char *name, bool *built, char *reason, s
 	}
 	fclose(file);
 	if (!strcmp(name, "openblas"))
-		choose_core();
+		choose_settings();
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (module)
 		return module_object(name, module, reason, size);

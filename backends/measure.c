@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,27 +73,72 @@ double measure_product(struct measure *measure)
 	return 2 * n * n * n / (now() - begin);
 }
 
+/* One thread's stretch of both arrays. Plain threads: the program is to start without an OpenMP library (backend.h). */
+struct part {
+	const float *from;
+	float *to, sum;
+	size_t n;
+};
+
+enum { MOST_PARTS = 256 };
+
+/* In many sums: one after the other, additions would take longer than the memory. */
+static void *read_part(void *data)
+{
+	enum { SUMS = 32 };
+	struct part *part = data;
+	const float *from = part->from;
+	float sum[SUMS] = {0};
+	for (size_t i = 0; i + SUMS <= part->n; i += SUMS)
+		for (size_t j = 0; j < SUMS; j++)
+			sum[j] += from[i + j];
+	for (size_t j = 0; j < SUMS; j++)
+		part->sum += sum[j];
+	return NULL;
+}
+
+static void *copy_part(void *data)
+{
+	struct part *part = data;
+	const float *restrict from = part->from;
+	float *restrict to = part->to;
+	for (size_t i = 0; i < part->n; i++)
+		to[i] = from[i];
+	return NULL;
+}
+
+/* Seconds that `fn` takes for all parts, one on each of the device's threads. */
+static double time_parts(struct measure *measure, void *(*fn)(void *))
+{
+	size_t threads = (size_t)measure->dev->threads, count = threads < MOST_PARTS ? threads : MOST_PARTS;
+	pthread_t thread[MOST_PARTS];
+	struct part part[MOST_PARTS];
+	double begin = now();
+	for (size_t i = 0; i < count; i++) {
+		size_t first = measure->n * i / count, end = measure->n * (i + 1) / count;
+		part[i] = (struct part){measure->from + first, measure->to + first, 0, end - first};
+	}
+	size_t started = 1;
+	while (started < count && !pthread_create(&thread[started], NULL, fn, &part[started]))
+		started++;
+	fn(&part[0]);
+	for (size_t i = 1; i < started; i++)
+		pthread_join(thread[i], NULL);
+	for (size_t i = started; i < count; i++)
+		fn(&part[i]);
+	double seconds = now() - begin;
+	measure->to[0] = part[0].sum;
+	return seconds;
+}
+
 double measure_read(struct measure *measure)
 {
-	const float *from = measure->from;
-	float sum = 0;
-	double begin = now();
-#pragma omp parallel for simd reduction(+ : sum) schedule(static)
-	for (size_t i = 0; i < measure->n; i++)
-		sum += from[i];
-	measure->to[0] = sum;
-	return (double)(measure->n * sizeof(float)) / (now() - begin);
+	return (double)(measure->n * sizeof(float)) / time_parts(measure, read_part);
 }
 
 double measure_copy(struct measure *measure)
 {
-	const float *from = measure->from;
-	float *to = measure->to;
-	double begin = now();
-#pragma omp parallel for simd schedule(static)
-	for (size_t i = 0; i < measure->n; i++)
-		to[i] = from[i];
-	return 2 * (double)(measure->n * sizeof(float)) / (now() - begin);
+	return 2 * (double)(measure->n * sizeof(float)) / time_parts(measure, copy_part);
 }
 
 static int ascending(const void *a, const void *b)

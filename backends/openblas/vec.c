@@ -236,6 +236,36 @@ static inline float sum_lanes(vf v)
 #endif
 }
 
+#if defined(__AVX512F__)
+/* sum_lanes of four vectors together: the same pairs added, a third of the instructions. */
+static inline __m128 sum_lanes_4(const vf v[4])
+{
+	__m512 a = (__m512)v[0], b = (__m512)v[1], c = (__m512)v[2], d = (__m512)v[3], four, two;
+	__m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+	__m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+
+	four = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+	two = _mm512_add_ps(four, _mm512_permute_ps(four, 0x4E));
+	two = _mm512_add_ps(two, _mm512_permute_ps(two, 0xB1));
+	return _mm512_castps512_ps128(_mm512_permutexvar_ps(_mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0), two));
+}
+#endif
+
+/* y[c] (+)= the lanes' sum of v[c] */
+static inline __attribute__((always_inline)) void put_sums(float *y, const vf *v, int cols, bool add_to)
+{
+#if defined(__AVX512F__)
+	if (cols == 4) {
+		__m128 sums = sum_lanes_4(v);
+
+		_mm_storeu_ps(y, add_to ? _mm_add_ps(_mm_loadu_ps(y), sums) : sums);
+		return;
+	}
+#endif
+	for (int c = 0; c < cols; c++)
+		y[c] = (add_to ? y[c] : 0.0f) + sum_lanes(v[c]);
+}
+
 /*
  * A tile of rows x cols sums in registers; every sum runs over m in the same
  * order whatever the tile. The next tile's weights are called for meanwhile:
@@ -269,8 +299,7 @@ static inline __attribute__((always_inline)) void tile(float *y, int64_t ldy, co
 			sum[r][c] += load_tail(x + r * ldx, whole, m - whole, DTYPE_F32) * b;
 	}
 	for (int r = 0; r < rows; r++)
-		for (int c = 0; c < cols; c++)
-			y[r * ldy + c] = (add_to ? y[r * ldy + c] : 0.0f) + sum_lanes(sum[r][c]);
+		put_sums(y + r * ldy, sum[r], cols, add_to);
 }
 
 /* Tiles of at most 12 (16 registers) or 24 (32 registers) sums. */

@@ -29,4 +29,19 @@ struct bench_products {
  */
 int bench_all_products(struct bench_products *products, const char *backend, uint64_t threads, struct err *err);
 
+/* A student's own job, by bench_student.c. */
+struct bench_student {
+	const char *backend, *model; /* model: a directory */
+	enum dtype dtype;            /* of the weights */
+	uint64_t threads, runs;      /* runs: the median is taken of so many, 1 to 64 */
+	uint64_t slots, length;      /* rows at one time, tokens of each (decode: of each prompt) */
+	uint64_t steps;              /* decode: tokens measured */
+	bool json;
+};
+
+/* The student's log-probabilities; its roof is product_scale times the backend's own product. Prints the result. */
+int bench_score(const struct bench_student *options, double product_scale, struct err *err);
+/* Greedy decoding after the prompts; its roof is the read bandwidth. */
+int bench_decode(const struct bench_student *options, struct err *err);
+
 #endif

@@ -5,7 +5,8 @@
  * `bench kernels` measures every operation at the layer shapes of three
  * students. The best product rate any library here reaches is found by running
  * the program itself once per library and OpenBLAS core type (`bench
- * products`), because OpenBLAS chooses its kernels before main.
+ * products`), because OpenBLAS chooses its kernels before main. `bench score`
+ * and `bench decode` measure a student of the user's: --model DIR.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +15,8 @@
 #include "src/cmd/put.h"
 
 struct options {
-	const char *backend, *model, *only;
-	uint64_t threads;
+	const char *backend, *model, *only, *dtype;
+	uint64_t threads, slots, length, steps, runs;
 };
 
 /* Everything one `bench kernels` prints. */
@@ -209,18 +210,64 @@ static int run_products(const struct options *o, struct report *r, struct err *e
 	return with_measure(o, r, products_on, err);
 }
 
+static uint64_t given(uint64_t value, uint64_t otherwise)
+{
+	return value ? value : otherwise;
+}
+
+static int student_of(struct bench_student *s, const struct options *o, bool json, struct err *err)
+{
+	bool bf16 = !strcmp(o->dtype, "bfloat16");
+	if (!o->model)
+		return err_set(err, ERR_USAGE, "'--model' is missing: a student's directory");
+	if (!bf16 && strcmp(o->dtype, "float32"))
+		return err_set(err, ERR_CONFIG, "'--dtype' takes float32 or bfloat16, not '%s'", o->dtype);
+	if (o->slots > 4096 || o->length > 1 << 20 || o->steps > 1 << 20 || o->runs > 64)
+		return err_set(err, ERR_CONFIG, "'--slots' takes at most 4096, '--length' and '--new' 1048576, '--runs' 64");
+	*s = (struct bench_student){.backend = o->backend, .model = o->model, .dtype = bf16 ? DTYPE_BF16 : DTYPE_F32,
+				    .threads = o->threads, .runs = given(o->runs, 5), .json = json};
+	return 0;
+}
+
+static int run_score(const struct options *o, struct report *r, struct err *err)
+{
+	struct bench_products products;
+	struct bench_student s;
+	if (student_of(&s, o, r->json, err) || bench_all_products(&products, o->backend, o->threads, err))
+		return -1;
+	s.slots = given(o->slots, 4);
+	s.length = given(o->length, 512);
+	return bench_score(&s, best_over_own(&products), err);
+}
+
+static int run_decode(const struct options *o, struct report *r, struct err *err)
+{
+	struct bench_student s;
+	if (student_of(&s, o, r->json, err))
+		return -1;
+	s.slots = given(o->slots, 1);
+	s.length = given(o->length, 64);
+	s.steps = given(o->steps, 64);
+	return bench_decode(&s, err);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(const struct options *o, struct report *r, struct err *err);
-} jobs[] = {{"kernels", run_kernels}, {"products", run_products}};
+} jobs[] = {{"kernels", run_kernels}, {"products", run_products}, {"score", run_score}, {"decode", run_decode}};
 
 static int run(struct arguments *args, struct err *err)
 {
-	struct options o = {.backend = "auto"};
+	struct options o = {.backend = "auto", .dtype = "float32"};
 	const struct option_row rows[] = {
 		{"backend", OPTION_TEXT, &o.backend, "NAME", "backend to measure (auto)"},
-		{"model", OPTION_TEXT, &o.model, "NAME", "only SmolLM2-135M, TinyLlama-1.1B or Llama-3-8B"},
+		{"model", OPTION_TEXT, &o.model, "NAME", "only SmolLM2-135M, TinyLlama-1.1B or Llama-3-8B; a student's directory"},
 		{"only", OPTION_TEXT, &o.only, "TEXT", "only operations whose name holds TEXT"},
+		{"dtype", OPTION_TEXT, &o.dtype, "TYPE", "a student's weights as float32 or bfloat16 (float32)"},
+		{"slots", OPTION_NUMBER, &o.slots, "N", "rows at one time (score: 4, decode: 1)"},
+		{"length", OPTION_NUMBER, &o.length, "N", "tokens of a row (score: 512) or of a prompt (decode: 64)"},
+		{"new", OPTION_NUMBER, &o.steps, "N", "tokens decoded after the first (64)"},
+		{"runs", OPTION_NUMBER, &o.runs, "N", "the median is taken of so many (5)"},
 		{"threads", OPTION_NUMBER, &o.threads, "N", "threads (all of the machine's)"},
 		{0},
 	};
@@ -235,8 +282,8 @@ static int run(struct arguments *args, struct err *err)
 	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
 		if (!strcmp(args->argv[0], jobs[i].name))
 			return jobs[i].run(&o, &report, err);
-	return err_set(err, ERR_USAGE, "'bench' takes kernels or products, not '%s'", args->argv[0]);
+	return err_set(err, ERR_USAGE, "'bench' takes kernels, products, score or decode, not '%s'", args->argv[0]);
 }
 
 const struct command cmd_bench = {"bench", "measure the speed of each job beside the machine's roofs",
-				  "kernels|products", run, NEEDS_JSON};
+				  "kernels|products|score|decode", run, NEEDS_JSON};

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "reference/philox.h"
 #include "src/base/mem.h"
@@ -14,6 +16,8 @@
 
 /* All that is to be freed: host matrices, and arrays on the device. */
 struct model_arrays {
+	unsigned char *block;   /* all host matrices, one after the other */
+	size_t used, room;      /* bytes of block */
 	struct buffer *host;    /* matrices; data is NULL once the device has its own copy */
 	size_t hosts, host_room;
 	struct buffer **device;
@@ -28,7 +32,10 @@ struct loader {
 	struct err *err;
 };
 
-enum { READ_BYTES = 32 << 20 }; /* f32 rows held while a matrix is rounded */
+enum {
+	READ_BYTES = 32 << 20, /* f32 rows held while a matrix is rounded */
+	ALIGNMENT = 64         /* of a matrix in the block */
+};
 
 static void note(struct model *model, const char *format, ...)
 {
@@ -82,11 +89,11 @@ static int new_host(struct loader *l, struct view *out, int64_t rows, int64_t co
 {
 	struct model_arrays *arrays = l->model->arrays;
 	size_t n = (size_t)rows * (size_t)cols, bytes = n * dtype_size(l->options->dtype);
-	void *data = arrays->hosts < arrays->host_room ? mem_aligned(64, bytes, 1, l->err)
-						       : (err_set(l->err, ERR_INTERNAL, "too many matrices"), NULL);
-	if (!data)
-		return -1;
-	arrays->host[arrays->hosts] = (struct buffer){data, bytes};
+	size_t taken = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	if (arrays->hosts == arrays->host_room || taken > arrays->room - arrays->used)
+		return err_set(l->err, ERR_INTERNAL, "too many matrices");
+	arrays->host[arrays->hosts] = (struct buffer){arrays->block + arrays->used, bytes};
+	arrays->used += taken;
 	*out = view_of(&arrays->host[arrays->hosts++], rows, cols, l->options->dtype);
 	l->model->stored += bytes;
 	return 0;
@@ -224,6 +231,16 @@ static int load_parts(struct loader *l, int64_t layer, const struct part *part, 
 	return 0;
 }
 
+/* Give a matrix's memory back to the system; pages at its ends that others share stay. */
+static void drop(struct buffer *host)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)host->data;
+	uintptr_t first = (begin + page - 1) / page * page, end = (begin + host->bytes) / page * page;
+	if (first < end)
+		madvise((void *)first, end - first, MADV_DONTNEED);
+	host->data = NULL;
+}
+
 /* Make a group for products; host copies that the device does not refer to any more are freed. */
 static int prepare(struct loader *l, struct weight *w, int n, const struct view host[], unsigned uses)
 {
@@ -235,8 +252,7 @@ static int prepare(struct loader *l, struct weight *w, int n, const struct view 
 	for (int i = 0; i < n; i++)
 		if (w->w[i].buffer != host[i].buffer) {
 			l->model->stored -= host[i].buffer->bytes;
-			free(host[i].buffer->data);
-			host[i].buffer->data = NULL;
+			drop(host[i].buffer);
 		}
 	return 0;
 }
@@ -373,8 +389,21 @@ static int check_memory(const struct model *m, const struct model_options *o, st
 		       (unsigned long long)(need >> 20), dtype_name(o->dtype), (unsigned long long)(o->memory >> 20));
 }
 
+/* One block for all matrices, in huge pages where the system has them: a tenth of the faults, and fewer misses later. */
+static int map_block(struct model *m, enum dtype dtype, struct err *err)
+{
+	size_t room = model_stored_bytes(&m->config, dtype) + m->arrays->host_room * ALIGNMENT;
+	void *block = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block == MAP_FAILED)
+		return err_set(err, ERR_MEMORY, "out of memory for weights of %zu MiB; free memory or ask for less", room >> 20);
+	madvise(block, room, MADV_HUGEPAGE); /* a wish: failing is no failure */
+	m->arrays->block = block;
+	m->arrays->room = room;
+	return 0;
+}
+
 /* Room for all arrays a model can have, so that struct buffers do not move. */
-static int make_room(struct model *m, struct err *err)
+static int make_room(struct model *m, enum dtype dtype, struct err *err)
 {
 	size_t layers = (size_t)m->config.num_hidden_layers;
 	m->arrays = mem_array(1, sizeof *m->arrays, err);
@@ -385,7 +414,7 @@ static int make_room(struct model *m, struct err *err)
 	m->arrays->device_room = 8 * layers + 3;
 	m->arrays->host = mem_array(m->arrays->host_room, sizeof *m->arrays->host, err);
 	m->arrays->device = mem_array(m->arrays->device_room, sizeof *m->arrays->device, err);
-	return m->arrays->host && m->arrays->device ? 0 : -1;
+	return m->arrays->host && m->arrays->device ? map_block(m, dtype, err) : -1;
 }
 
 static int load(struct model *m, const char *directory, const struct model_options *options, struct err *err)
@@ -393,7 +422,7 @@ static int load(struct model *m, const char *directory, const struct model_optio
 	enum { POSITIONS = 8192 };
 	int64_t most = m->config.max_position_embeddings;
 	m->positions = options->positions ? options->positions : most < POSITIONS ? most : POSITIONS;
-	if (check_memory(m, options, err) || make_room(m, err))
+	if (check_memory(m, options, err) || make_room(m, options->dtype, err))
 		return -1;
 	struct loader l = {.model = m, .shards = options->random ? NULL : shards_open(directory, err), .options = options,
 			   .check = true, .err = err};
@@ -444,9 +473,9 @@ void model_free(struct model *m)
 	release_weights(m);
 	for (size_t i = 0; m->arrays && i < m->arrays->devices; i++)
 		m->dev->k->free(m->dev, m->arrays->device[i]);
-	for (size_t i = 0; m->arrays && i < m->arrays->hosts; i++)
-		free(m->arrays->host[i].data);
 	if (m->arrays) {
+		if (m->arrays->block)
+			munmap(m->arrays->block, m->arrays->room);
 		free(m->arrays->host);
 		free(m->arrays->device);
 	}

@@ -6,7 +6,10 @@
 #include "src/base/text.h"
 #include "src/model/safetensors_table.h"
 
-enum { CONVERT = 16 * 1024 }; /* elements converted at a time */
+enum {
+	CONVERT = 16 * 1024, /* elements converted at a time */
+	BLOCK = 64           /* elements looked at together: a fixed number, so that vectors are used */
+};
 
 int64_t tensor_rows(const struct tensor_info *info)
 {
@@ -106,10 +109,21 @@ static float f16_value(uint16_t bits)
 	return f;
 }
 
+/* Whole blocks of bf16; how many elements those are. */
+static size_t convert_blocks(float *restrict out, const uint16_t *restrict in, size_t n)
+{
+	size_t whole = n - n % BLOCK;
+
+	for (size_t at = 0; at < whole; at += BLOCK)
+		for (size_t i = 0; i < BLOCK; i++)
+			out[at + i] = bf16_value(in[at + i]);
+	return whole;
+}
+
 static void convert(float *out, const uint16_t *in, size_t n, enum dtype dtype)
 {
 	if (dtype == DTYPE_BF16)
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = convert_blocks(out, in, n); i < n; i++)
 			out[i] = bf16_value(in[i]);
 	else
 		for (size_t i = 0; i < n; i++)
@@ -144,22 +158,25 @@ static const struct {
 	[DTYPE_F16] = {0x7C00, 0x03FF},
 };
 
-/* Index of the first element that is not finite, or n. */
-static size_t find_32(const uint32_t *values, size_t n, uint32_t exponent)
-{
-	for (size_t i = 0; i < n; i++)
-		if ((values[i] & exponent) == exponent)
-			return i;
-	return n;
-}
-
-static size_t find_16(const uint16_t *values, size_t n, uint32_t exponent)
-{
-	for (size_t i = 0; i < n; i++)
-		if ((values[i] & exponent) == exponent)
-			return i;
-	return n;
-}
+/* Index of the first element that is not finite, or n: blocks without one are passed over whole. */
+#define FIND(name, type)                                                                                               \
+	static size_t name(const type *values, size_t n, uint32_t exponent)                                            \
+	{                                                                                                              \
+		type wanted = (type)exponent, found = 0;                                                               \
+		size_t i = 0;                                                                                          \
+                                                                                                                       \
+		for (; i + BLOCK <= n; i += BLOCK) {                                                                   \
+			for (size_t j = 0; j < BLOCK; j++)                                                             \
+				found |= (type)-((values[i + j] & wanted) == wanted);                                  \
+			if (found)                                                                                     \
+				break;                                                                                 \
+		}                                                                                                      \
+		while (i < n && (values[i] & wanted) != wanted)                                                        \
+			i++;                                                                                           \
+		return i;                                                                                              \
+	}
+FIND(find_32, uint32_t)
+FIND(find_16, uint16_t)
 
 int tensor_check_finite(const char *name, enum dtype dtype, const void *values, size_t n, struct err *err)
 {

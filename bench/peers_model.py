@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""peers_model.py SOURCE.gguf DIR: a quantised GGUF file, expanded, as DIR/smollm2 (Hugging Face form, bfloat16) and
+DIR/smollm2.f32.gguf. What is there already stays as it is."""
+import ctypes, os, sys
+
+source, out = sys.argv[1:]
+
+
+def make_directory(directory):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder, name = os.path.split(source)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    read = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    settings = read.config.to_dict()
+    for key in ("quantization_config", "_model_name_or_path"):
+        settings.pop(key, None)
+    model = LlamaForCausalLM(LlamaConfig(**settings))
+    model.load_state_dict(read.state_dict())
+    model.tie_weights()
+    model.to(torch.bfloat16).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
+def make_gguf(path):
+    import llama_cpp
+
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype, params.allow_requantize = 0, True  # all in f32
+    if llama_cpp.llama_model_quantize(source.encode(), path.encode(), ctypes.byref(params)):
+        sys.exit(f"{path}: conversion failed")
+
+
+for path, make in ((os.path.join(out, "smollm2"), make_directory), (os.path.join(out, "smollm2.f32.gguf"), make_gguf)):
+    if not os.path.exists(path):
+        make(path)
+print(out)
