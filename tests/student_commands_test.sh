@@ -303,7 +303,7 @@ for command in score generate; do
 		ends 65 'bad.jsonl:3' $command --model "$tiny" --data bad.jsonl --output written
 	check "$command: unknown backend: 78" ends 78 "'nothing'" $command --model "$tiny" --data rows.jsonl --backend nothing
 	check "$command: unknown dtype: 78" ends 78 "'int4'" $command --model "$tiny" --data rows.jsonl --dtype int4
-	check "$command: an adapter: 78" ends 78 "'--adapter'" $command --model "$tiny" --data rows.jsonl --adapter x
+	check "$command: an adapter that is not there: 66" ends 66 "'x'" $command --model "$tiny" --data rows.jsonl --adapter x
 	check "$command: too little memory: 71" ends 71 'raise --memory' $command --model "$tiny" --data rows.jsonl --memory 96KiB
 done
 check "tokenize: a row without text is named" refuses_row tokenize "'text'" '{"prompt":"a"}'

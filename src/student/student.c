@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/student/student.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,20 +20,63 @@ static int open_text(struct student *s, const struct student_options *o, struct 
 	return 0;
 }
 
-static int open_model(struct student *s, const struct student_options *o, struct err *err)
+static int open_device(struct student *s, const struct student_options *o, struct err *err)
 {
 	const struct device_options device = {.threads = o->threads, .batch_invariant = o->batch_invariant};
-	const struct model_options model = {.dtype = o->dtype, .memory = o->memory, .random = o->random, .seed = o->seed};
 	s->dev = backend_open(o->backend, &device, err);
-	s->model = s->dev ? model_load(o->directory, s->dev, &model, err) : NULL;
+	return s->dev ? 0 : -1;
+}
+
+static int open_model(struct student *s, const struct student_options *o, struct err *err)
+{
+	const struct model_options model = {.dtype = o->dtype, .memory = o->memory, .random = o->random, .seed = o->seed};
+	s->model = model_load(o->directory, s->dev, &model, err);
 	if (!s->model || (o->adapter && !(s->adapter = adapter_load(s->model, o->adapter, err))))
 		return -1;
 	if (s->adapter)
 		adapter_attach(s->adapter);
+	return 0;
+}
+
+static int check_vocabulary(const struct student *s, const struct student_options *o, struct err *err)
+{
 	if ((int64_t)tokenizer_size(s->tokenizer) <= s->model->config.vocab_size)
 		return 0;
 	return err_set(err, ERR_DATA, "%s: the tokenizer has %zu ids, the model's vocabulary %lld", o->directory,
 		       tokenizer_size(s->tokenizer), (long long)s->model->config.vocab_size);
+}
+
+/* The tokenizer, read on a thread of its own while the weights are. */
+struct beside {
+	struct student *student;
+	const struct student_options *options;
+	struct err err;
+	int rc;
+};
+
+static void *open_text_beside(void *data)
+{
+	struct beside *text = data;
+	text->rc = open_text(text->student, text->options, &text->err);
+	return NULL;
+}
+
+/* Both at one time; what is wrong with the text is said first. The device comes before: it may set the environment. */
+static int open_both(struct student *s, const struct student_options *o, struct err *err)
+{
+	struct beside text = {.student = s, .options = o};
+	pthread_t thread;
+	if (open_device(s, o, err))
+		return -1;
+	bool started = !pthread_create(&thread, NULL, open_text_beside, &text);
+	int rc = open_model(s, o, err);
+	if (started)
+		pthread_join(thread, NULL);
+	else
+		open_text_beside(&text);
+	if (text.rc && err)
+		*err = text.err;
+	return text.rc || rc || check_vocabulary(s, o, err) ? -1 : 0;
 }
 
 struct student *student_open(const struct student_options *options, struct err *err)
@@ -40,7 +84,7 @@ struct student *student_open(const struct student_options *options, struct err *
 	struct student *s = mem_array(1, sizeof *s, err);
 	if (!s)
 		return NULL;
-	if (open_text(s, options, err) || (!options->text_only && open_model(s, options, err))) {
+	if (options->text_only ? open_text(s, options, err) : open_both(s, options, err)) {
 		student_close(s);
 		return NULL;
 	}
