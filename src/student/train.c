@@ -119,7 +119,8 @@ static int blame_rows(const struct training *t, const size_t *order, size_t n, s
 	for (size_t i = 0; i < n && at < sizeof lines - 24; i++)
 		at += (size_t)snprintf(lines + at, sizeof lines - at, "%s%zu", i ? ", " : "", t->rows[order[i]].line);
 	struct err copy = *err;
-	return err_set(err, ERR_NOTFINITE, "%s; its rows are those of lines %s%s; the last checkpoint is kept: lower learning_rate or look at these rows",
+	return err_set(err, ERR_NOTFINITE, "%s; its rows are those of lines %s%s; "
+		       "the last checkpoint is kept: lower learning_rate or look at these rows",
 		       copy.message, lines, at >= sizeof lines - 24 ? ", …" : "");
 }
 
@@ -191,7 +192,8 @@ static int check_memory(const struct training *t, const struct pass_trained *tra
 			parameters_bytes((uint64_t)t->trainee->params.total);
 	if (!t->options->memory || need <= t->options->memory)
 		return 0;
-	return err_set(err, ERR_MEMORY, "training needs %llu MiB, more than the %llu MiB allowed; raise the bound, set gradient_checkpointing, or lower max_length or per_device_train_batch_size",
+	return err_set(err, ERR_MEMORY, "training needs %llu MiB, more than the %llu MiB allowed; raise the bound, "
+		       "set gradient_checkpointing, or lower max_length or per_device_train_batch_size",
 		       (unsigned long long)(need >> 20), (unsigned long long)(t->options->memory >> 20));
 }
 
