@@ -19,7 +19,7 @@ const struct measure_model measure_models[] = {
 enum { RUNS = 5 };
 static const double shortest = 0.02; /* seconds a timed run lasts at the least */
 
-static double now(void)
+double measure_now(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -66,11 +66,11 @@ void measure_release(struct measure *measure)
 
 double measure_product(struct measure *measure)
 {
-	double n = MEASURE_PRODUCT, begin = now();
+	double n = MEASURE_PRODUCT, begin = measure_now();
 	if (!measure->backend->product ||
 	    measure->backend->product(measure->dev, MEASURE_PRODUCT, measure->c, measure->a, measure->b, DTYPE_F32))
 		return 0;
-	return 2 * n * n * n / (now() - begin);
+	return 2 * n * n * n / (measure_now() - begin);
 }
 
 /* One thread's stretch of both arrays. Plain threads: the program is to start without an OpenMP library (backend.h). */
@@ -113,7 +113,7 @@ static double time_parts(struct measure *measure, void *(*fn)(void *))
 	size_t threads = (size_t)measure->dev->threads, count = threads < MOST_PARTS ? threads : MOST_PARTS;
 	pthread_t thread[MOST_PARTS];
 	struct part part[MOST_PARTS];
-	double begin = now();
+	double begin = measure_now();
 	for (size_t i = 0; i < count; i++) {
 		size_t first = measure->n * i / count, end = measure->n * (i + 1) / count;
 		part[i] = (struct part){measure->from + first, measure->to + first, 0, end - first};
@@ -126,7 +126,7 @@ static double time_parts(struct measure *measure, void *(*fn)(void *))
 		pthread_join(thread[i], NULL);
 	for (size_t i = started; i < count; i++)
 		fn(&part[i]);
-	double seconds = now() - begin;
+	double seconds = measure_now() - begin;
 	measure->to[0] = part[0].sum;
 	return seconds;
 }
@@ -147,7 +147,7 @@ static int ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double median(double *values, int n)
+double measure_middle(double *values, int n)
 {
 	qsort(values, (size_t)n, sizeof *values, ascending);
 	return values[n / 2];
@@ -160,17 +160,17 @@ double measure_median(struct measure *measure, double (*roof)(struct measure *),
 	roof(measure); /* warm */
 	for (int i = 0; i < runs; i++)
 		values[i] = roof(measure);
-	return median(values, runs);
+	return measure_middle(values, runs);
 }
 
 /* Seconds of one of `times` runs. */
 static double time_case(struct bench *bench, const struct bench_case *c, int times)
 {
-	double begin = now();
+	double begin = measure_now();
 	for (int i = 0; i < times; i++)
 		c->run(bench);
 	device_sync(bench->dev);
-	return (now() - begin) / times;
+	return (measure_now() - begin) / times;
 }
 
 static struct measure_row measure_case(struct measure *measure, struct bench *bench, const struct bench_case *c)
@@ -184,8 +184,8 @@ static struct measure_row measure_case(struct measure *measure, struct bench *be
 		roof[i] = c->flops ? measure_product(measure) : c->reads ? measure_read(measure) : measure_copy(measure);
 		seconds[i] = time_case(bench, c, times);
 	}
-	row.seconds = median(seconds, RUNS);
-	row.roof = median(roof, RUNS);
+	row.seconds = measure_middle(seconds, RUNS);
+	row.roof = measure_middle(roof, RUNS);
 	row.flops = c->flops ? c->flops(bench) : 0;
 	row.bytes = c->bytes(bench);
 	row.share = row.roof > 0 ? (row.by_bytes ? row.bytes : row.flops) / row.seconds / row.roof : 0;

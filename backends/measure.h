@@ -67,6 +67,10 @@ double measure_product(struct measure *measure);
 double measure_read(struct measure *measure);
 double measure_copy(struct measure *measure);
 
+/* The moment in seconds, and the median of n values, which are sorted. */
+double measure_now(void);
+double measure_middle(double *values, int n);
+
 /* The median of `runs` calls of one of the three. */
 double measure_median(struct measure *measure, double (*roof)(struct measure *), int runs);
 

@@ -4,35 +4,7 @@
 set -u
 program=${BALDISTILL:?}
 page=${TEST_SRCDIR:?}/man/baldistill.1
-folder=$(mktemp -d) || exit 99
-trap 'rm -rf "$folder"' EXIT
-cases=0
-
-# check NAME COMMAND...: one TAP line; the command's status decides
-check()
-{
-	cases=$((cases + 1)) name=$1
-	shift
-	if "$@" >"$folder/log" 2>&1; then
-		echo "ok $cases - $name"
-	else
-		echo "not ok $cases - $name"
-		sed 's/^/# /' "$folder/log"
-	fi
-}
-
-# ends STATUS PATTERN ARGUMENTS...: exit status, and one line on stderr that holds the pattern
-ends()
-{
-	status=$1 pattern=$2
-	shift 2
-	"$program" "$@" >"$folder/out" 2>"$folder/err"
-	got=$?
-	cat "$folder/err"
-	[ $got -eq "$status" ] || { echo "status $got, expected $status"; return 1; }
-	[ "$status" -eq 0 ] && return 0
-	[ "$(wc -l <"$folder/err")" -eq 1 ] && grep -q -- "$pattern" "$folder/err"
-}
+. "${TEST_SRCDIR:?}/tests/tap.sh"
 
 says()
 {

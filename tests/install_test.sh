@@ -2,24 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # install_test.sh - what make install puts where, which names it exports, and that make uninstall takes it all away.
 set -u
-folder=$(mktemp -d) || exit 99
-trap 'rm -rf "$folder"' EXIT
+. "${TEST_SRCDIR:?}/tests/tap.sh"
 # A test is run by make; what that one was told is not meant for these.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
-number=0
-
-# check NAME COMMAND...: one TAP line; the command's status decides
-check()
-{
-	number=$((number + 1)) name=$1
-	shift
-	if "$@" >"$folder/log" 2>&1; then
-		echo "ok $number - $name"
-	else
-		echo "not ok $number - $name"
-		tail -n 20 "$folder/log" | sed 's/^/# /'
-	fi
-}
 
 run_make() { make -C "${TEST_BUILDDIR:?}" "$1" DESTDIR="$folder/root"; }
 

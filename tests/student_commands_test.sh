@@ -5,25 +5,8 @@
 set -u
 program=${BALDISTILL:?}
 tiny=${TEST_SRCDIR:?}/data/tiny
-folder=$(mktemp -d) || exit 99
-trap 'rm -rf "$folder"' EXIT
+. "${TEST_SRCDIR:?}/tests/tap.sh"
 cd "$folder" || exit 99
-cases=0
-
-# check NAME COMMAND...: one TAP line; the command's status decides, 77 is a skip whose reason it prints last
-check()
-{
-	cases=$((cases + 1)) name=$1
-	shift
-	"$@" >"$folder/log" 2>&1
-	case $? in
-	0) echo "ok $cases - $name" ;;
-	77) echo "ok $cases - $name # SKIP $(tail -n 1 "$folder/log")" ;;
-	*)
-		echo "not ok $cases - $name"
-		tail -n 20 "$folder/log" | sed 's/^/# /' ;;
-	esac
-}
 
 # quietly COMMAND ARGUMENTS...: of the tiny student
 quietly()
@@ -31,18 +14,6 @@ quietly()
 	command=$1
 	shift
 	"$program" "$command" --quiet --model "$tiny" "$@"
-}
-
-# ends STATUS PATTERN ARGUMENTS...: exit status, one line on stderr that holds the pattern, nothing on stdout
-ends()
-{
-	status=$1 pattern=$2
-	shift 2
-	"$program" "$@" >out 2>err
-	got=$?
-	cat err
-	[ $got -eq "$status" ] || { echo "status $got, expected $status"; return 1; }
-	[ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q -- "$pattern" err
 }
 
 # number KEY: its value in each row

@@ -5,35 +5,8 @@
 set -u
 program=${BALDISTILL:?}
 tiny=${TEST_SRCDIR:?}/data/tiny
-folder=$(mktemp -d) || exit 99
-trap 'rm -rf "$folder"' EXIT
+. "${TEST_SRCDIR:?}/tests/tap.sh"
 cd "$folder" || exit 99
-cases=0
-
-# check NAME COMMAND...: one TAP line; the command's status decides
-check()
-{
-	cases=$((cases + 1)) name=$1
-	shift
-	if "$@" >"$folder/log" 2>&1; then
-		echo "ok $cases - $name"
-	else
-		echo "not ok $cases - $name"
-		tail -n 20 "$folder/log" | sed 's/^/# /'
-	fi
-}
-
-# ends STATUS PATTERN ARGUMENTS...: exit status, one line on stderr that holds the pattern, nothing on stdout
-ends()
-{
-	status=$1 pattern=$2
-	shift 2
-	"$program" "$@" >out 2>err
-	got=$?
-	cat err
-	[ $got -eq "$status" ] || { echo "status $got, expected $status"; return 1; }
-	[ ! -s out ] && [ "$(wc -l <err)" -eq 1 ] && grep -q -- "$pattern" err
-}
 
 short="--quiet --model $tiny --data $tiny/rows.jsonl --num-train-epochs 3 --per-device-train-batch-size 2
 	--learning-rate 0.01 --threads 2"

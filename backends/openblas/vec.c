@@ -562,43 +562,53 @@ static inline void store(float *y, vf v)
 	memcpy(y, &v, sizeof v);
 }
 
-/* A tile of rows x cols vectors of y += s b */
-static inline __attribute__((always_inline)) void expand_tile(float *y, int64_t ldy, const float *s, int64_t lds,
-							      const float *b, int64_t ldb, int64_t rank, int rows,
-							      int cols)
+enum {
+	RANKS = 8,          /* rows of out at a time */
+	FULL = WIDTH == 16, /* registers for twice the tiles */
+};
+
+/*
+ * Both low-rank products, y += a b with few rows of y at a time: y[R,n] += s[R,r] b[r,n], and its transpose's
+ * out[r,n] += g[R,r]^T x[R,n]. Element (i, k) of a is a[i * row + k * col], one of the strides 1.
+ */
+
+/* A tile of rows x cols vectors of y, depth products each. */
+static inline __attribute__((always_inline)) void outer_tile(float *y, int64_t ldy, const float *a, int64_t row,
+							     int64_t col, const float *b, int64_t ldb, int64_t depth,
+							     int rows, int cols)
 {
-	vf sum[4][4];
+	vf sum[RANKS][4];
 
 	for (int r = 0; r < rows; r++)
 		for (int c = 0; c < cols; c++)
 			sum[r][c] = load(y + r * ldy, c * WIDTH, DTYPE_F32);
-	for (int64_t k = 0; k < rank; k++)
+	for (int64_t k = 0; k < depth; k++)
 		for (int c = 0; c < cols; c++) {
 			vf part = load(b + k * ldb, c * WIDTH, DTYPE_F32);
 
 			for (int r = 0; r < rows; r++)
-				sum[r][c] += part * s[r * lds + k];
+				sum[r][c] += part * a[r * row + k * col];
 		}
 	for (int r = 0; r < rows; r++)
 		for (int c = 0; c < cols; c++)
 			store(y + r * ldy + c * WIDTH, sum[r][c]);
 }
 
-static inline __attribute__((always_inline)) void expand_rows(float *y, int64_t ldy, const float *s, int64_t lds,
-							      const float *b, int64_t ldb, int64_t rank, int64_t n,
-							      int rows)
+/* `rows` rows of y in tiles of `wide` vectors, then of one, then element by element. */
+static inline __attribute__((always_inline)) void outer_rows(float *y, int64_t ldy, const float *a, int64_t row,
+							     int64_t col, const float *b, int64_t ldb, int64_t depth,
+							     int64_t n, int rows, int wide)
 {
-	enum { COLS = WIDTH == 16 ? 4 : 2 };
 	int64_t j = 0;
 
-	for (; j + COLS * WIDTH <= n; j += COLS * WIDTH)
-		expand_tile(y + j, ldy, s, lds, b + j, ldb, rank, rows, COLS);
+	for (; j + wide * WIDTH <= n; j += wide * WIDTH)
+		outer_tile(y + j, ldy, a, row, col, b + j, ldb, depth, rows, wide);
 	for (; j + WIDTH <= n; j += WIDTH)
-		expand_tile(y + j, ldy, s, lds, b + j, ldb, rank, rows, 1);
+		outer_tile(y + j, ldy, a, row, col, b + j, ldb, depth, rows, 1);
 	for (; j < n; j++)
 		for (int r = 0; r < rows; r++)
-			for (int64_t k = 0; k < rank; k++)
-				y[r * ldy + j] += s[r * lds + k] * b[k * ldb + j];
+			for (int64_t k = 0; k < depth; k++)
+				y[r * ldy + j] += a[r * row + k * col] * b[k * ldb + j];
 }
 
 static void rank_expand(float *y, int64_t ldy, const float *s, int64_t lds, const float *b, int64_t ldb, int64_t rank,
@@ -607,50 +617,9 @@ static void rank_expand(float *y, int64_t ldy, const float *s, int64_t lds, cons
 	int64_t t = 0;
 
 	for (; t + 4 <= rows; t += 4)
-		expand_rows(y + t * ldy, ldy, s + t * lds, lds, b, ldb, rank, n, 4);
+		outer_rows(y + t * ldy, ldy, s + t * lds, lds, 1, b, ldb, rank, n, 4, FULL ? 4 : 2);
 	for (; t < rows; t++)
-		expand_rows(y + t * ldy, ldy, s + t * lds, lds, b, ldb, rank, n, 1);
-}
-
-enum { RANKS = 8 }; /* rows of out at a time */
-
-/* A tile of `rank` x cols vectors of out += g^T x */
-static inline __attribute__((always_inline)) void outer_tile(float *out, int64_t ldo, const float *g, int64_t ldg,
-							     const float *x, int64_t ldx, int64_t rows, int rank,
-							     int cols)
-{
-	vf sum[RANKS][2];
-
-	for (int k = 0; k < rank; k++)
-		for (int c = 0; c < cols; c++)
-			sum[k][c] = load(out + k * ldo, c * WIDTH, DTYPE_F32);
-	for (int64_t t = 0; t < rows; t++)
-		for (int c = 0; c < cols; c++) {
-			vf part = load(x + t * ldx, c * WIDTH, DTYPE_F32);
-
-			for (int k = 0; k < rank; k++)
-				sum[k][c] += part * g[t * ldg + k];
-		}
-	for (int k = 0; k < rank; k++)
-		for (int c = 0; c < cols; c++)
-			store(out + k * ldo + c * WIDTH, sum[k][c]);
-}
-
-static inline __attribute__((always_inline)) void outer_rank(float *out, int64_t ldo, const float *g, int64_t ldg,
-							     const float *x, int64_t ldx, int64_t rows, int rank,
-							     int64_t n)
-{
-	enum { COLS = WIDTH == 16 ? 2 : 1 };
-	int64_t j = 0;
-
-	for (; j + COLS * WIDTH <= n; j += COLS * WIDTH)
-		outer_tile(out + j, ldo, g, ldg, x + j, ldx, rows, rank, COLS);
-	for (; j + WIDTH <= n; j += WIDTH)
-		outer_tile(out + j, ldo, g, ldg, x + j, ldx, rows, rank, 1);
-	for (; j < n; j++)
-		for (int64_t t = 0; t < rows; t++)
-			for (int k = 0; k < rank; k++)
-				out[k * ldo + j] += g[t * ldg + k] * x[t * ldx + j];
+		outer_rows(y + t * ldy, ldy, s + t * lds, lds, 1, b, ldb, rank, n, 1, FULL ? 4 : 2);
 }
 
 static void rank_outer(float *out, int64_t ldo, const float *g, int64_t ldg, const float *x, int64_t ldx, int64_t rank,
@@ -659,9 +628,9 @@ static void rank_outer(float *out, int64_t ldo, const float *g, int64_t ldg, con
 	int64_t k = 0;
 
 	for (; k + RANKS <= rank; k += RANKS)
-		outer_rank(out + k * ldo, ldo, g + k, ldg, x, ldx, rows, RANKS, n);
+		outer_rows(out + k * ldo, ldo, g + k, 1, ldg, x, ldx, rows, n, RANKS, FULL ? 2 : 1);
 	for (; k < rank; k++)
-		outer_rank(out + k * ldo, ldo, g + k, ldg, x, ldx, rows, 1, n);
+		outer_rows(out + k * ldo, ldo, g + k, 1, ldg, x, ldx, rows, n, 1, FULL ? 2 : 1);
 }
 
 /* ---- optimizer ------------------------------------------------------------ */

@@ -269,3 +269,33 @@ const char *json_writer_text(struct json_writer *w, size_t *n, struct err *err)
 		*n = w->n;
 	return w->text;
 }
+
+void json_member_text(struct json_writer *w, const char *key, const char *text)
+{
+	json_put_key(w, key);
+	json_put_string(w, text, strlen(text));
+}
+
+void json_member_int(struct json_writer *w, const char *key, int64_t value)
+{
+	json_put_key(w, key);
+	json_put_int(w, value);
+}
+
+void json_member_uint(struct json_writer *w, const char *key, uint64_t value)
+{
+	json_put_key(w, key);
+	json_put_uint(w, value);
+}
+
+void json_member_double(struct json_writer *w, const char *key, double value)
+{
+	json_put_key(w, key);
+	json_put_double(w, value);
+}
+
+void json_member_bool(struct json_writer *w, const char *key, bool value)
+{
+	json_put_key(w, key);
+	json_put_bool(w, value);
+}

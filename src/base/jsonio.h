@@ -222,6 +222,13 @@ void json_put_raw(struct json_writer *w, const char *json);
 void json_put_bool(struct json_writer *w, bool value);
 void json_put_null(struct json_writer *w);
 
+/* A member of an object: its key and its value in one call. */
+void json_member_text(struct json_writer *w, const char *key, const char *text);
+void json_member_int(struct json_writer *w, const char *key, int64_t value);
+void json_member_uint(struct json_writer *w, const char *key, uint64_t value);
+void json_member_double(struct json_writer *w, const char *key, double value);
+void json_member_bool(struct json_writer *w, const char *key, bool value);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,11 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "src/base/mem.h"
 #include "src/cmd/bench.h"
-#include "src/cmd/put.h"
+#include "src/cmd/print.h"
 #include "src/model/forward.h"
 #include "src/student/generate.h"
 
@@ -23,27 +22,6 @@ struct trial {
 	double seconds[MOST_RUNS], roof[MOST_RUNS];      /* of each run, and FLOP/s or bytes/s beside it */
 	double whole[MOST_RUNS];                         /* decode: with the prompts */
 };
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(const double *values, uint64_t n)
-{
-	double sorted[MOST_RUNS];
-	memcpy(sorted, values, n * sizeof *sorted);
-	qsort(sorted, n, sizeof *sorted, ascending);
-	return sorted[n / 2];
-}
 
 /* ---- score ------------------------------------------------------------------------- */
 
@@ -87,9 +65,9 @@ static int time_score(struct trial *t, struct err *err)
 	int rc = f ? score_once(t, f, err) : -1;
 	for (uint64_t i = 0; !rc && i < t->options->runs; i++) {
 		t->roof[i] = measure_product(&t->measure);
-		double begin = now();
+		double begin = measure_now();
 		rc = score_once(t, f, err);
-		t->seconds[i] = now() - begin;
+		t->seconds[i] = measure_now() - begin;
 	}
 	forward_free(f);
 	return rc;
@@ -123,9 +101,9 @@ static int generate_once(struct trial *t, size_t S, uint64_t most, double *secon
 	int rc = rows && out ? 0 : -1;
 	for (size_t s = 0; !rc && s < S; s++)
 		rows[s] = (struct generate_row){t->ids + s * T, (int64_t)T, s};
-	double begin = now();
+	double begin = measure_now();
 	rc = rc || student_generate(t->model, rows, S, &options, out, NULL, err) ? -1 : 0;
-	*seconds = now() - begin;
+	*seconds = measure_now() - begin;
 	for (size_t s = 0; !rc && s < S; s++)
 		generated_release(&out[s]);
 	free(rows);
@@ -188,22 +166,18 @@ static int print_json(const struct trial *t, const struct result *r, struct err 
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
-	put_text(&w, "job", r->name);
-	put_number(&w, "slots", (double)t->options->slots);
-	put_number(&w, "length", (double)t->options->length);
-	put_number(&w, "seconds", r->seconds);
-	put_number(&w, "tokens_per_second", r->tokens / r->seconds);
+	json_member_text(&w, "job", r->name);
+	json_member_double(&w, "slots", (double)t->options->slots);
+	json_member_double(&w, "length", (double)t->options->length);
+	json_member_double(&w, "seconds", r->seconds);
+	json_member_double(&w, "tokens_per_second", r->tokens / r->seconds);
 	if (r->whole > 0)
-		put_number(&w, "tokens_per_second_with_prompts", (r->tokens + (double)t->options->slots) / r->whole);
-	put_number(&w, r->by_bytes ? "gbytes_per_second" : "gflops", r->work / r->seconds * 1e-9);
-	put_number(&w, "roof", r->roof * 1e-9);
-	put_number(&w, "share", r->work / r->seconds / r->roof);
+		json_member_double(&w, "tokens_per_second_with_prompts", (r->tokens + (double)t->options->slots) / r->whole);
+	json_member_double(&w, r->by_bytes ? "gbytes_per_second" : "gflops", r->work / r->seconds * 1e-9);
+	json_member_double(&w, "roof", r->roof * 1e-9);
+	json_member_double(&w, "share", r->work / r->seconds / r->roof);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, NULL, err);
-	if (text)
-		puts(text);
-	json_writer_release(&w);
-	return text ? 0 : -1;
+	return print_document(&w, err);
 }
 
 static int print_result(const struct trial *t, const struct result *r, struct err *err)
@@ -225,8 +199,8 @@ static int run_trial(struct trial *t, const struct job *job, double product_scal
 			       (long long)t->model->positions);
 	if (job->time(t, err))
 		return -1;
-	struct result r = {job->name, median(t->seconds, o->runs), (double)o->slots, 0, median(t->roof, o->runs),
-			   median(t->whole, o->runs), job->by_bytes};
+	struct result r = {job->name, measure_middle(t->seconds, (int)o->runs), (double)o->slots, 0, measure_middle(t->roof, (int)o->runs),
+			   measure_middle(t->whole, (int)o->runs), job->by_bytes};
 	r.tokens *= (double)(job->by_bytes ? o->steps : o->length);
 	r.work = job->by_bytes ? decode_bytes(t) : score_flops(t);
 	r.roof *= job->by_bytes ? 1 : product_scale;

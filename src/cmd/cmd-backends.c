@@ -8,7 +8,7 @@
 #include "backends/backend.h"
 #include "src/base/jsonio.h"
 #include "src/cmd/cmd.h"
-#include "src/cmd/put.h"
+#include "src/cmd/print.h"
 
 /* The one that --backend auto would take: the first usable of the list. */
 static const char *automatic(void)
@@ -37,17 +37,17 @@ static void put_words(struct json_writer *w, const char *key, const char *text)
 static void put_backend(struct json_writer *w, const struct backend_info *info)
 {
 	json_begin_object(w);
-	put_text(w, "name", info->name);
+	json_member_text(w, "name", info->name);
 	json_put_key(w, "built");
 	json_put_bool(w, info->built);
 	json_put_key(w, "usable");
 	json_put_bool(w, info->usable);
-	put_text(w, "reason", info->reason);
+	json_member_text(w, "reason", info->reason);
 	put_words(w, "dtypes", info->dtypes);
-	put_text(w, "library", info->library);
-	put_text(w, "core", info->core);
-	put_text(w, "threading", info->threading);
-	put_text(w, "level", info->level);
+	json_member_text(w, "library", info->library);
+	json_member_text(w, "core", info->core);
+	json_member_text(w, "threading", info->threading);
+	json_member_text(w, "level", info->level);
 	json_put_key(w, "threads");
 	json_put_int(w, info->threads);
 	json_end_object(w);
@@ -58,7 +58,7 @@ static int print_json(struct err *err)
 	struct json_writer w;
 	json_writer_init(&w, 2);
 	json_begin_object(&w);
-	put_text(&w, "auto", automatic());
+	json_member_text(&w, "auto", automatic());
 	json_put_key(&w, "backends");
 	json_begin_array(&w);
 	for (const char *const *name = backend_names; *name; name++) {
@@ -68,11 +68,7 @@ static int print_json(struct err *err)
 	}
 	json_end_array(&w);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, NULL, err);
-	if (text)
-		puts(text);
-	json_writer_release(&w);
-	return text ? 0 : -1;
+	return print_document(&w, err);
 }
 
 static void print_backend(const struct backend_info *info)

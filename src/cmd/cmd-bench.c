@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "src/cmd/bench.h"
-#include "src/cmd/put.h"
+#include "src/cmd/print.h"
 
 struct options {
 	const char *backend, *model, *only, *dtype;
@@ -36,15 +36,15 @@ static double best_over_own(const struct bench_products *products)
 static void json_row(struct json_writer *w, const struct measure_row *row, double roof)
 {
 	json_begin_object(w);
-	put_text(w, "model", row->model);
-	put_text(w, "operation", row->name);
-	put_text(w, "shape", row->shape);
-	put_number(w, "seconds", row->seconds);
-	put_number(w, "gflops", row->flops / row->seconds * 1e-9);
-	put_number(w, "gbytes_per_second", row->bytes / row->seconds * 1e-9);
-	put_text(w, "judged_by", row->by_bytes ? "bytes" : "flops");
-	put_number(w, "roof", roof * 1e-9);
-	put_number(w, "share", (row->by_bytes ? row->bytes : row->flops) / row->seconds / roof);
+	json_member_text(w, "model", row->model);
+	json_member_text(w, "operation", row->name);
+	json_member_text(w, "shape", row->shape);
+	json_member_double(w, "seconds", row->seconds);
+	json_member_double(w, "gflops", row->flops / row->seconds * 1e-9);
+	json_member_double(w, "gbytes_per_second", row->bytes / row->seconds * 1e-9);
+	json_member_text(w, "judged_by", row->by_bytes ? "bytes" : "flops");
+	json_member_double(w, "roof", roof * 1e-9);
+	json_member_double(w, "share", (row->by_bytes ? row->bytes : row->flops) / row->seconds / roof);
 	json_end_object(w);
 }
 
@@ -78,15 +78,15 @@ static void json_roofs(struct json_writer *w, const struct bench_products *produ
 {
 	json_put_key(w, "roofs");
 	json_begin_object(w);
-	put_number(w, "read_gbytes_per_second", read * 1e-9);
-	put_number(w, "copy_gbytes_per_second", copy * 1e-9);
+	json_member_double(w, "read_gbytes_per_second", read * 1e-9);
+	json_member_double(w, "copy_gbytes_per_second", copy * 1e-9);
 	json_put_key(w, "products");
 	json_begin_array(w);
 	for (int i = 0; i < products->n; i++) {
 		json_begin_object(w);
-		put_text(w, "backend", products->row[i].backend);
-		put_text(w, "core", products->row[i].core);
-		put_number(w, "gflops", products->row[i].rate * 1e-9);
+		json_member_text(w, "backend", products->row[i].backend);
+		json_member_text(w, "core", products->row[i].core);
+		json_member_double(w, "gflops", products->row[i].rate * 1e-9);
 		json_end_object(w);
 	}
 	json_end_array(w);
@@ -129,10 +129,7 @@ static int finish_json(struct report *r, struct err *err)
 {
 	json_end_array(&r->w);
 	json_end_object(&r->w);
-	const char *text = json_writer_text(&r->w, NULL, err);
-	if (text)
-		puts(text);
-	return text ? 0 : -1;
+	return print_document(&r->w, err);
 }
 
 static int kernels_on(struct measure *measure, const struct options *o, struct report *r, struct err *err)
@@ -144,7 +141,7 @@ static int kernels_on(struct measure *measure, const struct options *o, struct r
 	}
 	json_writer_init(&r->w, 1);
 	json_begin_object(&r->w);
-	put_text(&r->w, "backend", measure->dev->name);
+	json_member_text(&r->w, "backend", measure->dev->name);
 	json_roofs(&r->w, r->products, read, copy);
 	json_put_key(&r->w, "rows");
 	json_begin_array(&r->w);
@@ -184,15 +181,11 @@ static int products_on(struct measure *measure, const struct options *o, struct 
 	}
 	json_writer_init(&r->w, 0);
 	json_begin_object(&r->w);
-	put_text(&r->w, "backend", info.name);
-	put_text(&r->w, "core", info.core);
-	put_number(&r->w, "rate", rate);
+	json_member_text(&r->w, "backend", info.name);
+	json_member_text(&r->w, "core", info.core);
+	json_member_double(&r->w, "rate", rate);
 	json_end_object(&r->w);
-	const char *text = json_writer_text(&r->w, NULL, err);
-	if (text)
-		puts(text);
-	json_writer_release(&r->w);
-	return text ? 0 : -1;
+	return print_document(&r->w, err);
 }
 
 static int run_kernels(const struct options *o, struct report *r, struct err *err)

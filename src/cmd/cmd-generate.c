@@ -4,7 +4,6 @@
 
 #include "src/base/mem.h"
 #include "src/cmd/generation.h"
-#include "src/cmd/put.h"
 #include "src/cmd/work.h"
 
 struct settings {
@@ -68,12 +67,12 @@ static int name_work(const struct job *job, const struct settings *s, char hex[H
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
-	put_text(&w, "command", "generate");
-	put_int(&w, "max_new_tokens", (int64_t)s->max_new_tokens);
-	put_number(&w, "temperature", s->temperature);
-	put_int(&w, "top_k", (int64_t)s->top_k);
-	put_number(&w, "top_p", s->top_p);
-	put_int(&w, "token_nll", s->token_nll);
+	json_member_text(&w, "command", "generate");
+	json_member_int(&w, "max_new_tokens", (int64_t)s->max_new_tokens);
+	json_member_double(&w, "temperature", s->temperature);
+	json_member_int(&w, "top_k", (int64_t)s->top_k);
+	json_member_double(&w, "top_p", s->top_p);
+	json_member_int(&w, "token_nll", s->token_nll);
 	json_end_object(&w);
 	const char *text = json_writer_text(&w, NULL, err);
 	int rc = text ? work_name(hex, job, text, err) : -1;

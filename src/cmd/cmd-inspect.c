@@ -16,7 +16,6 @@
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/cmd/job.h"
-#include "src/cmd/put.h"
 
 static const struct style {
 	const char *prompt, *target, *end;
@@ -132,8 +131,8 @@ static int write_json(struct job *job, size_t i, const struct example *example, 
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	row_put_id(&w, &job->rows.row[i].id);
-	put_int(&w, "prompt_tokens", (int64_t)example->prompt.n);
-	put_int(&w, "completion_tokens", (int64_t)example->target.n);
+	json_member_int(&w, "prompt_tokens", (int64_t)example->prompt.n);
+	json_member_int(&w, "completion_tokens", (int64_t)example->target.n);
 	for (size_t l = 0; l < sizeof lists / sizeof *lists; l++) {
 		json_put_key(&w, lists[l].key);
 		json_begin_array(&w);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* merge: an adapter into its base, and the proof that the result says the same. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "src/base/mem.h"
 #include "src/cmd/job.h"
@@ -113,10 +111,8 @@ static int merge(struct merge_command *c, const struct arguments *args, struct e
 
 static int open_directory(const char *directory, struct err *err)
 {
-	bool made = !mkdir(directory, 0777);
-	if (!made && errno != EEXIST)
-		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	if (directory_check(directory, err))
+	bool made;
+	if (job_make_directory(directory, &made, err))
 		return -1;
 	return made || !directory_has(directory, "config.json")
 		       ? 0 : err_set(err, ERR_CANTCREATE, "'%s' holds a model already; choose another --output", directory);

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
-#include "src/base/jsonio.h"
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/print.h"
 #include "src/dataset/chart.h"
 #include "src/dataset/examples.h"
 #include "src/dataset/grown.h"
@@ -207,21 +207,15 @@ static void print_notes(const struct prepared *p, const struct settings *s)
 			p->near_rows, p->nears, s->drop_near ? "dropped" : "--drop-near-duplicates removes them");
 }
 
-static void put_count(struct json_writer *w, const char *key, size_t n)
-{
-	json_put_key(w, key);
-	json_put_uint(w, n);
-}
-
 static int print_json(const struct prepared *p, struct err *err)
 {
 	struct json_writer w;
 	json_writer_init(&w, 2);
 	json_begin_object(&w);
-	put_count(&w, "train", p->pool.n);
-	put_count(&w, "test", p->test.n);
-	put_count(&w, "duplicates", p->duplicates);
-	put_count(&w, "near_duplicates", p->near_rows);
+	json_member_uint(&w, "train", p->pool.n);
+	json_member_uint(&w, "test", p->test.n);
+	json_member_uint(&w, "duplicates", p->duplicates);
+	json_member_uint(&w, "near_duplicates", p->near_rows);
 	json_put_key(&w, "domains");
 	json_begin_array(&w);
 	for (size_t d = 0; d < p->pool.l; d++) {
@@ -229,19 +223,15 @@ static int print_json(const struct prepared *p, struct err *err)
 		json_begin_object(&w);
 		json_put_key(&w, "domain");
 		json_put_string(&w, domain->name, strlen(domain->name));
-		put_count(&w, "train", domain->n);
-		put_count(&w, "test", test_rows(p, domain->name));
+		json_member_uint(&w, "train", domain->n);
+		json_member_uint(&w, "test", test_rows(p, domain->name));
 		json_put_key(&w, "class");
 		json_put_string(&w, domain->head ? "head" : "tail", 4);
 		json_end_object(&w);
 	}
 	json_end_array(&w);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, NULL, err);
-	if (text)
-		puts(text);
-	json_writer_release(&w);
-	return text ? 0 : -1;
+	return print_document(&w, err);
 }
 
 /* ---- the command --------------------------------------------------------------------------------------- */

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* train: fine-tune on rows, LoRA or full; the same command goes on after an interruption. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "src/base/mem.h"
 #include "src/cmd/card.h"
@@ -99,10 +97,8 @@ static bool is_checkpoint(const char *directory)
 /* It may be new, empty, or hold an unfinished training; a finished one is not overwritten. */
 static int open_directory(const char *directory, struct err *err)
 {
-	bool made = !mkdir(directory, 0777);
-	if (!made && errno != EEXIST)
-		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	if (directory_check(directory, err))
+	bool made;
+	if (job_make_directory(directory, &made, err))
 		return -1;
 	if (!made && is_checkpoint(directory) && !checkpoint_any(directory))
 		return err_set(err, ERR_CANTCREATE, "'%s' holds a finished model or adapter; choose another --output or remove it",

@@ -8,7 +8,6 @@
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/cmd/part.h"
-#include "src/cmd/put.h"
 
 /* ---- rows of output ----------------------------------------------------------------- */
 
@@ -44,7 +43,7 @@ static void put_nll(struct json_writer *w, const struct generated *out, bool eac
 	double sum = 0;
 	for (int64_t i = 0; i < out->n; i++)
 		sum -= (double)out->logp[i];
-	put_number(w, "nll", sum / (double)out->n);
+	json_member_double(w, "nll", sum / (double)out->n);
 	if (!each)
 		return;
 	json_put_key(w, "token_nll");
@@ -71,8 +70,8 @@ static int write_row(struct job *job, size_t i, const struct generated *out, boo
 	json_put_key(&w, "completion");
 	json_put_string(&w, text, n);
 	put_ids(&w, out);
-	put_text(&w, "finish_reason", out->stopped ? "stop" : "length");
-	put_int(&w, "completion_tokens", out->n);
+	json_member_text(&w, "finish_reason", out->stopped ? "stop" : "length");
+	json_member_int(&w, "completion_tokens", out->n);
 	put_nll(&w, out, token_nll);
 	json_end_object(&w);
 	int rc = append_row(block, &w, err);

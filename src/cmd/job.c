@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cmd/job.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/mem.h"
+#include "src/model/directory.h"
 
 /* ---- options ---------------------------------------------------------------------- */
 
@@ -123,6 +126,14 @@ int job_close(struct job *job, int rc, struct err *err)
 	student_close(job->student);
 	rows_release(&job->rows);
 	return rc;
+}
+
+int job_make_directory(const char *directory, bool *made, struct err *err)
+{
+	*made = !mkdir(directory, 0777);
+	if (!*made && errno != EEXIST)
+		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
+	return directory_check(directory, err);
 }
 
 int job_put(struct job *job, const char *text, size_t n, struct err *err)

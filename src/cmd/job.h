@@ -53,6 +53,9 @@ int job_open_model(struct job *job, const struct arguments *args, struct err *er
 /* Finish the output where rc is 0, drop it otherwise, release all; rc, or -1 where the output could not be finished. */
 int job_close(struct job *job, int rc, struct err *err);
 
+/* A directory for results: made, or there already; ERR_CANTCREATE. */
+int job_make_directory(const char *directory, bool *made, struct err *err);
+
 /* Output: n bytes, or one finished row. */
 int job_put(struct job *job, const char *text, size_t n, struct err *err);
 int job_write(struct job *job, struct json_writer *w, struct err *err);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/cmd/put.h"
 #include "src/model/directory.h"
 
 enum { SMALL_FILE = 16 << 20 }; /* bytes; hashing weights would take as long as reading them */
@@ -29,11 +28,11 @@ static void put_backend(struct json_writer *w, const struct job *job)
 {
 	struct backend_info info;
 	backend_probe(job->student->dev->name, &info);
-	put_text(w, "backend", info.name);
-	put_text(w, "library", info.library);
-	put_text(w, "core", info.core);
-	put_text(w, "level", info.level);
-	put_int(w, "threads", job->threads ? (int64_t)job->threads : info.threads);
+	json_member_text(w, "backend", info.name);
+	json_member_text(w, "library", info.library);
+	json_member_text(w, "core", info.core);
+	json_member_text(w, "level", info.level);
+	json_member_int(w, "threads", job->threads ? (int64_t)job->threads : info.threads);
 }
 
 static int add_program(struct hash *hash, const struct job *job, const char *settings, struct err *err)
@@ -41,11 +40,11 @@ static int add_program(struct hash *hash, const struct job *job, const char *set
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
-	put_text(&w, "version", PACKAGE_VERSION);
+	json_member_text(&w, "version", PACKAGE_VERSION);
 	put_backend(&w, job);
-	put_text(&w, "dtype", job->dtype);
-	put_text(&w, "chat_template", job->chat ? job->chat : "none");
-	put_text(&w, "settings", settings);
+	json_member_text(&w, "dtype", job->dtype);
+	json_member_text(&w, "chat_template", job->chat ? job->chat : "none");
+	json_member_text(&w, "settings", settings);
 	json_put_key(&w, "numbers");
 	json_begin_array(&w);
 	const uint64_t numbers[] = {job->memory, job->seed, job->slots, job->batch_invariant};
@@ -83,17 +82,17 @@ static int add_file(struct hash *hash, const char *path, const char *name, struc
 		return err_set_errno(err, ERR_DATA, "cannot examine '%s'", path);
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
-	put_text(&w, "name", name);
-	put_int(&w, "size", status.st_size);
+	json_member_text(&w, "name", name);
+	json_member_int(&w, "size", status.st_size);
 	if (status.st_size > SMALL_FILE) {
-		put_int(&w, "seconds", status.st_mtim.tv_sec);
-		put_int(&w, "nanoseconds", status.st_mtim.tv_nsec);
+		json_member_int(&w, "seconds", status.st_mtim.tv_sec);
+		json_member_int(&w, "nanoseconds", status.st_mtim.tv_nsec);
 	} else if (hash_file(digest, path, err)) {
 		json_writer_release(&w);
 		return directory_blame(err);
 	} else {
 		hash_hex(hex, digest);
-		put_text(&w, "sha256", hex);
+		json_member_text(&w, "sha256", hex);
 	}
 	json_end_object(&w);
 	return add_line(hash, &w, err);

@@ -6,12 +6,6 @@
 #include "src/dataset/examples.h"
 #include "src/dataset/rows.h"
 
-static void put(struct json_writer *w, const char *key, const char *text)
-{
-	json_put_key(w, key);
-	json_put_string(w, text, strlen(text));
-}
-
 static int save_row(struct file_writer *writer, const struct examples *examples, const struct example *row,
 		    struct err *err)
 {
@@ -20,7 +14,7 @@ static int save_row(struct file_writer *writer, const struct examples *examples,
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	row_put_id(&w, &row->id);
-	put(&w, "input", row->input);
+	json_member_text(&w, "input", row->input);
 	if (row->n_choices) {
 		json_put_key(&w, "choices");
 		json_begin_array(&w);
@@ -28,8 +22,8 @@ static int save_row(struct file_writer *writer, const struct examples *examples,
 			json_put_string(&w, row->choices[i], strlen(row->choices[i]));
 		json_end_array(&w);
 	}
-	put(&w, "label", row->label);
-	put(&w, "domain", examples->domain[row->domain].name);
+	json_member_text(&w, "label", row->label);
+	json_member_text(&w, "domain", examples->domain[row->domain].name);
 	json_end_object(&w);
 	const char *text = json_writer_text(&w, &n, err);
 	int rc = text ? 0 : -1;

@@ -99,12 +99,6 @@ static void put_string(struct json_writer *w, const char *key, const char *text)
 		json_put_null(w);
 }
 
-static void put_number(struct json_writer *w, const char *key, int64_t value)
-{
-	json_put_key(w, key);
-	json_put_int(w, value);
-}
-
 static int put_doubt(void *context, const struct ledger_row *row, struct err *err)
 {
 	struct json_writer *w = context;
@@ -114,11 +108,11 @@ static int put_doubt(void *context, const struct ledger_row *row, struct err *er
 		return 0;
 	hash_hex(hex, row->query.prompt_sha256);
 	json_begin_object(w);
-	put_number(w, "attempt", row->attempt);
+	json_member_int(w, "attempt", row->attempt);
 	put_string(w, "request_id", row->request_id);
 	put_string(w, "provider_request_id", row->provider_request_id);
-	put_number(w, "at", row->at);
-	put_number(w, "stage", row->query.stage);
+	json_member_int(w, "at", row->at);
+	json_member_int(w, "stage", row->query.stage);
 	put_string(w, "step", row->query.step);
 	put_string(w, "domain", row->query.domain);
 	json_put_key(w, "id");
@@ -146,8 +140,8 @@ static int put_tokens(struct ledger *l, struct json_writer *w, struct err *err)
 		return -1;
 	json_put_key(w, "tokens");
 	json_begin_object(w);
-	put_number(w, "input", input);
-	put_number(w, "output", output);
+	json_member_int(w, "input", input);
+	json_member_int(w, "output", output);
 	json_end_object(w);
 	return 0;
 }
@@ -160,7 +154,7 @@ static int put_events(struct ledger *l, struct json_writer *w, struct err *err)
 	json_begin_array(w);
 	while (rows && (got = database_row(&l->db, rows, err)) > 0) {
 		json_begin_object(w);
-		put_number(w, "at", sqlite3_column_int64(rows, 0));
+		json_member_int(w, "at", sqlite3_column_int64(rows, 0));
 		put_string(w, "kind", (const char *)sqlite3_column_text(rows, 1));
 		put_string(w, "detail", (const char *)sqlite3_column_text(rows, 2));
 		json_end_object(w);
@@ -182,8 +176,8 @@ int ledger_audit(struct ledger *l, struct json_writer *w, struct err *err)
 	json_put_key(w, "ledger");
 	ledger_put_counts(w, &counts);
 	put_string(w, "refusal", refusal.code ? refusal.message : NULL);
-	put_number(w, "not_counted", counts.wire - counts.used > 0 ? counts.wire - counts.used : 0);
-	put_number(w, "cost", counts.cost);
+	json_member_int(w, "not_counted", counts.wire - counts.used > 0 ? counts.wire - counts.used : 0);
+	json_member_int(w, "cost", counts.cost);
 	if (put_tokens(l, w, err) || put_doubts(l, w, err) || put_events(l, w, err))
 		return -1;
 	json_end_object(w);

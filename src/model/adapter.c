@@ -100,7 +100,7 @@ struct adapter *adapter_new(struct model *model, const struct adapter_config *co
 		a->numbers = place(a, NULL);
 		a->buffer = model->dev->k->alloc(model->dev, (size_t)a->numbers * sizeof(float));
 		if (!a->buffer)
-			err_set(err, ERR_MEMORY, "%s", device_sync(model->dev));
+			device_finish(model->dev, ERR_MEMORY, err);
 	}
 	if (!a->lora || !a->buffer) {
 		adapter_free(a);
@@ -152,7 +152,7 @@ int adapter_init(struct adapter *a, uint64_t seed, struct err *err)
 		dev->k->fill(dev, a->lora[i].b, 0);
 		free(host);
 	}
-	return device_sync(dev) ? err_set(err, ERR_MEMORY, "%s", device_sync(dev)) : 0;
+	return device_finish(dev, ERR_MEMORY, err);
 }
 
 void adapter_set_dropout(struct adapter *a, double dropout)

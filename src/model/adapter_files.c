@@ -166,18 +166,6 @@ struct adapter *adapter_load(struct model *model, const char *directory, struct 
 
 /* ---- both, written ------------------------------------------------------------------------ */
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-	json_put_key(w, key);
-	json_put_string(w, text, strlen(text));
-}
-
-static void put_flag(struct json_writer *w, const char *key, bool on)
-{
-	json_put_key(w, key);
-	json_put_bool(w, on);
-}
-
 static void put_none(struct json_writer *w, const char *key)
 {
 	json_put_key(w, key);
@@ -202,9 +190,9 @@ static void put_targets(struct json_writer *w, unsigned targets)
 static void put_config(struct json_writer *w, const struct adapter_config *c, const char *base)
 {
 	json_begin_object(w);
-	put_text(w, "peft_type", "LORA");
-	put_text(w, "task_type", "CAUSAL_LM");
-	put_text(w, "base_model_name_or_path", base);
+	json_member_text(w, "peft_type", "LORA");
+	json_member_text(w, "task_type", "CAUSAL_LM");
+	json_member_text(w, "base_model_name_or_path", base);
 	put_none(w, "revision");
 	json_put_key(w, "r");
 	json_put_int(w, c->r);
@@ -217,10 +205,10 @@ static void put_config(struct json_writer *w, const struct adapter_config *c, co
 	json_put_key(w, "lora_dropout");
 	json_put_double(w, c->dropout);
 	put_targets(w, c->targets);
-	put_text(w, "bias", "none");
-	put_flag(w, "fan_in_fan_out", false);
-	put_flag(w, "inference_mode", true);
-	put_flag(w, "init_lora_weights", true);
+	json_member_text(w, "bias", "none");
+	json_member_bool(w, "fan_in_fan_out", false);
+	json_member_bool(w, "inference_mode", true);
+	json_member_bool(w, "init_lora_weights", true);
 	put_none(w, "modules_to_save");
 	json_end_object(w);
 }

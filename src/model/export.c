@@ -73,10 +73,10 @@ static int merge_rows(struct merging *m, const struct lora *lora, const struct t
 		k->merge(m->dev, w, w, &part);
 		k->download(m->dev, out, w);
 	}
-	const char *failure = device_sync(m->dev);
+	int rc = device_finish(m->dev, ERR_MEMORY, err);
 	if (buffer)
 		k->free(m->dev, buffer);
-	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
+	return rc;
 }
 
 static int give_merged(void *context, const struct tensor_spec *tensor, int64_t row, int64_t rows, void *out,
@@ -140,10 +140,10 @@ static int give_trained(void *context, const struct tensor_spec *tensor, int64_t
 		dev->k->copy(dev, to, from);
 		dev->k->download(dev, out, to);
 	}
-	const char *failure = device_sync(dev);
+	int rc = device_finish(dev, ERR_MEMORY, err);
 	if (buffer)
 		dev->k->free(dev, buffer);
-	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
+	return rc;
 }
 
 int export_trained(const char *directory, const char *base, const struct parameters *params, enum dtype dtype,

@@ -105,8 +105,7 @@ uint64_t forward_bytes(const struct model *model, const struct forward_limits *l
 
 static int failed(const struct forward *f, struct err *err)
 {
-	const char *failure = device_sync(f->dev);
-	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
+	return device_finish(f->dev, ERR_MEMORY, err);
 }
 
 static void make_array(struct forward *f, const struct plan *p)

@@ -90,7 +90,7 @@ static int make_master(struct adding *a, struct parameter *x)
 	struct device *dev = f->model->dev;
 	struct buffer *buffer = dev->k->alloc(dev, (size_t)(x->p.rows * x->p.cols) * sizeof(float));
 	if (!buffer)
-		return err_set(a->err, ERR_MEMORY, "%s", device_sync(dev));
+		return device_finish(dev, ERR_MEMORY, a->err);
 	f->master[f->masters++] = buffer;
 	x->shadow = x->p;
 	x->p = view_of(buffer, x->shadow.rows, x->shadow.cols, DTYPE_F32);

@@ -163,23 +163,17 @@ static int load_matrix(struct loader *l, struct view *out, int64_t rows, int64_t
 
 /* ---- arrays on the device -------------------------------------------------- */
 
-static int device_err(struct device *dev, struct err *err)
-{
-	const char *failure = device_sync(dev);
-	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
-}
-
 static int new_device(struct loader *l, struct view *out, int64_t rows, int64_t cols, const float *host)
 {
 	struct model_arrays *arrays = l->model->arrays;
 	struct device *dev = l->model->dev;
 	struct buffer *buffer = dev->k->alloc(dev, (size_t)rows * (size_t)cols * sizeof(float));
 	if (!buffer)
-		return device_err(dev, l->err);
+		return device_finish(dev, ERR_MEMORY, l->err);
 	arrays->device[arrays->devices++] = buffer;
 	*out = view_of(buffer, rows, cols, DTYPE_F32);
 	dev->k->upload(dev, *out, host);
-	return device_err(dev, l->err);
+	return device_finish(dev, ERR_MEMORY, l->err);
 }
 
 /* A norm's or a bias's numbers, f32 on the device. */
@@ -248,7 +242,7 @@ static int prepare(struct loader *l, struct weight *w, int n, const struct view 
 	if (l->check)
 		return 0;
 	if (dev->k->prepare(dev, w, n, host, l->options->dtype, uses))
-		return device_err(dev, l->err);
+		return device_finish(dev, ERR_MEMORY, l->err);
 	for (int i = 0; i < n; i++)
 		if (w->w[i].buffer != host[i].buffer) {
 			l->model->stored -= host[i].buffer->bytes;
@@ -357,6 +351,12 @@ static int load_all(struct loader *l)
 		set_params(m, &m->layer[i], rope);
 	}
 	return 0;
+}
+
+int device_finish(struct device *dev, int code, struct err *err)
+{
+	const char *failure = device_sync(dev);
+	return failure ? err_set(err, code, "%s", failure) : 0;
 }
 
 int64_t model_rank(const struct model *m)

@@ -63,6 +63,9 @@ struct model *model_load(const char *directory, struct device *dev, const struct
 			 struct err *err);
 void model_free(struct model *model);
 
+/* Wait for a device: 0, or -1 with its failure as an err of this code. */
+int device_finish(struct device *dev, int code, struct err *err);
+
 /* The largest rank of the adapters attached now (adapter.h); 0: none. */
 int64_t model_rank(const struct model *model);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/mem.h"
+#include "src/model/model.h"
 
 enum { G, M, V, NORM, HYPER, ARRAYS };
 
@@ -30,12 +31,6 @@ int parameters_add(struct parameters *params, const struct parameter *parameter,
 	params->list[params->n++] = *parameter;
 	params->total += parameter->p.rows * parameter->p.cols;
 	return 0;
-}
-
-static int device_err(struct device *dev, struct err *err)
-{
-	const char *failure = device_sync(dev);
-	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
 }
 
 /* The part of a flat array that begins at `at`, in the shape of p. */
@@ -75,7 +70,7 @@ int parameters_make(struct parameters *params, struct err *err)
 	for (int i = 0; i < ARRAYS; i++) {
 		params->buffer[i] = params->dev->k->alloc(params->dev, bytes[i]);
 		if (!params->buffer[i])
-			return device_err(params->dev, err);
+			return device_finish(params->dev, ERR_MEMORY, err);
 	}
 	params->g = view_of(params->buffer[G], 1, params->total, DTYPE_F32);
 	params->m = view_of(params->buffer[M], 1, params->total, DTYPE_F32);
@@ -125,7 +120,7 @@ int parameters_step(struct parameters *params, const struct adamw_rule *rule, in
 	float sum = 0;
 	dev->k->norm2(dev, norm2, &params->g, 1);
 	dev->k->download(dev, &sum, norm2);
-	if (device_err(dev, err))
+	if (device_finish(dev, ERR_MEMORY, err))
 		return -1;
 	*norm = sqrt((double)sum);
 	if (!isfinite(sum))
@@ -134,5 +129,5 @@ int parameters_step(struct parameters *params, const struct adamw_rule *rule, in
 	put_hyper(params, hyper, rule, step, lr);
 	dev->k->adamw(dev, params->items, (int)params->n, hyper, norm2);
 	refresh_groups(params);
-	return device_err(dev, err);
+	return device_finish(dev, ERR_MEMORY, err);
 }

@@ -5,6 +5,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/text.h"
+#include "src/model/model.h"
 #include "src/model/parameters.h"
 #include "src/model/safetensors.h"
 
@@ -47,12 +48,6 @@ static struct entry *find(const struct entries *entries, const char *name)
 	return i < entries->n ? &entries->list[i] : NULL;
 }
 
-static int device_err(struct device *dev, struct err *err)
-{
-	const char *failure = device_sync(dev);
-	return failure ? err_set(err, ERR_INTERNAL, "%s", failure) : 0;
-}
-
 /* The numbers row … row + rows - 1 of an entry; a vector's rows are its elements. */
 static struct view part(const struct entry *e, int64_t row, int64_t rows)
 {
@@ -73,7 +68,7 @@ static int give_rows(void *context, const struct tensor_spec *tensor, int64_t ro
 	const struct entries *entries = context;
 	const struct entry *e = find(entries, tensor->name);
 	entries->dev->k->download(entries->dev, out, part(e, row, rows));
-	return device_err(entries->dev, err);
+	return device_finish(entries->dev, ERR_INTERNAL, err);
 }
 
 int parameters_save(const struct parameters *params, enum parameter_file what, const char *path, struct err *err)
@@ -108,7 +103,7 @@ static int read_entry(struct entries *entries, const struct entry *e, const stru
 			return err_prefix(err, "%s", safetensors_path(info->file));
 		entries->dev->k->upload(entries->dev, part(e, row, n), host);
 	}
-	return device_err(entries->dev, err);
+	return device_finish(entries->dev, ERR_INTERNAL, err);
 }
 
 /* Bytes of the piece that read_entry needs: READ, or one row where that is more. */

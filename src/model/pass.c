@@ -135,8 +135,7 @@ uint64_t pass_bytes(const struct model *model, const struct pass_trained *traine
 
 static int failed(const struct pass *p, struct err *err)
 {
-	const char *failure = device_sync(p->dev);
-	return failure ? err_set(err, ERR_MEMORY, "%s", failure) : 0;
+	return device_finish(p->dev, ERR_MEMORY, err);
 }
 
 static void make_arrays(struct pass *p, const struct plan *plan, int n)

@@ -48,8 +48,7 @@ static int add_row(struct hash *h, struct device *dev, struct view v, struct err
 	if (!host)
 		return -1;
 	dev->k->download(dev, host, view_rows(v, 0, 1));
-	const char *failure = device_sync(dev);
-	int rc = failure ? err_set(err, ERR_INTERNAL, "%s", failure) : hash_update(h, host, bytes, err);
+	int rc = device_finish(dev, ERR_INTERNAL, err) || hash_update(h, host, bytes, err) ? -1 : 0;
 	free(host);
 	return rc;
 }
