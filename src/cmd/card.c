@@ -8,6 +8,7 @@
 
 #include "src/base/file.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 #include "src/model/directory.h"
 
 /* The hub reads the part between the dashes; names come from the command line, so line ends and quotes leave them. */
@@ -71,7 +72,7 @@ int card_save(const char *directory, const struct card *card, struct err *err)
 		free(text);
 		return err_set(err, ERR_MEMORY, "out of memory for README.md");
 	}
-	char *path = directory_path(directory, "README.md", err);
+	char *path = tree_join(directory, "README.md", err);
 	int rc = path ? file_save(path, text, n, 0666, err) : -1;
 	free(path);
 	free(text);

@@ -6,6 +6,7 @@
 
 #include "src/base/jsonio.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 #include "src/cmd/cmd.h"
 #include "src/model/adapter.h"
 #include "src/model/directory.h"
@@ -107,7 +108,7 @@ static int read_facts(struct facts *f, const char *directory, struct err *err)
 	*f = (struct facts){0};
 	if (read_config(f, directory, err))
 		return -1;
-	char *path = directory_path(directory, "adapter_model.safetensors", err);
+	char *path = tree_join(directory, "adapter_model.safetensors", err);
 	struct safetensors *file = path ? safetensors_open(path, err) : NULL;
 	free(path);
 	if (!file)

@@ -23,7 +23,7 @@ static int check_prompt(const struct job *job, size_t i, size_t n, struct err *e
 	return row_refuse(&job->rows, i, err);
 }
 
-static int encode_prompt(struct job *job, size_t i, struct example *example, struct generate_row *row, struct err *err)
+static int encode_prompt(struct job *job, size_t i, struct example_ids *example, struct generate_row *row, struct err *err)
 {
 	struct job_text text;
 	if (job_text(&job->rows, i, false, &text, err))
@@ -39,7 +39,7 @@ static int encode_prompt(struct job *job, size_t i, struct example *example, str
 /* All rows, so that a bad one is told before the work; the prompts' ids are owned, also after a failure. */
 static int encode_prompts(struct job *job, struct generate_row *rows, struct err *err)
 {
-	struct example example = {0};
+	struct example_ids example = {0};
 	int rc = 0;
 	for (size_t i = 0; !rc && i < job->rows.n; i++)
 		rc = encode_prompt(job, i, &example, &rows[i], err);

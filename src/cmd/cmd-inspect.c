@@ -69,7 +69,7 @@ static int show_token(struct shown *out, const struct job *job, int32_t id, stru
 	return show_word(out, number, err);
 }
 
-static int show_head(struct shown *out, const struct ifd_id *id, const struct example *example, struct err *err)
+static int show_head(struct shown *out, const struct ifd_id *id, const struct example_ids *example, struct err *err)
 {
 	char number[24], counts[96];
 	snprintf(number, sizeof number, "%lld", (long long)id->number);
@@ -80,7 +80,7 @@ static int show_head(struct shown *out, const struct ifd_id *id, const struct ex
 		       ? -1 : 0;
 }
 
-static int show_row(struct shown *out, const struct job *job, size_t i, const struct example *example,
+static int show_row(struct shown *out, const struct job *job, size_t i, const struct example_ids *example,
 		    const struct style *style, struct err *err)
 {
 	int rc = show_head(out, &job->rows.row[i].id, example, err) || show_word(out, style->prompt, err);
@@ -94,18 +94,18 @@ static int show_row(struct shown *out, const struct job *job, size_t i, const st
 
 /* ---- as JSON ---------------------------------------------------------------------- */
 
-static int32_t id_at(const struct example *example, size_t t)
+static int32_t id_at(const struct example_ids *example, size_t t)
 {
 	return t < example->prompt.n ? example->prompt.ids[t] : example->target.ids[t - example->prompt.n];
 }
 
-static void put_id(struct json_writer *w, const struct job *job, const struct example *example, size_t t)
+static void put_id(struct json_writer *w, const struct job *job, const struct example_ids *example, size_t t)
 {
 	(void)job;
 	json_put_int(w, id_at(example, t));
 }
 
-static void put_token(struct json_writer *w, const struct job *job, const struct example *example, size_t t)
+static void put_token(struct json_writer *w, const struct job *job, const struct example_ids *example, size_t t)
 {
 	size_t n;
 	const char *token = tokenizer_token(job->student->tokenizer, id_at(example, t), &n);
@@ -115,17 +115,17 @@ static void put_token(struct json_writer *w, const struct job *job, const struct
 		json_put_null(w);
 }
 
-static void put_mask(struct json_writer *w, const struct job *job, const struct example *example, size_t t)
+static void put_mask(struct json_writer *w, const struct job *job, const struct example_ids *example, size_t t)
 {
 	(void)job;
 	json_put_bool(w, t >= example->prompt.n);
 }
 
-static int write_json(struct job *job, size_t i, const struct example *example, struct err *err)
+static int write_json(struct job *job, size_t i, const struct example_ids *example, struct err *err)
 {
 	static const struct {
 		const char *key;
-		void (*put)(struct json_writer *, const struct job *, const struct example *, size_t);
+		void (*put)(struct json_writer *, const struct job *, const struct example_ids *, size_t);
 	} lists[] = {{"ids", put_id}, {"tokens", put_token}, {"targets", put_mask}};
 	struct json_writer w;
 	json_writer_init(&w, 0);
@@ -148,7 +148,7 @@ static int write_json(struct job *job, size_t i, const struct example *example, 
 
 /* ---- the command ---------------------------------------------------------------------- */
 
-static int write_row(struct job *job, size_t i, const struct example *example, const struct style *style,
+static int write_row(struct job *job, size_t i, const struct example_ids *example, const struct style *style,
 		     struct err *err)
 {
 	struct shown out = {0};
@@ -162,7 +162,7 @@ static int write_row(struct job *job, size_t i, const struct example *example, c
 /* style NULL: as JSON */
 static int inspect(struct job *job, const struct style *style, struct err *err)
 {
-	struct example example = {0};
+	struct example_ids example = {0};
 	int rc = 0;
 	for (size_t i = 0; !rc && i < job->rows.n; i++) {
 		struct job_text text;

@@ -31,7 +31,7 @@ static int append(struct score_input *in, const struct token_list *list, struct 
 	return 0;
 }
 
-static int encode_row(struct job *job, size_t i, struct example *example, struct score_input *in, struct err *err)
+static int encode_row(struct job *job, size_t i, struct example_ids *example, struct score_input *in, struct err *err)
 {
 	struct job_text text;
 	if (job_text(&job->rows, i, true, &text, err))
@@ -50,7 +50,7 @@ static int encode_row(struct job *job, size_t i, struct example *example, struct
 static int encode_rows(struct job *job, struct score_input *in, struct err *err)
 {
 	size_t n = job->rows.n;
-	struct example example = {0};
+	struct example_ids example = {0};
 	in->prompt = mem_array(n + 1, sizeof *in->prompt, err);
 	in->target = mem_array(n + 1, sizeof *in->target, err);
 	in->rows = mem_array(n, sizeof *in->rows, err);

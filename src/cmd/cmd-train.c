@@ -120,7 +120,7 @@ static int read_row(struct train_command *c, size_t i, struct job_text *text, st
 	return 0;
 }
 
-static int add_row(struct train_command *c, size_t i, struct example *example, struct err *err)
+static int add_row(struct train_command *c, size_t i, struct example_ids *example, struct err *err)
 {
 	const struct row *row = &c->job.rows.row[i];
 	struct train_row_info info = {.key = (uint32_t)(row_key_of(&row->id) % UINT32_MAX), .line = row->line};
@@ -137,7 +137,7 @@ static int add_row(struct train_command *c, size_t i, struct example *example, s
 
 static int read_rows(struct train_command *c, struct err *err)
 {
-	struct example example = {0};
+	struct example_ids example = {0};
 	int rc = 0;
 	c->set.max_length = c->config.max_length;
 	if (c->set.max_length > c->job.student->model->positions)

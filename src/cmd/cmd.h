@@ -57,7 +57,7 @@ struct command {
 
 /* Every command, each in its cmd-NAME.c. */
 extern const struct command cmd_backends, cmd_bench, cmd_check_adapter, cmd_generate, cmd_inspect, cmd_merge,
-	cmd_prepare, cmd_score, cmd_tokenize, cmd_train;
+	cmd_prepare, cmd_run, cmd_score, cmd_tokenize, cmd_train;
 
 enum option_kind {
 	OPTION_END,

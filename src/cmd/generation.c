@@ -7,7 +7,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/text.h"
-#include "src/cmd/part.h"
+#include "src/base/part.h"
 
 /* ---- rows of output ----------------------------------------------------------------- */
 

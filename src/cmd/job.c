@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "src/base/mem.h"
+#include "src/cmd/progress.h"
 #include "src/model/directory.h"
 
 /* ---- options ---------------------------------------------------------------------- */
@@ -40,23 +39,6 @@ static int check_options(const struct job *job, enum dtype *dtype, struct err *e
 	if (job->threads > 4096 || job->slots > 1 << 20)
 		return err_set(err, ERR_CONFIG, "'--threads' takes at most 4096, '--slots' at most 1048576");
 	return read_dtype(job->dtype, dtype, err);
-}
-
-/* ---- progress ------------------------------------------------------------------------ */
-
-static void to_stderr(void *context, const char *text, size_t n)
-{
-	(void)context;
-	fwrite(text, 1, n, stderr);
-}
-
-static struct progress_output progress_of(bool quiet)
-{
-	struct winsize size = {0};
-	bool terminal = isatty(2);
-	if (terminal)
-		ioctl(2, TIOCGWINSZ, &size);
-	return (struct progress_output){.sink = quiet ? NULL : to_stderr, .terminal = terminal, .columns = size.ws_col};
 }
 
 /* ---- begin and end --------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 
 /* In the order of --help: what a user needs first stands first. */
 static const struct command *const commands[] = {
-	&cmd_prepare, &cmd_train, &cmd_score, &cmd_generate, &cmd_merge, &cmd_check_adapter, &cmd_tokenize, &cmd_inspect,
+	&cmd_run, &cmd_prepare, &cmd_train, &cmd_score, &cmd_generate, &cmd_merge, &cmd_check_adapter, &cmd_tokenize, &cmd_inspect,
 	&cmd_backends, &cmd_bench, NULL,
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config.h"
 
+#include "src/base/tree.h"
 #include "src/cmd/work.h"
 
 #include <dirent.h>
@@ -105,7 +106,7 @@ static int add_files(struct hash *hash, const char *directory, struct err *err)
 	if (n < 0)
 		return err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
 	for (int i = 0; i < n; i++) {
-		char *path = rc ? NULL : directory_path(directory, list[i]->d_name, err);
+		char *path = rc ? NULL : tree_join(directory, list[i]->d_name, err);
 		rc = rc || !path || add_file(hash, path, list[i]->d_name, err) ? -1 : 0;
 		free(path);
 		free(list[i]);

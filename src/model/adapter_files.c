@@ -9,6 +9,7 @@
 #include "src/base/jsonio.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 #include "src/model/adapter.h"
 #include "src/model/directory.h"
 #include "src/model/safetensors.h"
@@ -153,7 +154,7 @@ struct adapter *adapter_load(struct model *model, const char *directory, struct 
 	}
 	struct parameters names;
 	parameters_init(&names, model->dev);
-	char *path = directory_path(directory, tensors_name, err);
+	char *path = tree_join(directory, tensors_name, err);
 	int rc = !path || adapter_add(a, &names, err) || parameters_load(&names, PARAMETER_VALUES, path, err) ? -1 : 0;
 	parameters_release(&names);
 	free(path);
@@ -229,8 +230,8 @@ int adapter_save(const struct adapter *a, const char *directory, const char *bas
 {
 	struct parameters names;
 	parameters_init(&names, a->model->dev);
-	char *tensors = directory_path(directory, tensors_name, err);
-	char *config = tensors ? directory_path(directory, config_name, err) : NULL;
+	char *tensors = tree_join(directory, tensors_name, err);
+	char *config = tensors ? tree_join(directory, config_name, err) : NULL;
 	int rc = !config || adapter_add((struct adapter *)a, &names, err) || parameters_save(&names, PARAMETER_VALUES, tensors, err) ||
 				 save_config(&a->config, config, base, err)
 			 ? -1 : 0;

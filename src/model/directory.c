@@ -11,6 +11,7 @@
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/tree.h"
 
 static int open_directory(const char *directory)
 {
@@ -30,16 +31,6 @@ int directory_check(const char *directory, struct err *err)
 		if (errno == codes[i].number)
 			code = codes[i].code;
 	return err_set_errno(err, code, "cannot open model directory '%s'", directory);
-}
-
-char *directory_path(const char *directory, const char *name, struct err *err)
-{
-	size_t room = strlen(directory) + strlen(name) + 2;
-	char *path = mem_array(room, 1, err);
-
-	if (path)
-		snprintf(path, room, "%s/%s", directory, name);
-	return path;
 }
 
 bool directory_has(const char *directory, const char *name)
@@ -62,7 +53,7 @@ int directory_blame(struct err *err)
 
 char *directory_read(const char *directory, const char *name, size_t max, size_t *n, struct err *err)
 {
-	char *path = directory_path(directory, name, err);
+	char *path = tree_join(directory, name, err);
 	char *text = path ? file_read(path, max, n, err) : NULL;
 
 	free(path);

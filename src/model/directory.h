@@ -19,9 +19,6 @@ extern "C" {
 /* Fail unless `directory` is one that can be listed. */
 int directory_check(const char *directory, struct err *err);
 
-/* "DIRECTORY/NAME", released with free(). */
-char *directory_path(const char *directory, const char *name, struct err *err);
-
 /* Whether there is anything of that name, a dangling link included. */
 bool directory_has(const char *directory, const char *name);
 

@@ -6,6 +6,7 @@
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/tree.h"
 #include "src/model/directory.h"
 #include "src/model/safetensors.h"
 #include "src/model/shards.h"
@@ -23,7 +24,7 @@ static int copy_file(const char *directory, const char *base, const char *name, 
 	enum { MAX_BYTES = 256 << 20 };
 	size_t n;
 	char *text = directory_read(base, name, MAX_BYTES, &n, err);
-	char *path = text ? directory_path(directory, name, err) : NULL;
+	char *path = text ? tree_join(directory, name, err) : NULL;
 	int rc = path ? file_save(path, text, n, 0666, err) : -1;
 	free(text);
 	free(path);
@@ -106,11 +107,23 @@ static int list_tensors(struct shards *shards, struct tensor_spec *specs, size_t
 	return 0;
 }
 
+/* Merging takes scratch by the width of the widest matrix. */
+static void reserve_scratch(const struct model *model)
+{
+	const struct model_config *c = &model->config;
+	const struct shape shape = {.rows = 1, .hidden = c->hidden_size, .heads = c->num_attention_heads,
+				    .kv_heads = c->num_key_value_heads, .head_dim = c->head_dim,
+				    .ffn = c->intermediate_size, .vocab = c->vocab_size, .rank = model_rank(model)};
+	const struct kernels *k = model->dev->k;
+	k->reserve(model->dev, k->scratch_bytes(model->dev, OP_merge, &shape));
+}
+
 int export_merged(const char *directory, const char *base, const struct adapter *adapter, struct err *err)
 {
 	struct merging m = {shards_open(base, err), adapter, adapter->model->dev};
 	if (!m.shards)
 		return -1;
+	reserve_scratch(adapter->model);
 	size_t n = shards_count(m.shards);
 	struct tensor_spec *specs = mem_array(n, sizeof *specs, err);
 	int rc = !specs || list_tensors(m.shards, specs, n, err) || copy_companions(directory, base, err) ||

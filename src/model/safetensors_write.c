@@ -8,6 +8,7 @@
 #include "src/base/jsonio.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 #include "src/model/directory.h"
 #include "src/model/safetensors_table.h"
 
@@ -239,7 +240,7 @@ static int save_shard(const char *directory, const struct job *job, size_t first
 		      struct err *err)
 {
 	struct job part = {job->items + first, n, job->source, job->context};
-	char *path = directory_path(directory, name, err);
+	char *path = tree_join(directory, name, err);
 	int result = path ? save(path, &part, err) : -1;
 
 	free(path);
@@ -276,7 +277,7 @@ static void put_index(struct json_writer *w, const struct job *job, uint64_t sha
 static int save_index(const char *directory, const struct job *job, uint64_t shard_bytes, size_t shards,
 		      struct err *err)
 {
-	char *path = directory_path(directory, "model.safetensors.index.json", err);
+	char *path = tree_join(directory, "model.safetensors.index.json", err);
 	struct json_writer w;
 	const char *text;
 	size_t n;

@@ -11,6 +11,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 #include "src/model/directory.h"
 #include "src/model/shards_index.h"
 
@@ -38,7 +39,7 @@ static const char *path_at(const struct shards *s, size_t i)
 
 static int open_file(struct shards *s, const char *directory, const char *name, struct err *err)
 {
-	char *path = directory_path(directory, name, err);
+	char *path = tree_join(directory, name, err);
 
 	if (!path)
 		return -1;

@@ -15,6 +15,7 @@
 #include "src/base/file.h"
 #include "src/base/jsonio.h"
 #include "src/base/mem.h"
+#include "src/base/tree.h"
 #include "src/model/directory.h"
 #include "src/student/train.h"
 
@@ -50,20 +51,6 @@ static int64_t step_of(const char *name, bool *whole)
 	return errno || (*end && strcmp(end, ".tmp")) ? -1 : step;
 }
 
-/* A directory of plain files, all of it; missing is good. */
-static int remove_directory(const char *path, struct err *err)
-{
-	DIR *dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, "cannot open '%s' to remove it", path);
-	int rc = 0;
-	for (struct dirent *entry; !rc && (entry = readdir(dir));)
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && unlinkat(dirfd(dir), entry->d_name, 0))
-			rc = err_set_errno(err, ERR_IO, "cannot remove '%s/%s'", path, entry->d_name);
-	closedir(dir);
-	return rc || !rmdir(path) ? rc : err_set_errno(err, ERR_IO, "cannot remove '%s'", path);
-}
-
 /* ---- saving ------------------------------------------------------------------------ */
 
 static int save_json(struct json_writer *w, const char *path, struct err *err)
@@ -92,7 +79,7 @@ static int save_state(const struct checkpoint_place *place, int64_t step, const 
 static int digest_of(const char *directory, const char *name, char hex[HASH_HEX_ROOM], struct err *err)
 {
 	unsigned char digest[HASH_SIZE];
-	char *path = directory_path(directory, name, err);
+	char *path = tree_join(directory, name, err);
 	int rc = path ? hash_file(digest, path, err) : -1;
 	free(path);
 	if (!rc)
@@ -125,7 +112,7 @@ static int save_files(const struct checkpoint_place *place, const struct paramet
 	char *path[LISTED + 1] = {0};
 	int rc = 0;
 	for (int i = 0; !rc && i <= LISTED; i++) {
-		path[i] = directory_path(directory, i < LISTED ? listed[i] : manifest_name, err);
+		path[i] = tree_join(directory, i < LISTED ? listed[i] : manifest_name, err);
 		rc = path[i] ? 0 : -1;
 	}
 	if (!rc)
@@ -178,7 +165,7 @@ static int remove_older(const char *directory, struct err *err)
 	int rc = steps ? 0 : -1;
 	for (size_t i = KEEP; !rc && i < n; i++) {
 		char *path = path_of(directory, steps[i], "", NULL, err);
-		rc = path ? remove_directory(path, err) : -1;
+		rc = path ? tree_remove(path, err) : -1;
 		free(path);
 	}
 	free(steps);
@@ -190,7 +177,7 @@ int checkpoint_save(const struct checkpoint_place *place, const struct parameter
 {
 	char *aside = path_of(place->directory, step, ".tmp", NULL, err);
 	char *final = path_of(place->directory, step, "", NULL, err);
-	int rc = !aside || !final || remove_directory(aside, err) || remove_directory(final, err) ? -1 : 0;
+	int rc = !aside || !final || tree_remove(aside, err) || tree_remove(final, err) ? -1 : 0;
 	if (!rc && mkdir(aside, 0700))
 		rc = err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", aside);
 	if (!rc)
@@ -250,8 +237,8 @@ static int check_state(const struct checkpoint_place *place, const char *directo
 
 static int load_values(const char *directory, struct parameters *params, struct err *err)
 {
-	char *values = directory_path(directory, values_name, err);
-	char *moments = directory_path(directory, moments_name, err);
+	char *values = tree_join(directory, values_name, err);
+	char *moments = tree_join(directory, moments_name, err);
 	int rc = !values || !moments || parameters_load(params, PARAMETER_VALUES, values, err) ||
 				 parameters_load(params, PARAMETER_MOMENTS, moments, err)
 			 ? -1 : 0;
@@ -314,7 +301,7 @@ int checkpoint_remove_all(const char *directory, struct err *err)
 		if (step < 0)
 			continue;
 		char *path = path_of(directory, step, whole ? "" : ".tmp", NULL, err);
-		rc = path ? remove_directory(path, err) : -1;
+		rc = path ? tree_remove(path, err) : -1;
 		free(path);
 	}
 	if (dir)

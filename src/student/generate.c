@@ -27,7 +27,8 @@ struct generation {
 	const struct generate_options *options;
 	struct generated *out;
 	struct slot *slot;
-	int64_t slots, call_rows, prefix, pages; /* pages of a slot */
+	int64_t slots, call_rows, prefix;
+	int64_t own_pages, pages; /* of a slot; of a row of `table`, which the prefix's may make longer */
 	int64_t piece;                 /* tokens of a prompt in a call, with batch_invariant; 0: what fits */
 	int32_t *ids, *pos, *kv_dst;   /* [call_rows] of a call */
 	int32_t *q_begin, *own_len, *table; /* [slots + 1], [slots], [slots, pages] */
@@ -114,6 +115,7 @@ static int make_forward(struct generation *g, int64_t own, struct err *err)
 			return err_set(err, ERR_MEMORY, "generating needs %llu MiB for one row, more than the %llu MiB allowed; raise --memory",
 				       (unsigned long long)(need >> 20), (unsigned long long)(bound >> 20));
 	}
+	g->own_pages = round_up(own, PAGE) / PAGE;
 	g->pages = limits.pages;
 	g->f = forward_new(g->model, &limits, err);
 	return g->f ? 0 : -1;
@@ -153,7 +155,7 @@ static void release(struct generation *g)
 /* Slot s holds its pages behind the prefix's, always the same ones. */
 static int32_t page_of(const struct generation *g, int64_t s, int64_t p)
 {
-	return (int32_t)(round_up(g->prefix, PAGE) / PAGE + s * g->pages + p);
+	return (int32_t)(round_up(g->prefix, PAGE) / PAGE + s * g->own_pages + p);
 }
 
 static int start_row(struct generation *g, struct slot *slot, struct err *err)
@@ -198,7 +200,7 @@ static void add_slot(struct generation *g, int64_t s)
 		g->pos[g->count] = (int32_t)(g->prefix + t);
 		g->kv_dst[g->count++] = page_of(g, s, t / PAGE) * PAGE + (int32_t)(t % PAGE);
 	}
-	for (int64_t p = 0; p < g->pages; p++)
+	for (int64_t p = 0; p < g->own_pages; p++)
 		g->table[g->segments * g->pages + p] = page_of(g, s, p);
 	g->own_len[g->segments++] = (int32_t)end;
 	g->q_begin[g->segments] = (int32_t)g->count;

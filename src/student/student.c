@@ -157,7 +157,7 @@ static int encode_prompt(struct student *s, const struct example_text *text, str
 }
 
 /* Messages to ids: the last answer and the mark that ends its turn are the targets, all before is the prompt. */
-static int encode_messages(struct student *s, const struct example_text *text, struct example *out, struct err *err)
+static int encode_messages(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
 {
 	struct chat_text chat;
 	if (chat_render(&chat, &s->chat, text->messages, text->messages_n, text->completion == NULL, err))
@@ -173,7 +173,7 @@ static int encode_messages(struct student *s, const struct example_text *text, s
 	return rc;
 }
 
-int example_encode(struct student *s, const struct example_text *text, struct example *out, struct err *err)
+int example_encode(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
 {
 	out->prompt.n = out->target.n = 0;
 	if (text->messages) {
@@ -190,7 +190,7 @@ int example_encode(struct student *s, const struct example_text *text, struct ex
 	return 0;
 }
 
-void example_release(struct example *example)
+void example_release(struct example_ids *example)
 {
 	token_list_release(&example->prompt);
 	token_list_release(&example->target);

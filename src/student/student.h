@@ -4,7 +4,7 @@
  *
  *     struct student_options options = {.directory = dir, .backend = "auto", .dtype = DTYPE_F32};
  *     struct student *student = student_open(&options, &err);
- *     struct example example = {0};
+ *     struct example_ids example = {0};
  *     example_encode(student, &text, &example, &err);
  *     …                                       // score.h, generate.h over student->model
  *     example_release(&example);
@@ -70,7 +70,7 @@ struct example_text {
 };
 
 /* A row as ids. */
-struct example {
+struct example_ids {
 	struct token_list prompt, target;
 };
 
@@ -79,8 +79,8 @@ struct example {
  * where there would be no target, or where the tokenizer has no end token for
  * a text that needs one. Reuses the lists' memory.
  */
-int example_encode(struct student *student, const struct example_text *text, struct example *out, struct err *err);
-void example_release(struct example *example);
+int example_encode(struct student *student, const struct example_text *text, struct example_ids *out, struct err *err);
+void example_release(struct example_ids *example);
 
 #ifdef __cplusplus
 }

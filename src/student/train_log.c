@@ -10,6 +10,7 @@
 #include "src/base/file.h"
 #include "src/base/jsonio.h"
 #include "src/base/mem.h"
+#include "src/base/tree.h"
 #include "src/model/directory.h"
 
 /* ---- domains ------------------------------------------------------------------------ */
@@ -67,7 +68,7 @@ static int cut_file(const char *path, int64_t lines, struct err *err)
 int train_log_open(struct train_log *log, const char *directory, const struct train_row *rows, size_t n, int64_t done,
 		   struct err *err)
 {
-	*log = (struct train_log){.fd = -1, .path = directory_path(directory, "trainer_log.jsonl", err)};
+	*log = (struct train_log){.fd = -1, .path = tree_join(directory, "trainer_log.jsonl", err)};
 	if (!log->path || name_domains(log, rows, n, err) || cut_file(log->path, done, err)) {
 		train_log_close(log);
 		return -1;

@@ -18,13 +18,13 @@ static int append(struct train_set *set, const struct token_list *list, struct e
 }
 
 /* The first token of a row has nothing before it, so it is never a target. */
-static int64_t first_target(const struct train_set *set, const struct example *example)
+static int64_t first_target(const struct train_set *set, const struct example_ids *example)
 {
 	int64_t first = set->completion_only ? (int64_t)example->prompt.n : 1;
 	return first > 1 ? first : 1;
 }
 
-int train_set_add(struct train_set *set, const struct example *example, const struct train_row_info *info,
+int train_set_add(struct train_set *set, const struct example_ids *example, const struct train_row_info *info,
 		  struct err *err)
 {
 	int64_t n = (int64_t)(example->prompt.n + example->target.n), first = first_target(set, example);

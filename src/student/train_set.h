@@ -41,7 +41,7 @@ struct train_row_info {
 	const char *domain; /* borrowed until release; NULL: none */
 };
 
-int train_set_add(struct train_set *set, const struct example *example, const struct train_row_info *info,
+int train_set_add(struct train_set *set, const struct example_ids *example, const struct train_row_info *info,
 		  struct err *err);
 void train_set_finish(struct train_set *set);
 void train_set_release(struct train_set *set);

@@ -22,8 +22,8 @@
  * something else), ERR_TEMPFAIL (another process works on it),
  * ERR_IO, ERR_MEMORY. A struct part is for one thread.
  */
-#ifndef BALDISTILL_CMD_PART_H
-#define BALDISTILL_CMD_PART_H
+#ifndef BALDISTILL_BASE_PART_H
+#define BALDISTILL_BASE_PART_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/cmd/part.h"
+#include "src/base/part.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE /* asprintf */
+#include "src/base/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+
+char *tree_join(const char *a, const char *b, struct err *err)
+{
+	char *path;
+	if (asprintf(&path, "%s/%s", a, b) >= 0)
+		return path;
+	err_set(err, ERR_MEMORY, "out of memory for a path in '%s'", a);
+	return NULL;
+}
+
+int tree_make(const char *path, unsigned mode, struct err *err)
+{
+	struct stat info;
+	if (mkdir(path, (mode_t)mode) && errno != EEXIST)
+		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", path);
+	if (stat(path, &info))
+		return err_set_errno(err, ERR_IO, "cannot look at '%s'", path);
+	return S_ISDIR(info.st_mode) ? 0 : err_set(err, ERR_CANTCREATE, "'%s' is no directory", path);
+}
+
+/* ---- entries in byte order, so that whatever is done to them is done in one order ------------------------- */
+
+static int not_dot(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+typedef int visit_entry(void *context, const char *path, const char *name, struct err *err);
+
+/* Every entry of a directory, each as "PATH/NAME". */
+static int each(const char *path, visit_entry *visit, void *context, struct err *err)
+{
+	struct dirent **entry;
+	int n = scandir(path, &entry, not_dot, by_bytes), rc = 0;
+	if (n < 0)
+		return err_set_errno(err, ERR_IO, "cannot list '%s'", path);
+	for (int i = 0; i < n; i++) {
+		char *inside = rc ? NULL : tree_join(path, entry[i]->d_name, err);
+		if (!rc)
+			rc = inside ? visit(context, inside, entry[i]->d_name, err) : -1;
+		free(inside);
+		free(entry[i]);
+	}
+	free(entry);
+	return rc;
+}
+
+static int is_directory(const char *path, bool *yes, struct err *err)
+{
+	struct stat info;
+	if (lstat(path, &info))
+		return err_set_errno(err, ERR_IO, "cannot look at '%s'", path);
+	*yes = S_ISDIR(info.st_mode);
+	return 0;
+}
+
+/* ---- listing ------------------------------------------------------------------------------------------------- */
+
+struct listing {
+	const char **name;
+	size_t n, room;
+	const char *prefix; /* "" or "adapter/" */
+	struct arena *arena;
+};
+
+static int list_entry(void *context, const char *path, const char *name, struct err *err)
+{
+	struct listing *list = context, inner = *list;
+	bool directory = false;
+	char *full;
+	if (is_directory(path, &directory, err))
+		return -1;
+	if (asprintf(&full, "%s%s%s", list->prefix, name, directory ? "/" : "") < 0)
+		return err_set(err, ERR_MEMORY, "out of memory for a name in '%s'", path);
+	char *kept = arena_strdup(list->arena, full, err);
+	free(full);
+	if (!kept)
+		return -1;
+	if (directory) {
+		inner.prefix = kept;
+		int rc = each(path, list_entry, &inner, err);
+		inner.prefix = list->prefix;
+		*list = inner;
+		return rc;
+	}
+	if (mem_grow(&list->name, &list->room, list->n + 1, sizeof *list->name, err))
+		return -1;
+	list->name[list->n++] = kept;
+	return 0;
+}
+
+int tree_list(const char ***names, size_t *n, const char *path, struct arena *arena, struct err *err)
+{
+	struct listing list = {.prefix = "", .arena = arena};
+	int rc = each(path, list_entry, &list, err);
+	const char **kept = rc ? NULL : arena_array(arena, list.n, sizeof *kept, err);
+	if (kept && list.n)
+		memcpy(kept, list.name, list.n * sizeof *kept);
+	free(list.name);
+	*names = kept;
+	*n = list.n;
+	return kept ? 0 : -1;
+}
+
+/* ---- syncing ------------------------------------------------------------------------------------------------- */
+
+static int sync_one(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fsync(fd)) {
+		err_set_errno(err, ERR_IO, "cannot sync '%s'", path);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+static int sync_entry(void *context, const char *path, const char *name, struct err *err)
+{
+	(void)context;
+	(void)name;
+	return tree_sync(path, err);
+}
+
+int tree_sync(const char *path, struct err *err)
+{
+	bool directory;
+	if (is_directory(path, &directory, err) || (directory && each(path, sync_entry, NULL, err)))
+		return -1;
+	return sync_one(path, err);
+}
+
+/* ---- copying ------------------------------------------------------------------------------------------------- */
+
+enum { PIECE = 1 << 20 };
+
+static int copy_pieces(struct file_writer *writer, int fd, const char *from, struct err *err)
+{
+	char *piece = mem_array(PIECE, 1, err);
+	ssize_t n = piece ? 1 : -1;
+	while (n > 0) {
+		n = file_read_some(fd, piece, PIECE, from, err);
+		if (n > 0 && file_writer_write(writer, piece, (size_t)n, err))
+			n = -1;
+	}
+	free(piece);
+	return n < 0 ? -1 : 0;
+}
+
+static int copy_file(const char *to, const char *from, struct err *err)
+{
+	struct file_writer writer;
+	int fd = file_open(from, NULL, err);
+	if (fd < 0)
+		return -1;
+	int rc = file_writer_open(&writer, to, 0666, err);
+	if (!rc) {
+		rc = copy_pieces(&writer, fd, from, err);
+		if (rc)
+			file_writer_abort(&writer);
+		else
+			rc = file_writer_commit(&writer, err);
+	}
+	close(fd);
+	return rc;
+}
+
+static int copy_entry(void *context, const char *path, const char *name, struct err *err)
+{
+	char *to = tree_join(context, name, err);
+	int rc = to ? tree_copy(to, path, err) : -1;
+	free(to);
+	return rc;
+}
+
+int tree_copy(const char *to, const char *from, struct err *err)
+{
+	bool directory;
+	if (is_directory(from, &directory, err))
+		return -1;
+	if (!directory)
+		return copy_file(to, from, err);
+	return tree_make(to, 0777, err) || each(from, copy_entry, (void *)to, err) ? -1 : 0;
+}
+
+/* ---- removing ------------------------------------------------------------------------------------------------ */
+
+static int remove_entry(void *context, const char *path, const char *name, struct err *err)
+{
+	(void)context;
+	(void)name;
+	return tree_remove(path, err);
+}
+
+int tree_remove(const char *path, struct err *err)
+{
+	struct stat info;
+	if (lstat(path, &info))
+		return errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, "cannot look at '%s'", path);
+	if (S_ISDIR(info.st_mode) && each(path, remove_entry, NULL, err))
+		return -1;
+	if (remove(path) && errno != ENOENT)
+		return err_set_errno(err, ERR_IO, "cannot remove '%s'", path);
+	return 0;
+}

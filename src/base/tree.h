@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * tree.h - whole directories: listed, synced, copied, removed.
+ *
+ * Only regular files and directories are expected inside; symbolic links are
+ * removed, never followed. Failures: ERR_IO, ERR_CANTCREATE, ERR_MEMORY.
+ */
+#ifndef BALDISTILL_BASE_TREE_H
+#define BALDISTILL_BASE_TREE_H
+
+#include "src/base/mem.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "A/B", released with free(). */
+char *tree_join(const char *a, const char *b, struct err *err);
+
+/* A directory, made or there already, with the permission bits less the umask; what is no directory is refused. */
+int tree_make(const char *path, unsigned mode, struct err *err);
+
+/* Names of all regular files below a directory, sorted, relative to it ("adapter/x.json"); owned by the arena. */
+int tree_list(const char ***names, size_t *n, const char *path, struct arena *arena, struct err *err);
+
+/* Make a file, or a directory with all below it, survive a power cut. */
+int tree_sync(const char *path, struct err *err);
+
+/* A copy of a file or a directory, synced; `to` may exist where it is a directory. */
+int tree_copy(const char *to, const char *from, struct err *err);
+
+/* Remove a file or a directory with all below it; what is not there is no failure. */
+int tree_remove(const char *path, struct err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

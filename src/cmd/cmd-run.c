@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/* run: the whole distillation; the same command goes on after an interruption. */
+#include "config.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/cmd/cmd.h"
+#include "src/cmd/progress.h"
+#include "src/pipeline/run.h"
+#include "src/pipeline/stage.h"
+
+/* ---- signals ------------------------------------------------------------------------------------------------------ */
+
+static volatile sig_atomic_t signals, paying;
+
+/* While paid requests are in flight the first signal is waited out; otherwise what is on disk is enough to go on from. */
+static void on_signal(int number)
+{
+	static const char interrupted[] = "\nbaldistill: interrupted; the same command goes on\n";
+	if (signals++)
+		_exit(128 + number);
+	if (paying)
+		return;
+	if (write(2, interrupted, sizeof interrupted - 1) < 0)
+		_exit(ERR_TEMPFAIL);
+	_exit(ERR_TEMPFAIL);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+/* ---- options -------------------------------------------------------------------------------------------------------- */
+
+static void say(void *context, const char *message)
+{
+	const struct arguments *args = context;
+	if (!args->quiet)
+		fprintf(stderr, "baldistill: %s\n", message);
+}
+
+/* "[STAGE.]STEP"; "collect" is another name of "synthesise". */
+static int read_until(struct run_until *until, const char *text, struct err *err)
+{
+	char *end;
+	*until = (struct run_until){0};
+	if (!text)
+		return 0;
+	if (*text >= '0' && *text <= '9') {
+		until->stage = strtol(text, &end, 10);
+		if (*end != '.')
+			return err_set(err, ERR_CONFIG, "'--until' takes [STAGE.]STEP, such as 0.select, not '%s'", text);
+		text = end + 1;
+	}
+	if (!strcmp(text, "collect"))
+		text = "synthesise";
+	for (const char *const *step = stage_steps; *step; step++)
+		if (!strcmp(*step, text))
+			until->step = *step;
+	return until->step ? 0
+			   : err_set(err, ERR_CONFIG, "'--until' knows select, annotate, synthesise, train and evaluate, not '%s'", text);
+}
+
+/* ---- results ----------------------------------------------------------------------------------------------------------- */
+
+static void say_end(const struct run *run, const struct arguments *args)
+{
+	if (args->quiet)
+		return;
+	if (run->stopped)
+		fprintf(stderr, "baldistill: stopped as asked; the same command without --until goes on\n");
+	else
+		fprintf(stderr, "baldistill: done; see %s/report.html, or type: baldistill status %s\n", run->directory,
+			run->directory);
+}
+
+static int run_plan(struct plan *plan, struct arguments *args, const struct run_options *options, struct err *err)
+{
+	struct run run;
+	int rc = run_open(&run, plan, options, err) || run_stages(&run, err) || (!run.stopped && run_finish(&run, err)) ? -1 : 0;
+	if (!rc)
+		say_end(&run, args);
+	run_close(&run);
+	return rc;
+}
+
+static int run(struct arguments *args, struct err *err)
+{
+	const char *until = NULL;
+	struct progress_output progress;
+	struct voice voice = {.say = say, .context = args, .progress = &progress, .signals = &signals, .paying = &paying};
+	struct run_options options = {.voice = &voice, .version = PACKAGE_VERSION};
+	const struct option_row rows[] = {
+		{"until", OPTION_TEXT, &until, "STEP", "stop after this step: [STAGE.]select, annotate, synthesise, train or evaluate"},
+		{"allow-http", OPTION_FLAG, &options.allow_http, NULL, "talk to a teacher on another machine without TLS"},
+		{"strict", OPTION_FLAG, &options.strict, NULL, "count what a teacher refused and says it did not bill, too"},
+		{0},
+	};
+	int go = options_parse(&cmd_run, rows, args, err);
+	if (go <= 0)
+		return go;
+	if (options_expect(&cmd_run, args, 1, 1, err) || read_until(&options.until, until, err))
+		return -1;
+	struct plan plan;
+	progress = progress_of(args->quiet);
+	catch_signals();
+	if (plan_load(&plan, args->argv[0], err))
+		return -1;
+	int rc = run_plan(&plan, args, &options, err);
+	plan_release(&plan);
+	return rc;
+}
+
+const struct command cmd_run = {"run", "the whole distillation that a plan describes; resumable", "PLAN", run, 0};

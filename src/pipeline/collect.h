@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * collect.h - ask the teacher all queries of a step, through the ledger.
+ *
+ * The one loop that spends money. Every query is written to the ledger before
+ * any is sent (T0); a send is armed and committed before it leaves (T1); what
+ * comes back is settled before it is told (T2 to T4). Within a step a query
+ * is asked again only after a release, or, in doubt, at the end (METHOD
+ * section 2). The order of arrival decides nothing that is kept.
+ *
+ *     struct collector collector = {.ledger = ledger, .source = source, .teacher = &plan->teacher, …};
+ *     struct collect_query queries[n] = {{.kind = "annotate", .domain = "earn", …}, …};   // in query order
+ *     if (collect_step(&collector, k, "annotate", queries, n, &counts, &err))
+ *             return -1;                            // err.code is the exit status of the run
+ *
+ * Called again after a kill, with the same queries, it goes on where the
+ * ledger stands; a step whose queries are all settled returns at once. It does
+ * not end the step (ledger_step_done is stage.c's).
+ *
+ * Failures: the stop rules of RELIABILITY section 6, item 9 (69, 65, 76, 75),
+ * what a reply ends the run with (77, 78, 81), ERR_TEMPFAIL after a signal,
+ * ERR_IO and ERR_LEDGER of the ledger, ERR_DATA of a recorded teacher that
+ * lacks an answer. In every case what was in flight has been waited for (after
+ * a signal at most 60 s) and settled, or is left armed in its slot. After a
+ * failure the source can only be closed, before the queries are freed.
+ */
+#ifndef BALDISTILL_PIPELINE_COLLECT_H
+#define BALDISTILL_PIPELINE_COLLECT_H
+
+#include "src/ledger/attempt.h"
+#include "src/pipeline/plan.h"
+#include "src/pipeline/voice.h"
+#include "src/teacher/teacher.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All borrowed. */
+struct collect_query {
+	const char *kind;       /* "annotate", "synthesise" */
+	const char *domain;
+	const char *example_id; /* as JSON: 7 or "seven" */
+	uint64_t ordinal;
+	uint64_t position;      /* of a synthesis: how many earlier ones its domain has, in all stages */
+	const char *input;      /* the example's, for recorded answers; NULL: none */
+	size_t input_n;
+	const char *body;       /* teacher_request_write's */
+	size_t body_n;
+};
+
+struct collector {
+	struct ledger *ledger;
+	struct teacher_source *source;
+	const struct plan_teacher *teacher; /* limits, prices, waits */
+	int64_t budget;                     /* of the whole run, for the stop rules */
+	uint64_t seed;                      /* of the back-off's jitter */
+	const struct voice *voice;
+	/* Called after every settled reply, and about every 2 s; may be NULL. -1 ends the step. */
+	int (*settled)(void *context, struct err *err);
+	void *context;
+	struct collect_judged *judged; /* private: the last reply that collect_judge read; starts as NULL */
+};
+
+struct collect_counts {
+	/* Of this call; parked: queries left without an answer. */
+	int64_t asked, answered, unusable, in_doubt, released, rejected, parked;
+};
+
+int collect_step(struct collector *collector, int64_t stage, const char *step, const struct collect_query *queries,
+		 size_t n, struct collect_counts *counts, struct err *err);
+
+/*
+ * ledger_options.judge: context is the struct collector; `source` and, where it
+ * is not NULL, `teacher` are used. Call collect_release once the ledger is open.
+ */
+ledger_judge collect_judge;
+void collect_release(struct collector *collector);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

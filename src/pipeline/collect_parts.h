@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * collect_parts.h - one call of collect_step, for src/pipeline/collect*.c alone.
+ */
+#ifndef BALDISTILL_PIPELINE_COLLECT_PARTS_H
+#define BALDISTILL_PIPELINE_COLLECT_PARTS_H
+
+#include <math.h>
+
+#include "src/pipeline/collect.h"
+#include "src/teacher/pace.h"
+#include "src/teacher/stop.h"
+
+enum { COLLECT_USAGE_ROOM = 4096 };
+
+/* A question on its way. Its tag is the attempt, which no other question of the run ever has. */
+struct flight {
+	bool busy;
+	const struct collect_query *query;
+	int64_t id, sends; /* of the ledger's query; sends before this one */
+	double began;
+	struct ledger_shot shot;
+	struct teacher_slot slot; /* the shot's */
+};
+
+/* Where a query of the ledger stands in the caller's list. */
+struct place {
+	unsigned char digest[HASH_SIZE];
+	uint64_t ordinal;
+	size_t index;
+};
+
+struct collecting {
+	struct collector *collector;
+	int64_t stage;
+	const char *step;
+	const struct collect_query *queries;
+	size_t n;
+	struct place *place;   /* [n], sorted */
+	struct flight *flight; /* [flights] */
+	size_t flights, in_flight;
+	struct ledger_shot *shot; /* [flights], of one arming */
+	struct teacher_pace pace;
+	struct teacher_stop stop;
+	struct progress progress;
+	struct collect_counts *counts;
+	enum ledger_stop bound; /* that the last arming met; forgotten when something is settled */
+	int64_t parked;         /* of the whole run, before this call */
+	int64_t real;           /* the wall clock at the start, milliseconds; */
+	double start;           /* from there on the monotonic clock counts */
+	double told;            /* when `settled` was called last */
+	double interrupted;     /* since when a signal is waited out; 0: none came */
+	struct err err;         /* the first failure ends the sending */
+};
+
+/* Seconds of the monotonic clock, and the same as the ledger counts time. */
+double collect_clock(void);
+int64_t collect_now(const struct collecting *c);
+
+/* T0: hash and write the queries, remember their places. */
+int collect_plan(struct collecting *c, struct err *err);
+/* The caller's query of a row of the ledger; NULL: it is none of this step's. */
+const struct collect_query *collect_find(const struct collecting *c, const struct ledger_query *query);
+
+/* Arm and ask what may go now; seconds until more may go, INFINITY where only a reply can change that. Fills c->err. */
+double collect_send(struct collecting *c);
+
+/* teacher_callback: settle it. context is the struct collecting. */
+void collect_reply(void *context, const struct teacher_reply *reply);
+/* Keep the first failure. */
+void collect_fail(struct collecting *c, const struct err *err);
+/* The flight is over. */
+void collect_land(struct collecting *c, struct flight *flight);
+
+/* What an outcome says to the ledger; its strings are borrowed from outcome and answer. teacher NULL: no prices. */
+void collect_verdict(struct ledger_verdict *verdict, const struct plan_teacher *teacher,
+		     const struct teacher_outcome *outcome, const struct teacher_answer *answer);
+/* The usage of a reply as it was received, into text; NULL where there is none that can be trusted. */
+const char *collect_usage(char text[COLLECT_USAGE_ROOM], const struct teacher_answer *answer, const char *raw,
+			  size_t n);
+
+/* Billionths of a currency unit; -1 without prices, or where teacher is NULL. */
+int64_t collect_cost(const struct plan_teacher *teacher, double tokens_in, double tokens_out);
+
+/* Words for the end of a run. */
+void collect_explain_stop(struct err *err, int code, const struct teacher_reply *reply);
+/* Nothing more can be armed and nothing is in flight: 0 where the step simply ends, else -1. */
+int collect_explain_bound(struct collecting *c, struct err *err);
+
+#endif

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * T1: what may be asked now is armed in one transaction, and then, only then, sent.
+ */
+#include "src/pipeline/collect_parts.h"
+
+/* What a request may come to at the most, as servers count before they answer. */
+static double bound_of(const struct collecting *c, const struct collect_query *query)
+{
+	return (double)query->body_n / 3 + (double)c->collector->teacher->max_tokens;
+}
+
+static int64_t reserve_of(const struct collecting *c, const struct collect_query *query)
+{
+	const struct plan_teacher *t = c->collector->teacher;
+	int64_t cost = collect_cost(t, (double)query->body_n / 3, (double)t->max_tokens);
+	return cost < 0 ? 0 : cost;
+}
+
+static struct flight *free_flight(struct collecting *c)
+{
+	for (size_t i = 0; i < c->flights; i++)
+		if (!c->flight[i].busy)
+			return &c->flight[i];
+	return NULL;
+}
+
+/* How many of the queries may go now, by pace; c->shot is filled with them. *wait: seconds until the next may. */
+static size_t choose(struct collecting *c, const struct ledger_pending *pending, double *wait, struct err *err)
+{
+	struct teacher_pace pace = c->pace;
+	double now = collect_clock();
+	size_t n = 0;
+	for (*wait = 0; n < pending->n; n++) {
+		const struct collect_query *query = collect_find(c, &pending->query[n]);
+		if (!query) {
+			err_set(err, ERR_LEDGER, "query %lld of the ledger is none of this step's",
+				(long long)pending->query[n].id);
+			return 0;
+		}
+		*wait = teacher_pace_delay(&pace, now, bound_of(c, query));
+		if (*wait > 0)
+			break;
+		teacher_pace_start(&pace, now, bound_of(c, query));
+		c->shot[n] = (struct ledger_shot){.query = pending->query[n].id, .reserve = reserve_of(c, query)};
+	}
+	return n;
+}
+
+static struct flight *take_off(struct collecting *c, const struct ledger_query *query, const struct ledger_shot *shot)
+{
+	struct flight *f = free_flight(c);
+	struct slot *slot = shot->slot;
+	*f = (struct flight){.busy = true, .query = collect_find(c, query), .id = query->id, .sends = query->attempts,
+			     .began = collect_clock(), .shot = *shot};
+	f->slot = (struct teacher_slot){.head = slot->head, .body = slot->body, .head_room = slot->head_room,
+					.body_room = slot->body_room};
+	teacher_pace_start(&c->pace, f->began, bound_of(c, f->query));
+	c->in_flight++;
+	c->counts->asked++;
+	return f;
+}
+
+/* Armed and not sent. Where nothing is billed the next start takes it back without a trace. */
+static void take_back(struct collecting *c, struct flight *f)
+{
+	struct ledger_verdict verdict = {.state = LEDGER_RELEASED, .unsent = true, .reason = "not sent"};
+	struct err err = {0};
+	if (c->collector->source->billable &&
+	    ledger_settle(c->collector->ledger, f->shot.attempt, &verdict, collect_now(c), &err))
+		collect_fail(c, &err);
+	c->counts->asked--;
+	collect_land(c, f);
+}
+
+static void ask(struct collecting *c, struct flight *f)
+{
+	struct teacher_source *source = c->collector->source;
+	const struct collect_query *q = f->query;
+	const struct teacher_question question = {
+		.tag = (uint64_t)f->shot.attempt, .kind = q->kind, .domain = q->domain, .id = q->example_id,
+		.ordinal = q->ordinal, .attempt = (uint64_t)f->sends, .position = q->position, .input = q->input,
+		.input_n = q->input_n, .body = q->body, .body_n = q->body_n, .client_id = f->shot.request_id,
+		.slot = &f->slot,
+	};
+	struct err err = {0};
+	if (!c->err.code && !source->ask(source, &question, &err))
+		return;
+	collect_fail(c, &err);
+	take_back(c, f);
+}
+
+static void set_paying(const struct collecting *c)
+{
+	const struct voice *voice = c->collector->voice;
+	if (voice && voice->paying)
+		*voice->paying = c->collector->source->billable;
+}
+
+/* 0 where all n went. */
+static int launch(struct collecting *c, const struct ledger_pending *pending, size_t n, struct err *err)
+{
+	size_t armed = 0;
+	set_paying(c);
+	if (ledger_arm(c->collector->ledger, c->shot, n, collect_now(c), &armed, &c->bound, err))
+		return -1;
+	for (size_t i = 0; i < armed; i++)
+		ask(c, take_off(c, &pending->query[i], &c->shot[i]));
+	return 0;
+}
+
+/* Seconds until the ledger lets one of the waiting queries go. */
+static double until(const struct collecting *c, int64_t wake)
+{
+	int64_t now = collect_now(c);
+	return wake == INT64_MAX ? INFINITY : wake <= now ? 0 : (double)(wake - now) / 1000;
+}
+
+double collect_send(struct collecting *c)
+{
+	struct ledger_pending pending;
+	struct err err = {0};
+	double wait = c->in_flight < c->flights ? teacher_pace_delay(&c->pace, collect_clock(), 0) : INFINITY;
+	if (wait > 0 || c->bound != LEDGER_GO)
+		return wait > 0 ? wait : INFINITY;
+	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), c->flights - c->in_flight, &pending,
+			   &err)) {
+		collect_fail(c, &err);
+		return INFINITY;
+	}
+	size_t n = choose(c, &pending, &wait, &err);
+	if (!pending.n)
+		wait = until(c, pending.wake);
+	if (err.code || (n && launch(c, &pending, n, &err)))
+		collect_fail(c, &err);
+	ledger_pending_release(&pending);
+	return c->bound == LEDGER_GO ? wait : INFINITY;
+}

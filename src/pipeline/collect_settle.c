@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * T2 to T4: a reply goes into its slot and the ledger before anything is told.
+ */
+#include <string.h>
+
+#include "reference/philox.h"
+#include "src/pipeline/collect_parts.h"
+#include "src/teacher/retry.h"
+
+enum { BACKOFF_STREAM = 0x77616974 }; /* "wait" */
+
+void collect_land(struct collecting *c, struct flight *f)
+{
+	f->busy = false;
+	c->in_flight--;
+	if (!c->in_flight && c->collector->voice && c->collector->voice->paying)
+		*c->collector->voice->paying = 0;
+}
+
+static struct flight *flight_of(struct collecting *c, uint64_t tag)
+{
+	for (size_t i = 0; i < c->flights; i++)
+		if (c->flight[i].busy && (uint64_t)c->flight[i].shot.attempt == tag)
+			return &c->flight[i];
+	return NULL;
+}
+
+/*
+ * A reply that came whole is finished in its slot, from where a kill cannot take
+ * it. What a program or a recording said is put there first, cut to the room;
+ * without an answer in it there is nothing that a later judge could read.
+ */
+static int finish_slot(const struct flight *f, const struct teacher_reply *reply, struct err *err)
+{
+	struct slot *slot = f->shot.slot;
+	bool direct = reply->raw == f->slot.body;
+	bool paid = reply->outcome.state == TEACHER_ANSWERED || reply->outcome.state == TEACHER_UNUSABLE;
+	size_t n = reply->raw_n < slot->body_room ? reply->raw_n : slot->body_room;
+	if (direct)
+		return reply->exchange.transport == TEACHER_REPLIED
+			? slot_finish(slot, reply->exchange.status, f->slot.head_n, f->slot.body_n, err) : 0;
+	if (!paid)
+		return 0;
+	if (n)
+		memcpy(slot->body, reply->raw, n);
+	return slot_finish(slot, reply->exchange.status, 0, n, err);
+}
+
+/* Full jitter, drawn from the query and the attempt, so that nothing depends on who came first. */
+static int64_t back_off(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
+{
+	struct philox_key stream = philox_stream(c->collector->seed, PHILOX_SHUFFLE, BACKOFF_STREAM, 0, 0);
+	double u = philox_uniform(philox_at(stream, (uint32_t)f->sends, (uint64_t)f->id));
+	if (!c->collector->source->billable || o->changes)
+		return 0;
+	return collect_now(c) + (int64_t)(teacher_retry_backoff((unsigned)f->sends, o->wait, u) * 1000);
+}
+
+static int settle(struct collecting *c, const struct flight *f, const struct teacher_reply *reply, struct err *err)
+{
+	struct ledger_verdict verdict;
+	char usage[COLLECT_USAGE_ROOM];
+	if (finish_slot(f, reply, err))
+		return -1;
+	collect_verdict(&verdict, c->collector->teacher, &reply->outcome, &reply->answer);
+	if (verdict.not_before == 0 && verdict.state >= LEDGER_RELEASED)
+		verdict.not_before = back_off(c, f, &reply->outcome);
+	verdict.unsent = reply->exchange.transport != TEACHER_REPLIED;
+	verdict.http = reply->exchange.status;
+	verdict.curl = reply->exchange.curl;
+	verdict.provider_request_id = *reply->request_id ? reply->request_id : NULL;
+	verdict.usage = collect_usage(usage, &reply->answer, reply->raw, reply->raw_n);
+	verdict.bytes_up = (int64_t)reply->exchange.sent;
+	verdict.bytes_down = (int64_t)reply->exchange.received;
+	return ledger_settle(c->collector->ledger, f->shot.attempt, &verdict, collect_now(c), err);
+}
+
+static void count(struct collecting *c, const struct teacher_outcome *o)
+{
+	struct collect_counts *n = c->counts;
+	int64_t *const of[TEACHER_STATES] = {
+		[TEACHER_ANSWERED] = &n->answered, [TEACHER_UNUSABLE] = &n->unusable, [TEACHER_IN_DOUBT] = &n->in_doubt,
+		[TEACHER_RELEASED] = &n->released, [TEACHER_REJECTED] = &n->rejected,
+	};
+	bool gone = o->state == TEACHER_RELEASED && !o->retry && !o->stop;
+	*(gone ? &n->rejected : of[o->state]) += 1;
+	if (o->state != TEACHER_IN_DOUBT && o->state != TEACHER_RELEASED)
+		progress_add(&c->progress, 1);
+}
+
+static void say(struct collecting *c, const struct teacher_reply *reply)
+{
+	const double worth_saying = 5;
+	const struct teacher_outcome *o = &reply->outcome;
+	const struct voice *voice = c->collector->voice;
+	if (o->changes)
+		voice_say(voice, "the teacher refuses a part of the requests (%s); they are changed and asked again",
+			  reply->error.message);
+	else if (o->wait >= worth_saying && !o->stop)
+		voice_say(voice, "the teacher asks to wait %.0f s (%s)", o->wait, o->reason);
+}
+
+/* Recorded doubts were paid for long ago: only what is wrong with the answers ends a run that buys nothing. */
+static void judge_run(struct collecting *c, const struct teacher_reply *reply)
+{
+	struct err err;
+	int code = teacher_stop_note(&c->stop, &reply->outcome, collect_clock());
+	if (!code || (!c->collector->source->billable && code != ERR_DATA))
+		return;
+	collect_explain_stop(&err, code, reply);
+	collect_fail(c, &err);
+}
+
+void collect_reply(void *context, const struct teacher_reply *reply)
+{
+	struct collecting *c = context;
+	struct flight *f = flight_of(c, reply->tag);
+	struct err err = {0};
+	if (!f)
+		return;
+	teacher_pace_finish(&c->pace, collect_clock(), f->began, &reply->outcome);
+	if (settle(c, f, reply, &err)) {
+		collect_fail(c, &err);
+		collect_land(c, f);
+		return;
+	}
+	c->bound = LEDGER_GO;
+	collect_land(c, f);
+	count(c, &reply->outcome);
+	say(c, reply);
+	judge_run(c, reply);
+	c->told = collect_clock();
+	if (c->collector->settled && c->collector->settled(c->collector->context, &err))
+		collect_fail(c, &err);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/pipeline/completions.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+#include "src/base/hash.h"
+#include "src/base/part.h"
+#include "src/student/generate.h"
+
+/* ---- the student ------------------------------------------------------------------------------------ */
+
+struct student *completions_student(const struct plan *plan, const char *trained, struct err *err)
+{
+	bool full = plan->training.kind.full;
+	const struct student_options options = {
+		.directory = trained && full ? trained : plan->student.model_name_or_path,
+		.backend = plan->student.backend, .chat_template = plan->student.chat_template,
+		.dtype = plan->student.dtype, .memory = plan->student.memory, .adapter = full ? NULL : trained,
+	};
+	return student_open(&options, err);
+}
+
+int completions_encode(struct student *student, const char *prompt, const char *completion, struct example_ids *out,
+		       struct err *err)
+{
+	struct chat_message messages[2] = {{"user", prompt, strlen(prompt)}, {"assistant", completion, 0}};
+	struct example_text text = {.prompt = prompt, .prompt_n = strlen(prompt), .completion = completion};
+	if (completion)
+		text.completion_n = messages[1].n = strlen(completion);
+	if (student->chat.family != CHAT_NONE) {
+		text.messages = messages;
+		text.messages_n = completion ? 2 : 1;
+	}
+	return example_encode(student, &text, out, err);
+}
+
+/* ---- prompts to ids ------------------------------------------------------------------------------------ */
+
+struct queue {
+	const struct completions_job *job;
+	struct generate_row *row; /* [n]: those short enough, in order */
+	size_t *of;               /* [n]: which prompt each is of */
+	int32_t **ids;            /* [n] */
+	size_t n;
+};
+
+static void release_queue(struct queue *q)
+{
+	for (size_t i = 0; q->ids && i < q->n; i++)
+		free(q->ids[i]);
+	free(q->ids);
+	free(q->of);
+	free(q->row);
+}
+
+static int add_prompt(struct queue *q, size_t i, struct example_ids *ids, struct completions *done, struct err *err)
+{
+	if (completions_encode(q->job->student, q->job->prompt[i], NULL, ids, err))
+		return -1;
+	if ((int64_t)ids->prompt.n >= q->job->student->model->positions) {
+		done->too_long++;
+		return 0;
+	}
+	q->ids[q->n] = mem_dup(ids->prompt.ids, ids->prompt.n * sizeof *ids->prompt.ids, err);
+	if (!q->ids[q->n])
+		return -1;
+	q->row[q->n] = (struct generate_row){.prompt = q->ids[q->n], .prompt_n = (int64_t)ids->prompt.n, .id = i};
+	q->of[q->n++] = i;
+	return 0;
+}
+
+static int make_queue(struct queue *q, struct completions *done, struct err *err)
+{
+	struct example_ids ids = {0};
+	size_t n = q->job->n;
+	q->row = mem_array(n, sizeof *q->row, err);
+	q->of = mem_array(n, sizeof *q->of, err);
+	q->ids = mem_array(n, sizeof *q->ids, err);
+	int rc = q->row && q->of && q->ids ? 0 : -1;
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = add_prompt(q, i, &ids, done, err);
+	example_release(&ids);
+	return rc;
+}
+
+/* ---- blocks --------------------------------------------------------------------------------------------- */
+
+/* {"of", "stop", "ids", "logp"}: all that a later step needs, numbers exact. */
+static void put_row(struct json_writer *w, size_t of, const struct generated *out)
+{
+	json_begin_object(w);
+	json_member_uint(w, "of", of);
+	json_member_bool(w, "stop", out->stopped);
+	json_put_key(w, "ids");
+	json_begin_array(w);
+	for (int64_t i = 0; i < out->n; i++)
+		json_put_int(w, out->ids[i]);
+	json_end_array(w);
+	json_put_key(w, "logp");
+	json_begin_array(w);
+	for (int64_t i = 0; i < out->n; i++)
+		json_put_double(w, (double)out->logp[i]);
+	json_end_array(w);
+	json_end_object(w);
+}
+
+struct text {
+	char *bytes;
+	size_t n, room;
+};
+
+static int append_line(struct text *text, struct json_writer *w, struct err *err)
+{
+	size_t n;
+	const char *line = json_writer_text(w, &n, err);
+	if (!line || mem_grow(&text->bytes, &text->room, text->n + n + 1, 1, err))
+		return -1;
+	memcpy(text->bytes + text->n, line, n);
+	text->bytes[text->n + n] = '\n';
+	text->n += n + 1;
+	return 0;
+}
+
+static int make_block(const struct queue *q, const struct generate_options *options, size_t first, size_t n,
+		      struct text *text, struct progress *progress, struct err *err)
+{
+	struct generated *out = mem_array(n, sizeof *out, err);
+	if (!out)
+		return -1;
+	int rc = student_generate(q->job->student->model, q->row + first, n, options, out, progress, err);
+	text->n = 0;
+	for (size_t i = 0; !rc && i < n; i++) {
+		struct json_writer w;
+		json_writer_init(&w, 0);
+		put_row(&w, q->of[first + i], &out[i]);
+		rc = append_line(text, &w, err);
+		json_writer_release(&w);
+	}
+	for (size_t i = 0; i < n; i++)
+		generated_release(&out[i]);
+	free(out);
+	return rc;
+}
+
+static int make_blocks(const struct queue *q, struct part *part, struct err *err)
+{
+	const struct generate_options options = {.slots = q->job->plan->student.slots, .seed = q->job->plan->seed,
+						 .max_new_tokens = q->job->max_new_tokens,
+						 .memory = q->job->plan->student.memory};
+	size_t most = (size_t)generate_block(&options), first = part->blocks * most;
+	struct progress progress;
+	struct text text = {0};
+	int rc = 0;
+	first = first < q->n ? first : q->n;
+	progress_begin(&progress, voice_progress(q->job->voice), q->job->label, "rows", q->n, first);
+	for (size_t n; !rc && first < q->n; first += n) {
+		n = q->n - first < most ? q->n - first : most;
+		rc = make_block(q, &options, first, n, &text, &progress, err) || part_add(part, text.bytes, text.n, err)
+			     ? -1 : 0;
+	}
+	progress_finish(&progress);
+	free(text.bytes);
+	return rc;
+}
+
+/* ---- what the file says -------------------------------------------------------------------------------- */
+
+static int read_numbers(struct completion *row, struct json_value root, struct err *err)
+{
+	struct json_value ids = json_in(root, "ids"), logp = json_in(root, "logp");
+	size_t n, m;
+	if (json_get_length(ids, &n, err) || json_get_length(logp, &m, err))
+		return -1;
+	row->tokens = (int64_t)n;
+	row->ids = mem_array(n, sizeof *row->ids, err);
+	row->logp = mem_array(n, sizeof *row->logp, err);
+	if (!row->ids || !row->logp || m != n)
+		return m != n ? err_set(err, ERR_DATA, "'ids' and 'logp' differ in length") : -1;
+	for (size_t i = 0; i < n; i++) {
+		int64_t id;
+		double value;
+		if (json_get_int64(json_at(ids, i), &id, err) || json_get_double(json_at(logp, i), &value, err))
+			return -1;
+		row->ids[i] = (int32_t)id;
+		row->logp[i] = (float)value;
+	}
+	return json_get_bool(json_in(root, "stop"), &row->stopped, err);
+}
+
+static int read_row(struct completions *done, struct student *student, struct json_value root, struct err *err)
+{
+	uint64_t of;
+	if (json_get_uint64(json_in(root, "of"), &of, err))
+		return -1;
+	if (of >= done->n || done->row[of].ids)
+		return err_set(err, ERR_DATA, "row %llu is not expected", (unsigned long long)of);
+	struct completion *row = &done->row[of];
+	if (read_numbers(row, root, err))
+		return -1;
+	row->text = tokenizer_decode(student->tokenizer, row->ids, (size_t)(row->tokens - row->stopped), true, &row->n, err);
+	return row->text ? 0 : -1;
+}
+
+static int read_line(struct completions *done, struct student *student, const char *line, size_t n, struct err *err)
+{
+	struct json *doc = json_parse(line, n, NULL, err);
+	int rc = doc ? read_row(done, student, json_root(doc), err) : -1;
+	json_free(doc);
+	return rc;
+}
+
+static int read_file(struct completions *done, const struct completions_job *job, struct err *err)
+{
+	size_t n;
+	char *text = file_read(job->path, SIZE_MAX / 2, &n, err);
+	int rc = text ? 0 : -1;
+	for (char *at = text, *end; !rc && at < text + n; at = end + 1) {
+		end = memchr(at, '\n', (size_t)(text + n - at));
+		if (!end)
+			rc = err_set(err, ERR_DATA, "its last line is cut");
+		else
+			rc = read_line(done, job->student, at, (size_t)(end - at), err);
+		if (rc)
+			err_prefix(err, "%s", job->path);
+		if (!end)
+			break;
+	}
+	free(text);
+	return rc;
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------- */
+
+/* What decides the bytes, beside the student, which a part directory is bound to. */
+static int name_work(char hex[HASH_HEX_ROOM], const struct completions_job *job, struct err *err)
+{
+	unsigned char digest[HASH_SIZE];
+	struct hash hash;
+	const int64_t numbers[] = {(int64_t)job->n, job->max_new_tokens, job->plan->student.slots};
+	if (hash_init(&hash, err))
+		return -1;
+	int rc = hash_update(&hash, numbers, sizeof numbers, err);
+	for (size_t i = 0; !rc && i < job->n; i++)
+		rc = hash_update(&hash, job->prompt[i], strlen(job->prompt[i]) + 1, err);
+	if (!rc)
+		rc = hash_final(digest, &hash, err);
+	hash_release(&hash);
+	if (!rc)
+		hash_hex(hex, digest);
+	return rc;
+}
+
+static int make_file(struct queue *q, const char *name, struct err *err)
+{
+	struct part part;
+	if (part_open(&part, q->job->path, name, err))
+		return -1;
+	int rc = make_blocks(q, &part, err) || part_finish(&part, err) ? -1 : 0;
+	part_close(&part);
+	return rc;
+}
+
+int completions_make(struct completions *done, const struct completions_job *job, struct err *err)
+{
+	struct queue q = {.job = job};
+	char name[HASH_HEX_ROOM];
+	*done = (struct completions){.n = job->n};
+	done->row = mem_array(job->n, sizeof *done->row, err);
+	int rc = !done->row || name_work(name, job, err) || make_queue(&q, done, err) ? -1 : 0;
+	if (!rc && access(job->path, F_OK))
+		rc = make_file(&q, name, err);
+	if (!rc)
+		rc = read_file(done, job, err);
+	release_queue(&q);
+	if (rc)
+		completions_release(done);
+	return rc;
+}
+
+void completions_release(struct completions *done)
+{
+	for (size_t i = 0; done->row && i < done->n; i++) {
+		free(done->row[i].text);
+		free(done->row[i].ids);
+		free(done->row[i].logp);
+	}
+	free(done->row);
+	*done = (struct completions){0};
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE /* qsort_r */
+#include "src/pipeline/data.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/dataset/rows.h"
+#include "src/teacher/request.h"
+#include "src/teacher/teacher.h"
+
+/* ---- loading ----------------------------------------------------------------------------------- */
+
+static int mark_heads(struct data *data, const struct plan_task *task, struct err *err)
+{
+	if (task->head_domains.list)
+		return examples_head_named(&data->pool, task->head_domains.list, task->head_domains.n, err);
+	examples_head_above(&data->pool, (size_t)task->head_above);
+	return 0;
+}
+
+static int list_domains(struct data *data, struct err *err)
+{
+	data->l = data->pool.l;
+	data->names = arena_array(&data->arena, data->l, sizeof *data->names, err);
+	data->head = arena_array(&data->arena, data->l, sizeof *data->head, err);
+	if (!data->names || !data->head)
+		return -1;
+	for (size_t d = 0; d < data->l; d++) {
+		data->names[d] = arena_strdup(&data->arena, data->pool.domain[d].name, err);
+		data->head[d] = data->pool.domain[d].head;
+		if (!data->names[d])
+			return -1;
+	}
+	if (data->task.type == ANSWER_CLASS)
+		data->task = (struct answer_task){ANSWER_CLASS, data->names, data->l};
+	data->listed = prompt_domains(data->names, data->l, err);
+	return data->listed ? 0 : -1;
+}
+
+static int load_pool(struct data *data, const struct plan *plan, struct err *err)
+{
+	const struct plan_task *task = &plan->task;
+	if (examples_load(&data->pool, task->train, data->task.type, &task->fields, err))
+		return -1;
+	if (!task->keep_duplicates && examples_drop_duplicates(&data->pool, &data->duplicates, err))
+		return -1;
+	if (task->domains.list && examples_expect_domains(&data->pool, task->domains.list, task->domains.n, err))
+		return -1;
+	return mark_heads(data, task, err) || list_domains(data, err) ? -1 : 0;
+}
+
+/* Every domain of the test set must be one of the task. */
+static int check_test(const struct data *data, struct err *err)
+{
+	for (size_t i = 0; i < data->test.n; i++) {
+		const struct example *row = &data->test.row[i];
+		const char *name = data->test.domain[row->domain].name;
+		if (data_domain(data, name) == data->l)
+			return err_set(err, ERR_DATA, "%s:%zu: no example of the training file is of domain '%s'",
+				       data->test.path, row->line, name);
+	}
+	return 0;
+}
+
+static int load_test(struct data *data, const struct plan *plan, struct err *err)
+{
+	const char *path = plan->evaluation.on == EVALUATE_VALID ? plan->task.valid : plan->task.test;
+	if (!path)
+		return 0;
+	if (examples_load(&data->test, path, data->task.type, &plan->task.fields, err) || check_test(data, err))
+		return -1;
+	const char **texts = mem_array(data->test.n, sizeof *texts, err);
+	if (!texts)
+		return -1;
+	for (size_t i = 0; i < data->test.n; i++)
+		texts[i] = data->test.row[i].input;
+	data->test_copies = copies_new(texts, data->test.n, err);
+	free(texts);
+	return data->test_copies ? 0 : -1;
+}
+
+void data_release(struct data *data)
+{
+	copies_free(data->test_copies);
+	examples_release(&data->test);
+	examples_release(&data->pool);
+	prompts_release(&data->prompts);
+	free(data->listed);
+	free(data->by_id);
+	arena_release(&data->arena);
+	*data = (struct data){0};
+}
+
+/* ---- what a recorded teacher knows ----------------------------------------------------------------- */
+
+static void note_answer(void *context, const struct teacher_reply *reply)
+{
+	bool *unknown = context;
+	unknown[reply->tag] = reply->outcome.state != TEACHER_ANSWERED;
+}
+
+static int ask_one(struct data *data, const struct plan *plan, struct teacher_source *source, size_t i, bool *unknown,
+		   struct err *err)
+{
+	const struct example *row = &data->pool.row[i];
+	struct teacher_question q = {.tag = i, .kind = "annotate", .domain = data->pool.domain[row->domain].name,
+				     .input = row->input, .input_n = strlen(row->input)};
+	char *id = data_id(&row->id, err), *body = id ? data_annotation(data, plan, row, &q.body_n, err) : NULL;
+	q.id = id;
+	q.body = body;
+	int rc = body && !source->ask(source, &q, err) && source->poll(source, 0, note_answer, unknown, err) >= 0 ? 0 : -1;
+	free(body);
+	free(id);
+	return rc;
+}
+
+static int restrict_pool(struct data *data, const struct plan *plan, struct err *err)
+{
+	if (plan->teacher.kind != TEACHER_RECORDED || !plan->teacher.restrict_pool)
+		return 0;
+	const struct teacher_recorded_config config = {.path = plan->teacher.cassette, .skip_missing = true};
+	struct teacher_source *source = teacher_recorded_open(&config, err);
+	if (!source)
+		return -1;
+	size_t n = data->pool.n;
+	bool *unknown = mem_array(n, sizeof *unknown, err);
+	int rc = unknown ? 0 : -1;
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = ask_one(data, plan, source, i, unknown, err);
+	if (!rc)
+		rc = examples_remove(&data->pool, unknown, err);
+	free(unknown);
+	source->close(source);
+	data->unrecorded = n - data->pool.n;
+	if (!rc && !data->pool.n)
+		rc = err_set(err, ERR_DATA, "%s: it annotates no example of the training file", plan->teacher.cassette);
+	return rc;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	const struct example *row = context;
+	return ifd_id_compare(&row[*(const size_t *)a].id, &row[*(const size_t *)b].id);
+}
+
+static int index_ids(struct data *data, struct err *err)
+{
+	data->by_id = mem_array(data->pool.n, sizeof *data->by_id, err);
+	if (!data->by_id)
+		return -1;
+	for (size_t i = 0; i < data->pool.n; i++)
+		data->by_id[i] = i;
+	qsort_r(data->by_id, data->pool.n, sizeof *data->by_id, compare_rows, data->pool.row);
+	return 0;
+}
+
+int data_load(struct data *data, const struct plan *plan, struct err *err)
+{
+	*data = (struct data){.task.type = (enum answer_type)plan->task.type};
+	arena_init(&data->arena);
+	examples_init(&data->pool);
+	examples_init(&data->test);
+	if (!prompts_load(&data->prompts, data->task.type, plan->task.prompts, err) && !load_pool(data, plan, err) &&
+	    !restrict_pool(data, plan, err) && !index_ids(data, err) && !load_test(data, plan, err))
+		return 0;
+	data_release(data);
+	return -1;
+}
+
+/* ---- prompts -------------------------------------------------------------------------------------- */
+
+struct answer_task data_task(const struct data *data, const struct example *example)
+{
+	if (data->task.type != ANSWER_CHOICE)
+		return data->task;
+	return (struct answer_task){ANSWER_CHOICE, example->choices, example->n_choices};
+}
+
+char *data_prompt(const struct data *data, enum prompt_kind kind, const struct example *example, const char *domain,
+		  const char *demonstrations, struct err *err)
+{
+	struct prompt_values values = {.slot = {[SLOT_INPUT] = example->input, [SLOT_LABEL] = example->label,
+						[SLOT_DOMAIN] = domain, [SLOT_DOMAINS] = data->listed,
+						[SLOT_DEMONSTRATIONS] = demonstrations}};
+	char *choices = NULL;
+	if (example->n_choices) {
+		choices = prompt_choices(example->choices, example->n_choices, err);
+		if (!choices)
+			return NULL;
+		values.slot[SLOT_CHOICES] = choices;
+	}
+	char *text = prompt_render(&data->prompts, kind, &values, err);
+	free(choices);
+	return text;
+}
+
+char *data_request(const struct plan *plan, const char *prompt, double temperature, size_t *n, struct err *err)
+{
+	struct teacher_message message = {"user", prompt, strlen(prompt)};
+	struct teacher_request request = {
+		.model = plan->teacher.model ? plan->teacher.model : "", .messages = &message, .n = 1,
+		.temperature = temperature, .max_tokens = plan->teacher.max_tokens,
+		.max_completion = plan->teacher.max_completion_tokens, .has_extra = plan->teacher.extra_body != NULL,
+	};
+	if (request.has_extra)
+		request.extra = json_root(plan->teacher.extra_body);
+	struct json_writer w;
+	json_writer_init(&w, 0);
+	teacher_request_write(&w, &request);
+	const char *text = json_writer_text(&w, n, err);
+	char *body = text ? mem_strdup(text, err) : NULL;
+	json_writer_release(&w);
+	return body;
+}
+
+bool data_gold_shown(const struct data *data)
+{
+	return data->task.type == ANSWER_MATH || data->task.type == ANSWER_QA;
+}
+
+char *data_annotation(const struct data *data, const struct plan *plan, const struct example *example, size_t *n,
+		      struct err *err)
+{
+	enum prompt_kind kind = data_gold_shown(data) ? PROMPT_ANNOTATE_GOLD : PROMPT_ANNOTATE;
+	char *prompt = data_prompt(data, kind, example, data->pool.domain[example->domain].name, NULL, err);
+	char *body = prompt ? data_request(plan, prompt, plan->teacher.temperature_annotate, n, err) : NULL;
+	free(prompt);
+	return body;
+}
+
+size_t data_domain(const struct data *data, const char *name)
+{
+	size_t d = 0;
+	while (d < data->l && strcmp(data->names[d], name))
+		d++;
+	return d;
+}
+
+/* ---- ids -------------------------------------------------------------------------------------------- */
+
+char *data_id(const struct ifd_id *id, struct err *err)
+{
+	struct json_writer w;
+	size_t n;
+	json_writer_init(&w, 0);
+	if (id->is_number)
+		json_put_int(&w, id->number);
+	else
+		json_put_string(&w, id->text, strlen(id->text));
+	const char *text = json_writer_text(&w, &n, err);
+	char *copy = text ? mem_strdup(text, err) : NULL;
+	json_writer_release(&w);
+	return copy;
+}
+
+size_t data_find(const struct data *data, const struct ifd_id *id)
+{
+	size_t low = 0, high = data->pool.n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = ifd_id_compare(id, &data->pool.row[data->by_id[middle]].id);
+		if (!order)
+			return data->by_id[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return data->pool.n;
+}

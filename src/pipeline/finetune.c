@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/pipeline/finetune.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/base/tree.h"
+#include "src/dataset/rows.h"
+#include "src/model/export.h"
+#include "src/pipeline/completions.h"
+#include "src/student/train_set.h"
+
+const char *finetune_name(const struct run *run)
+{
+	return run->plan->training.kind.full ? "checkpoint" : "adapter";
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------- */
+
+static int add_row(struct train_set *set, struct student *student, const struct rows *rows, size_t i,
+		   struct example_ids *ids, struct err *err)
+{
+	struct json_value root = json_root(rows->row[i].doc);
+	const char *prompt, *completion, *domain;
+	if (json_get_string(json_in(root, "prompt"), &prompt, NULL, err) ||
+	    json_get_string(json_in(root, "completion"), &completion, NULL, err) ||
+	    json_get_string(json_in(root, "domain"), &domain, NULL, err))
+		return row_refuse(rows, i, err);
+	const struct train_row_info info = {.key = (uint32_t)(row_key_of(&rows->row[i].id) % UINT32_MAX),
+					    .line = rows->row[i].line, .domain = domain};
+	if (completions_encode(student, prompt, completion, ids, err) || train_set_add(set, ids, &info, err))
+		return row_refuse(rows, i, err);
+	return 0;
+}
+
+static int encode_rows(struct train_set *set, struct run *run, struct student *student, const struct rows *rows,
+		       struct err *err)
+{
+	const struct train_config *config = &run->plan->training;
+	struct example_ids ids = {0};
+	int rc = 0;
+	set->max_length = config->max_length < student->model->positions ? config->max_length : student->model->positions;
+	set->completion_only = config->completion_only_loss;
+	for (size_t i = 0; !rc && i < rows->n; i++)
+		rc = add_row(set, student, rows, i, &ids, err);
+	example_release(&ids);
+	train_set_finish(set);
+	if (!rc && set->cut)
+		voice_say(run->options->voice, "%zu rows are longer than %lld tokens and lose their last", set->cut,
+			  (long long)set->max_length);
+	return rc;
+}
+
+/* ---- training ------------------------------------------------------------------------------------------------ */
+
+static void note(void *context, const char *message)
+{
+	voice_say(context, "%s", message);
+}
+
+static enum dtype stored_dtype(const struct student *student)
+{
+	return student->model->config.has_dtype ? student->model->config.dtype : DTYPE_F32;
+}
+
+static int train(struct run *run, struct student *student, const struct train_set *set, const char *directory,
+		 struct err *err)
+{
+	const struct train_config *config = &run->plan->training;
+	const char *base = run->plan->student.model_name_or_path;
+	const struct train_files files = {.directory = directory, .progress = voice_progress(run->options->voice),
+					  .note = note, .context = (void *)run->options->voice};
+	struct train_result result;
+	struct trainee trainee = {0};
+	int rc = trainee_open(&trainee, student->model, &config->kind, err) ||
+				 student_train(&trainee, set->rows, set->n, &config->options, &files, &result, err)
+			 ? -1 : 0;
+	if (!rc)
+		rc = config->kind.full ? export_trained(directory, base, &trainee.params, stored_dtype(student), err)
+				       : adapter_save(trainee.adapter, directory, base, err);
+	if (!rc)
+		rc = train_finish(&files, err);
+	trainee_close(&trainee);
+	return rc;
+}
+
+static int train_file(struct run *run, const char *path, const char *directory, struct err *err)
+{
+	struct rows rows = {0};
+	struct train_set set = {0};
+	struct student *student = NULL;
+	int rc = rows_load(&rows, path, err);
+	if (!rc && !rows.n)
+		rc = err_set(err, ERR_BUDGET, "%s: not one row to train on; see what was dropped in collected.json", path);
+	if (!rc)
+		rc = (student = completions_student(run->plan, NULL, err)) ? 0 : -1;
+	if (!rc)
+		rc = encode_rows(&set, run, student, &rows, err) || train(run, student, &set, directory, err) ? -1 : 0;
+	train_set_release(&set);
+	student_close(student);
+	rows_release(&rows);
+	return rc;
+}
+
+int finetune_step(struct run *run, int64_t k, const char *work, struct err *err)
+{
+	if (training_rows_write(run, k, work, err))
+		return -1;
+	if (run->method->draw == DRAW_NONE)
+		return 0;
+	char *path = tree_join(work, "train.jsonl", err);
+	char *directory = path ? tree_join(work, finetune_name(run), err) : NULL;
+	int rc = directory ? 0 : -1;
+	if (!rc && mkdir(directory, 0777) && errno != EEXIST)
+		rc = err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
+	if (!rc)
+		rc = train_file(run, path, directory, err);
+	free(directory);
+	free(path);
+	return rc;
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The end of a run: what its user takes home. All of it can be made again from the stages, so a kill here costs nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+#include "src/base/tree.h"
+#include "src/dataset/rows.h"
+#include "src/ledger/cassette.h"
+#include "src/model/export.h"
+#include "src/pipeline/completions.h"
+#include "src/pipeline/finetune.h"
+#include "src/pipeline/report.h"
+
+/* ---- the bought rows as a dataset (INTEROP section 1) -------------------------------------------------------------- */
+
+static void put_message(struct json_writer *w, const char *role, const char *content)
+{
+	json_begin_object(w);
+	json_member_text(w, "role", role);
+	json_member_text(w, "content", content);
+	json_end_object(w);
+}
+
+static int put_row(struct json_writer *w, const struct rows *rows, size_t i, const char *model, struct err *err)
+{
+	static const char *const kept[] = {"domain", "stage", "origin"};
+	struct json_value root = json_root(rows->row[i].doc);
+	const char *prompt, *completion;
+	if (json_get_string(json_in(root, "prompt"), &prompt, NULL, err) ||
+	    json_get_string(json_in(root, "completion"), &completion, NULL, err))
+		return row_refuse(rows, i, err);
+	json_begin_object(w);
+	json_put_key(w, "messages");
+	json_begin_array(w);
+	put_message(w, "user", prompt);
+	put_message(w, "assistant", completion);
+	json_end_array(w);
+	json_put_key(w, "metadata");
+	json_begin_object(w);
+	row_put_id(w, &rows->row[i].id);
+	for (size_t m = 0; m < sizeof kept / sizeof *kept; m++) {
+		json_put_key(w, kept[m]);
+		json_put_value(w, json_in(root, kept[m]));
+	}
+	json_member_text(w, "teacher", model);
+	json_end_object(w);
+	json_end_object(w);
+	return 0;
+}
+
+static int write_rows(const struct run *run, const struct rows *rows, const char *path, struct err *err)
+{
+	struct file_writer writer;
+	int rc = file_writer_open(&writer, path, 0666, err);
+	if (rc)
+		return -1;
+	for (size_t i = 0; !rc && i < rows->n; i++) {
+		struct json_writer w;
+		size_t n;
+		json_writer_init(&w, 0);
+		const char *text = put_row(&w, rows, i, run->source.teacher ? run->source.model : "", err)
+					   ? NULL : json_writer_text(&w, &n, err);
+		rc = text && !file_writer_write(&writer, text, n, err) && !file_writer_write(&writer, "\n", 1, err) ? 0 : -1;
+		json_writer_release(&w);
+	}
+	if (rc)
+		file_writer_abort(&writer);
+	return rc ? -1 : file_writer_commit(&writer, err);
+}
+
+static const char dataset_info[] =
+	"{\"baldistill\": {\"file_name\": \"train.jsonl\", \"formatting\": \"sharegpt\",\n"
+	"  \"columns\": {\"messages\": \"messages\"},\n"
+	"  \"tags\": {\"role_tag\": \"role\", \"content_tag\": \"content\", \"user_tag\": \"user\", \"assistant_tag\": \"assistant\"}}}\n";
+
+static int write_dataset(const struct run *run, const char *final, struct err *err)
+{
+	struct rows rows = {0};
+	char *directory = tree_join(final, "dataset", err), *from = run_path(run, run->stages - 1, "train.jsonl", err);
+	char *to = directory ? tree_join(directory, "train.jsonl", err) : NULL;
+	char *info = to ? tree_join(directory, "dataset_info.json", err) : NULL;
+	int rc = !info || !from || tree_make(directory, 0777, err) || rows_load(&rows, from, err) ||
+				 write_rows(run, &rows, to, err) || file_save(info, dataset_info, sizeof dataset_info - 1, 0666, err)
+			 ? -1 : 0;
+	rows_release(&rows);
+	free(info);
+	free(to);
+	free(from);
+	free(directory);
+	return rc;
+}
+
+/* ---- models ---------------------------------------------------------------------------------------------------------- */
+
+static int write_merged(const struct run *run, const char *final, const char *trained, struct err *err)
+{
+	char *directory = tree_join(final, "merged", err);
+	struct student *student = directory ? completions_student(run->plan, trained, err) : NULL;
+	int rc = !student || tree_make(directory, 0777, err) ||
+				 export_merged(directory, run->plan->student.model_name_or_path, student->adapter, err)
+			 ? -1 : 0;
+	student_close(student);
+	free(directory);
+	return rc;
+}
+
+static int write_models(const struct run *run, const char *final, struct err *err)
+{
+	char *trained = run_path(run, run->stages - 1, finetune_name(run), err);
+	char *copy = trained ? tree_join(final, finetune_name(run), err) : NULL;
+	int rc = copy ? tree_copy(copy, trained, err) : -1;
+	if (!rc && run->plan->merged && !run->plan->training.kind.full)
+		rc = write_merged(run, final, trained, err);
+	free(copy);
+	free(trained);
+	return rc;
+}
+
+/* final/ is whole or absent. */
+static int write_final(const struct run *run, struct err *err)
+{
+	char *final = tree_join(run->directory, "final", err), *part = tree_join(run->directory, "final.part", err);
+	int rc = final && part ? 0 : -1;
+	if (!rc && access(final, F_OK)) {
+		rc = tree_remove(part, err) || tree_make(part, 0777, err) || write_models(run, part, err) ||
+				     write_dataset(run, part, err) || tree_sync(part, err)
+			     ? -1 : 0;
+		if (!rc && rename(part, final))
+			rc = err_set_errno(err, ERR_IO, "cannot rename '%s'", part);
+	}
+	free(part);
+	free(final);
+	return rc;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------- */
+
+/* The last stage's file of that name, where it has one. */
+static int copy_last(const struct run *run, const char *name, struct err *err)
+{
+	char *from = run_path(run, run->stages - 1, name, err), *to = tree_join(run->directory, name, err);
+	int rc = from && to ? 0 : -1;
+	if (!rc && !access(from, F_OK))
+		rc = tree_copy(to, from, err);
+	free(from);
+	free(to);
+	return rc;
+}
+
+int run_finish(struct run *run, struct err *err)
+{
+	char *cassette = tree_join(run->directory, "cassette.jsonl", err);
+	int rc = cassette ? 0 : -1;
+	run->step = "finish";
+	if (!rc && run->method->draw != DRAW_NONE)
+		rc = write_final(run, err);
+	if (!rc)
+		rc = copy_last(run, "predictions.jsonl", err) || copy_last(run, "metrics.json", err) ||
+				     ledger_export(run->ledger, cassette, err)
+			     ? -1 : 0;
+	free(cassette);
+	run->step = "done";
+	if (rc || run_status(run, err))
+		return -1;
+	return report_write(run->directory, NULL, run->options->version, err);
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE /* asprintf */
+#include "src/pipeline/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "reference/policy.h"
+#include "src/base/file.h"
+#include "src/base/tree.h"
+#include "src/ledger/step.h"
+#include "src/pipeline/stage.h"
+#include "src/pipeline/status.h"
+
+enum { SLOT_BYTES = 4 << 20, MAX_PLAN = 4 << 20 };
+
+/* ---- names ------------------------------------------------------------------------------------------------------ */
+
+char *run_path(const struct run *run, int64_t stage, const char *name, struct err *err)
+{
+	char *path;
+	if (asprintf(&path, "%s/stage-%lld%s%s", run->directory, (long long)stage, *name ? "/" : "", name) >= 0)
+		return path;
+	err_set(err, ERR_MEMORY, "out of memory for a path of stage %lld", (long long)stage);
+	return NULL;
+}
+
+int64_t run_cumulative(const struct run *run, int64_t k)
+{
+	int64_t sum = 0;
+	for (int64_t i = 0; i <= k; i++)
+		sum += run->budget[i];
+	return sum;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- directory and plan -------------------------------------------------------------------------------------------- */
+
+/* A directory that is there must be a run's, or empty. */
+static int check_directory(const struct run *run, const char *plan_path, struct err *err)
+{
+	struct arena arena;
+	const char **names;
+	size_t n;
+	if (!access(plan_path, F_OK))
+		return 0;
+	arena_init(&arena);
+	int rc = tree_list(&names, &n, run->directory, &arena, err);
+	if (!rc && n && access(plan_path, F_OK) && strcmp(names[0], "ledger.db") && strcmp(names[0], "run.lock"))
+		rc = err_set(err, ERR_CANTCREATE, "'%s' holds something else than a run ('%s'); choose another output_dir",
+			     run->directory, names[0]);
+	arena_release(&arena);
+	return rc;
+}
+
+/* The plan must be the one the run was begun with. */
+static int check_plan(const struct run *run, const char *path, bool *same, struct err *err)
+{
+	size_t n;
+	bool backend_changed = false;
+	*same = false;
+	if (access(path, F_OK))
+		return 0;
+	char *before = file_read(path, MAX_PLAN, &n, err);
+	int rc = before ? plan_compare(run->plan, before, &backend_changed, err) : -1;
+	*same = !rc && !strcmp(before, run->plan->resolved);
+	free(before);
+	if (backend_changed)
+		voice_say(run->options->voice, "another backend than before: from here on results may differ in their last digits");
+	return rc;
+}
+
+/* ---- budgets ---------------------------------------------------------------------------------------------------------- */
+
+/* Stages begun keep their part; what a grown budget adds goes to the others. */
+static int grow_budgets(struct run *run, struct err *err)
+{
+	int64_t begun = 0, cum = 0, before = 0;
+	for (; begun < run->stages; begun++) {
+		if (ledger_stage_cum(run->ledger, begun, &cum, err))
+			return -1;
+		if (cum < 0)
+			break;
+		run->budget[begun] = cum - before;
+		before = cum;
+	}
+	if (!begun)
+		return 0;
+	for (int64_t k = begun; k < run->stages; k++)
+		run->budget[k] = 1; /* the least; what it gets is policy_grow's to say */
+	if (policy_grow(run->budget, run->stages, begun, run->plan->budget))
+		return err_set(err, ERR_CONFIG, "budget: every stage has begun, so %lld cannot be used any more; start a new run, which the cassette of this one may serve",
+			       (long long)run->plan->budget);
+	return 0;
+}
+
+static int make_budgets(struct run *run, struct err *err)
+{
+	run->stages = run->method->staged ? run->plan->stages : 1;
+	run->budget = mem_array((size_t)run->stages, sizeof *run->budget, err);
+	run->stage = run->budget ? mem_array((size_t)run->stages, sizeof *run->stage, err) : NULL;
+	if (!run->stage)
+		return -1;
+	if (policy_budgets(run->budget, run->stages, run->plan->budget))
+		return err_set(err, ERR_CONFIG, "budget: %lld is less than one unit for each of %lld stages",
+			       (long long)run->plan->budget, (long long)run->stages);
+	if (run->stages != run->plan->stages)
+		voice_say(run->options->voice, "%s trains once: stages is ignored", run->method->name);
+	return 0;
+}
+
+/* ---- ledger -------------------------------------------------------------------------------------------------------------- */
+
+static int settled(void *context, struct err *err)
+{
+	return run_status(context, err);
+}
+
+static int open_ledger(struct run *run, struct err *err)
+{
+	const struct plan_teacher *t = &run->plan->teacher;
+	struct ledger_recovery recovery;
+	struct ledger_options options = {
+		.directory = run->directory, .host = run->source.teacher ? run->source.host : "none",
+		.model = run->source.teacher ? run->source.model : "none", .budget = run->plan->budget,
+		.max_cost = t->max_cost < 0 ? -1 : (int64_t)(t->max_cost * 1e9),
+		.slots = run->source.teacher ? (int)t->max_concurrent_requests : 1, .slot_bytes = SLOT_BYTES,
+		.max_retries = (int)t->max_retries, .billable = run->source.teacher && run->source.teacher->billable,
+		.strict = run->options->strict, .judge = collect_judge, .judge_context = &run->collector, .now = now_ms(),
+	};
+	if (plan_hash(options.params_sha256, run->plan, err))
+		return -1;
+	run->collector = (struct collector){.source = run->source.teacher, .teacher = t, .budget = run->plan->budget,
+					    .seed = run->plan->seed, .voice = run->options->voice, .settled = settled,
+					    .context = run};
+	run->ledger = ledger_open(&options, &recovery, err);
+	run->collector.ledger = run->ledger;
+	if (!run->ledger)
+		return -1;
+	if (recovery.salvaged || recovery.in_doubt)
+		voice_say(run->options->voice, "the last start was interrupted: %d replies salvaged, %d units in doubt",
+			  recovery.salvaged, recovery.in_doubt);
+	return grow_budgets(run, err);
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------------- */
+
+static int open_directory(struct run *run, struct err *err)
+{
+	bool same;
+	if (tree_make(run->directory, 0700, err))
+		return -1;
+	char *path = tree_join(run->directory, "plan.yaml", err);
+	int rc = !path || check_directory(run, path, err) || check_plan(run, path, &same, err) || open_ledger(run, err) ? -1 : 0;
+	if (!rc && !same)
+		rc = file_save(path, run->plan->resolved, strlen(run->plan->resolved), 0600, err);
+	free(path);
+	return rc ? -1 : ledger_verify_files(run->ledger, err);
+}
+
+static void say_data(const struct run *run)
+{
+	const struct data *d = &run->data;
+	voice_say(run->options->voice, "%s: %zu examples in %zu domains (%zu duplicates and %zu without a recorded answer left out)",
+		  run->plan->task.train, d->pool.n, d->pool.l, d->duplicates, d->unrecorded);
+	if (!d->test.n)
+		voice_say(run->options->voice, "no test file: the run reports no scores");
+	if (run->method->draw != DRAW_NONE && run->method->tail == TAIL_NOTHING && run->plan->budget > (int64_t)d->pool.n)
+		voice_say(run->options->voice, "the budget of %lld is more than the pool's %zu examples; the rest stays unused",
+			  (long long)run->plan->budget, d->pool.n);
+}
+
+static int open_all(struct run *run, struct err *err)
+{
+	const struct source_options options = {.allow_http = run->options->allow_http, .voice = run->options->voice};
+	if (data_load(&run->data, run->plan, err) || make_budgets(run, err))
+		return -1;
+	say_data(run);
+	run->used = mem_array(run->data.pool.n, sizeof *run->used, err);
+	if (!run->used || (run->method->teacher && source_open(&run->source, run->plan, &options, err)))
+		return -1;
+	return open_directory(run, err);
+}
+
+int run_open(struct run *run, const struct plan *plan, const struct run_options *options, struct err *err)
+{
+	*run = (struct run){.plan = plan, .method = plan->method.method, .options = options, .directory = plan->output_dir,
+			    .step = "select"};
+	return open_all(run, err);
+}
+
+void run_close(struct run *run)
+{
+	ledger_close(run->ledger);
+	source_close(&run->source);
+	for (int64_t k = 0; run->stage && k < run->stages; k++) {
+		allocation_release(&run->stage[k].allocation);
+		free(run->stage[k].real);
+	}
+	free(run->stage);
+	free(run->budget);
+	free(run->used);
+	data_release(&run->data);
+	*run = (struct run){0};
+}
+
+/* ---- going on ------------------------------------------------------------------------------------------------------------------ */
+
+int run_stages(struct run *run, struct err *err)
+{
+	for (int64_t k = 0; k < run->stages && !run->stopped; k++)
+		if (stage_run(run, k, err))
+			return -1;
+	return run_status(run, err);
+}
+
+int run_status(struct run *run, struct err *err)
+{
+	size_t l = run->data.pool.l;
+	struct status_domain *domain = mem_array(l, sizeof *domain, err);
+	const struct plan_teacher *t = &run->plan->teacher;
+	struct status status = {.stage = run->at, .step = run->step, .seconds_left = -1, .domain = domain, .l = l,
+				.has_cost = t->price_input >= 0 && t->price_output >= 0};
+	if (!domain)
+		return -1;
+	for (size_t d = 0; d < l; d++)
+		domain[d].name = run->data.pool.domain[d].name;
+	for (int64_t k = 0; k < run->selected; k++)
+		for (size_t d = 0; d < l; d++)
+			domain[d].required += run->stage[k].allocation.domain[d].required;
+	int rc = status_write(run->directory, run->ledger, &status, err);
+	free(domain);
+	return rc;
+}

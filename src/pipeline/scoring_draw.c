@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The figures of a sample of the examples, and how much they vary over drawn samples. */
+#include <math.h>
+#include <string.h>
+
+#include "reference/philox.h"
+#include "src/pipeline/scoring_parts.h"
+
+/* A stream of philox.h: "eval" in letters. */
+enum { STREAM = 0x6576616c };
+
+/* ---- figures ----------------------------------------------------------------------------- */
+
+void scoring_sample(struct scoring_detail *d, const size_t *sample, size_t n)
+{
+	if (!d->by_class) {
+		metrics_domain_means(d->by_domain, d->l, d->score, d->domain, sample, n);
+		return;
+	}
+	metrics_count(d->count, d->l, d->domain, d->predicted, sample, n);
+	for (size_t c = 0; c < d->l; c++) {
+		bool missed = d->gold[c] && d->count[c].tp + d->count[c].fn == 0;
+		d->by_domain[c] = missed ? (double)NAN : metrics_f1(&d->count[c]);
+	}
+}
+
+double scoring_figure(const struct scoring_detail *d, enum scoring_figure figure, const size_t *sample, size_t n)
+{
+	static const enum metrics_group group[SCORING_FIGURES] = {
+		[SCORING_MACRO] = METRICS_ALL, [SCORING_HEAD] = METRICS_HEAD, [SCORING_TAIL] = METRICS_TAIL};
+	if (figure == SCORING_MICRO)
+		return d->by_class ? metrics_micro_f1(d->count, d->l) : metrics_mean(d->score, sample, n);
+	if (figure != SCORING_MACRO && !d->head)
+		return (double)NAN;
+	return metrics_macro(d->by_domain, d->head, group[figure], d->l);
+}
+
+static double statistic(void *context, const size_t *sample, size_t n)
+{
+	struct scoring_detail *d = context;
+	scoring_sample(d, sample, n);
+	return scoring_figure(d, d->figure, sample, n);
+}
+
+/* ---- intervals ------------------------------------------------------------------------------ */
+
+struct draws {
+	struct philox_key key;
+	uint64_t next;
+};
+
+static struct draws draws_begin(uint64_t seed)
+{
+	return (struct draws){philox_stream(seed, PHILOX_SHUFFLE, STREAM, 0, 0), 0};
+}
+
+static uint64_t draw(void *state, uint64_t below)
+{
+	struct draws *draws = state;
+	return (uint64_t)(philox_uniform(philox_at(draws->key, 0, draws->next++)) * (double)below);
+}
+
+static int no_memory(int64_t bootstrap, struct err *err)
+{
+	return err_set(err, ERR_MEMORY, "out of memory for a bootstrap of %lld replicates; ask for fewer",
+		       (long long)bootstrap);
+}
+
+/* Every figure sees the same samples. */
+int scoring_intervals(struct scoring *s, const struct scoring_options *options, struct err *err)
+{
+	s->has_intervals = options->bootstrap > 0 && s->n;
+	for (int f = 0; s->has_intervals && f < SCORING_FIGURES; f++) {
+		struct draws draws = draws_begin(options->seed);
+		s->detail->figure = (enum scoring_figure)f;
+		s->interval[f] = (struct metrics_interval){(double)NAN, (double)NAN};
+		if (!isnan(s->figure[f]) && metrics_bootstrap(&s->interval[f], statistic, s->detail, s->n,
+							      (size_t)options->bootstrap, draw, &draws))
+			return no_memory(options->bootstrap, err);
+	}
+	return 0;
+}
+
+static bool same_gold(const struct scoring_detail *a, const struct scoring_detail *b)
+{
+	return a->n == b->n && a->l == b->l && a->by_class == b->by_class &&
+	       !memcmp(a->domain, b->domain, a->n * sizeof *a->domain) && !a->head == !b->head &&
+	       (!a->head || !memcmp(a->head, b->head, a->l * sizeof *a->head));
+}
+
+int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *a,
+		       const struct scoring *b, int64_t bootstrap, uint64_t seed, struct err *err)
+{
+	if (!same_gold(a->detail, b->detail))
+		return err_set(err, ERR_DATA, "only scores of the same examples and domains can be compared in pairs");
+	for (int f = 0; f < SCORING_FIGURES; f++) {
+		struct draws draws = draws_begin(seed);
+		a->detail->figure = b->detail->figure = (enum scoring_figure)f;
+		difference[f] = (struct metrics_interval){(double)NAN, (double)NAN};
+		if (!isnan(a->figure[f]) && metrics_bootstrap_paired(&difference[f], statistic, a->detail, b->detail,
+								     a->n, (size_t)bootstrap, draw, &draws))
+			return no_memory(bootstrap, err);
+	}
+	return 0;
+}
+

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/pipeline/select.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/tree.h"
+#include "src/dataset/rows.h"
+#include "src/pipeline/bought.h"
+#include "src/pipeline/draw.h"
+
+/* One selection in the making; all arrays by row of the pool but `candidate`. */
+struct selection {
+	struct run *run;
+	int64_t k;
+	struct allocation allocation;
+	int64_t *replacement; /* [l] */
+	size_t *candidate;    /* [candidates], in query order */
+	size_t candidates;
+	struct ifd_score *score;
+	bool *scored, *chosen;
+};
+
+/* ---- rows of a domain ------------------------------------------------------------------------------------ */
+
+/* Unused rows of a domain (all domains: l) into list; scored_only: those with a score. */
+static size_t unused_rows(const struct selection *s, size_t domain, bool scored_only, size_t *list)
+{
+	const struct examples *pool = &s->run->data.pool;
+	size_t n = 0;
+	for (size_t i = 0; i < pool->n; i++)
+		if (!s->run->used[i] && (domain == pool->l || pool->row[i].domain == domain) && (!scored_only || s->scored[i]))
+			list[n++] = i;
+	return n;
+}
+
+/* The hardest `most` of the rows in list come first; how many there are, with the filter fewer. */
+static size_t hardest(const struct selection *s, size_t *list, size_t n, size_t most, struct err *err)
+{
+	struct ifd_row *row = mem_array(n, sizeof *row, err);
+	const struct ifd_row **order = row ? mem_array(n, sizeof *order, err) : NULL;
+	size_t *sorted = order ? mem_array(n, sizeof *sorted, err) : NULL, taken = SIZE_MAX;
+	for (size_t i = 0; sorted && i < n; i++)
+		row[i] = (struct ifd_row){s->run->data.pool.row[list[i]].id, s->score[list[i]].ifd};
+	if (sorted) {
+		taken = ifd_rank(order, row, n, most, s->run->plan->method.ifd_filter == IFD_BELOW_ONE);
+		for (size_t i = 0; i < n; i++)
+			sorted[i] = list[order[i] - row];
+		memcpy(list, sorted, n * sizeof *list);
+	}
+	free(sorted);
+	free(order);
+	free(row);
+	return taken;
+}
+
+static void mark(bool *flag, const size_t *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		flag[list[i]] = true;
+}
+
+/* ---- candidates -------------------------------------------------------------------------------------------- */
+
+static int add_candidates(struct selection *s, size_t domain, int64_t real, struct err *err)
+{
+	const struct plan *plan = s->run->plan;
+	size_t *list = s->candidate + s->candidates, most = (size_t)plan->selection.candidates_per_domain;
+	size_t n = unused_rows(s, domain, false, list);
+	if (most && most < (size_t)real)
+		most = (size_t)real;
+	if (most && n > most) {
+		if (draw_order(list, n, &s->run->data.pool, plan->seed, DRAW_CANDIDATES, (uint32_t)s->k, (uint32_t)domain, err))
+			return -1;
+		n = most;
+	}
+	s->candidates += n;
+	return 0;
+}
+
+/* Score the candidates of the domains that have a choice to make. */
+static int score_candidates(struct selection *s, const char *work, struct err *err)
+{
+	size_t pool_n = s->run->data.pool.n;
+	s->candidate = mem_array(pool_n, sizeof *s->candidate, err);
+	if (!s->candidate)
+		return -1;
+	for (size_t d = 0; d < s->run->data.pool.l; d++) {
+		const struct allocation_domain *a = s->allocation.domain ? &s->allocation.domain[d] : NULL;
+		if (a && (!a->real || a->real == a->available))
+			continue;
+		if (add_candidates(s, d, a ? a->real : 0, err))
+			return -1;
+	}
+	draw_query_order(s->candidate, s->candidates, &s->run->data.pool);
+	struct ifd_score *score = mem_array(s->candidates, sizeof *score, err);
+	int rc = score ? 0 : -1;
+	if (!rc && s->candidates)
+		rc = difficulty_score(score, s->run, s->k, s->candidate, s->candidates, work, err);
+	for (size_t i = 0; !rc && i < s->candidates; i++) {
+		s->score[s->candidate[i]] = score[i];
+		s->scored[s->candidate[i]] = true;
+	}
+	free(score);
+	return rc;
+}
+
+/* ---- required numbers of methods without a policy ---------------------------------------------------------- */
+
+/* How many of each domain stand among the first `taken` of list. */
+static int fill_from(struct selection *s, const size_t *list, size_t taken, struct err *err)
+{
+	int64_t *required = mem_array(s->run->data.pool.l, sizeof *required, err);
+	for (size_t i = 0; required && i < taken; i++)
+		required[s->run->data.pool.row[list[i]].domain]++;
+	int rc = required ? allocation_fill(&s->allocation, s->run, s->k, required, s->replacement, err) : -1;
+	free(required);
+	return rc;
+}
+
+static int draw_uniform(struct selection *s, struct err *err)
+{
+	const struct examples *pool = &s->run->data.pool;
+	size_t *list = mem_array(pool->n, sizeof *list, err), most = (size_t)s->run->budget[s->k];
+	size_t n = list ? unused_rows(s, pool->l, false, list) : 0;
+	int rc = !list || draw_order(list, n, pool, s->run->plan->seed, DRAW_HEAD, (uint32_t)s->k, 0, err) ? -1 : 0;
+	most = n < most ? n : most;
+	if (!rc)
+		rc = fill_from(s, list, most, err);
+	if (!rc)
+		mark(s->chosen, list, most);
+	free(list);
+	return rc;
+}
+
+static int draw_hardest(struct selection *s, const char *work, struct err *err)
+{
+	const struct examples *pool = &s->run->data.pool;
+	if (score_candidates(s, work, err))
+		return -1;
+	size_t *list = mem_array(pool->n, sizeof *list, err);
+	size_t n = list ? unused_rows(s, pool->l, true, list) : 0;
+	size_t taken = list ? hardest(s, list, n, (size_t)s->run->budget[s->k], err) : SIZE_MAX;
+	int rc = taken == SIZE_MAX ? -1 : fill_from(s, list, taken, err);
+	free(list);
+	return rc;
+}
+
+/* ---- the choice ---------------------------------------------------------------------------------------------- */
+
+static bool by_difficulty(const struct selection *s)
+{
+	const struct method *m = s->run->method;
+	return m->ifd && (s->k || m->first_ifd || s->run->plan->method.first_stage == FIRST_IFD);
+}
+
+/* `real` of the domain: the hardest where it was scored, else drawn. */
+static int choose_domain(struct selection *s, size_t d, size_t *list, struct err *err)
+{
+	struct allocation_domain *a = &s->allocation.domain[d];
+	size_t n = unused_rows(s, d, true, list), taken = n < (size_t)a->real ? n : (size_t)a->real;
+	if (n) {
+		taken = hardest(s, list, n, (size_t)a->real, err);
+	} else {
+		n = unused_rows(s, d, false, list);
+		taken = n < (size_t)a->real ? n : (size_t)a->real;
+		if (draw_order(list, n, &s->run->data.pool, s->run->plan->seed, DRAW_HEAD, (uint32_t)s->k, (uint32_t)d, err))
+			taken = SIZE_MAX;
+	}
+	if (taken == SIZE_MAX)
+		return -1;
+	mark(s->chosen, list, taken);
+	a->real = (int64_t)taken;
+	return 0;
+}
+
+static int choose(struct selection *s, struct err *err)
+{
+	size_t *list = mem_array(s->run->data.pool.n, sizeof *list, err);
+	int rc = list ? 0 : -1;
+	for (size_t d = 0; !rc && d < s->allocation.l; d++)
+		if (s->allocation.domain[d].real)
+			rc = choose_domain(s, d, list, err);
+	free(list);
+	return rc;
+}
+
+static int select_rows(struct selection *s, const char *work, struct err *err)
+{
+	switch (s->run->method->draw) {
+	case DRAW_NONE:
+		return fill_from(s, NULL, 0, err);
+	case DRAW_UNIFORM:
+		return draw_uniform(s, err);
+	case DRAW_HARDEST:
+		return draw_hardest(s, work, err) || choose(s, err) ? -1 : 0;
+	default:
+		if (allocation_make(&s->allocation, s->run, s->k, s->replacement, err) ||
+		    (by_difficulty(s) && score_candidates(s, work, err)))
+			return -1;
+		return choose(s, err);
+	}
+}
+
+/* ---- replacements ---------------------------------------------------------------------------------------------- */
+
+/* One more for each row the stage before has dropped, in query order, as far as units were left over. */
+static int count_replacements(struct selection *s, struct err *err)
+{
+	struct run *run = s->run;
+	struct ledger_counts counts;
+	struct bought before;
+	s->replacement = mem_array(run->data.pool.l, sizeof *s->replacement, err);
+	if (!s->replacement)
+		return -1;
+	if (!s->k || !run->method->teacher || !run->plan->method.replace_unusable)
+		return 0;
+	if (ledger_counts(run->ledger, &counts, err) || bought_load(&before, run, s->k - 1, BOUGHT_ALL, err))
+		return -1;
+	int64_t left = run_cumulative(run, s->k - 1) - counts.used;
+	for (size_t i = 0; i < before.drops && (int64_t)i < left; i++)
+		s->replacement[before.drop[i].domain]++;
+	bought_release(&before);
+	return 0;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+static void put_figure(struct json_writer *w, const char *key, double value, bool has)
+{
+	json_put_key(w, key);
+	if (has)
+		json_put_double(w, value);
+	else
+		json_put_null(w);
+}
+
+static void put_score(struct json_writer *w, const struct ifd_score *s)
+{
+	json_member_uint(w, "counted_tokens", s->counted_tokens);
+	put_figure(w, "nll_conditional", s->nll_conditional, s->has_value);
+	put_figure(w, "nll_unconditional", s->nll_unconditional, s->has_value);
+	put_figure(w, "ppl_conditional", s->ppl_conditional, s->has_value);
+	put_figure(w, "ppl_unconditional", s->ppl_unconditional, s->has_value);
+	put_figure(w, "ifd", s->ifd, s->has_value);
+}
+
+static int write_score(struct file_writer *writer, const struct selection *s, size_t i, struct err *err)
+{
+	const struct example *row = &s->run->data.pool.row[i];
+	struct json_writer w;
+	size_t n;
+	json_writer_init(&w, 0);
+	json_begin_object(&w);
+	row_put_id(&w, &row->id);
+	json_member_text(&w, "domain", s->run->data.pool.domain[row->domain].name);
+	json_member_bool(&w, "selected", s->chosen[i]);
+	if (s->scored[i])
+		put_score(&w, &s->score[i]);
+	json_end_object(&w);
+	const char *text = json_writer_text(&w, &n, err);
+	int rc = text && !file_writer_write(writer, text, n, err) && !file_writer_write(writer, "\n", 1, err) ? 0 : -1;
+	json_writer_release(&w);
+	return rc;
+}
+
+static int save_scores(const struct selection *s, const char *path, struct err *err)
+{
+	size_t *list = mem_array(s->run->data.pool.n, sizeof *list, err), n = 0;
+	struct file_writer writer;
+	for (size_t i = 0; list && i < s->run->data.pool.n; i++)
+		if (s->scored[i] || s->chosen[i])
+			list[n++] = i;
+	if (list)
+		draw_query_order(list, n, &s->run->data.pool);
+	int rc = !list || file_writer_open(&writer, path, 0666, err) ? -1 : 0;
+	if (rc) {
+		free(list);
+		return -1;
+	}
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = write_score(&writer, s, list[i], err);
+	free(list);
+	if (rc) {
+		file_writer_abort(&writer);
+		return -1;
+	}
+	return file_writer_commit(&writer, err);
+}
+
+static int save(const struct selection *s, const char *work, struct err *err)
+{
+	char *scores = tree_join(work, "scores.jsonl", err);
+	char *allocation = scores ? tree_join(work, "allocation.json", err) : NULL;
+	int rc = !allocation || save_scores(s, scores, err) || allocation_save(&s->allocation, s->run, allocation, err) ? -1 : 0;
+	free(scores);
+	free(allocation);
+	return rc;
+}
+
+/* ---- the step --------------------------------------------------------------------------------------------------------- */
+
+int select_step(struct run *run, int64_t k, const char *work, struct err *err)
+{
+	struct selection s = {.run = run, .k = k};
+	size_t n = run->data.pool.n;
+	s.score = mem_array(n, sizeof *s.score, err);
+	s.scored = s.score ? mem_array(n, sizeof *s.scored, err) : NULL;
+	s.chosen = s.scored ? mem_array(n, sizeof *s.chosen, err) : NULL;
+	int rc = !s.chosen || count_replacements(&s, err) || select_rows(&s, work, err) || save(&s, work, err) ? -1 : 0;
+	allocation_release(&s.allocation);
+	free(s.replacement);
+	free(s.candidate);
+	free(s.score);
+	free(s.scored);
+	free(s.chosen);
+	return rc;
+}
+
+/* ---- what a selection says ---------------------------------------------------------------------------------------------- */
+
+static int take_row(struct run *run, struct run_stage *stage, const struct rows *rows, size_t i, struct err *err)
+{
+	bool selected;
+	if (json_get_bool(json_in(json_root(rows->row[i].doc), "selected"), &selected, err))
+		return row_refuse(rows, i, err);
+	size_t row = data_find(&run->data, &rows->row[i].id);
+	if (row == run->data.pool.n || (selected && run->used[row])) {
+		err_set(err, ERR_LEDGER, "the example is not in the pool or was taken before: the data have changed");
+		return row_refuse(rows, i, err);
+	}
+	if (selected) {
+		stage->real[stage->n_real++] = row;
+		run->used[row] = true;
+	}
+	return 0;
+}
+
+int select_load(struct run *run, int64_t k, struct err *err)
+{
+	struct run_stage *stage = &run->stage[k];
+	struct rows rows = {0};
+	char *allocation = run_path(run, k, "allocation.json", err), *scores = run_path(run, k, "scores.jsonl", err);
+	int rc = !allocation || !scores || allocation_load(&stage->allocation, run, k, allocation, err) ||
+				 rows_load(&rows, scores, err)
+			 ? -1 : 0;
+	stage->real = rc ? NULL : mem_array(rows.n, sizeof *stage->real, err);
+	if (!stage->real)
+		rc = -1;
+	for (size_t i = 0; !rc && i < rows.n; i++)
+		rc = take_row(run, stage, &rows, i, err);
+	if (!rc)
+		draw_query_order(stage->real, stage->n_real, &run->data.pool);
+	rows_release(&rows);
+	free(allocation);
+	free(scores);
+	return rc;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/pipeline/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+
+/* ---- openai ----------------------------------------------------------------------- */
+
+/* An empty variable name and no file: a server that wants no key. */
+static int read_key(struct source *s, const struct plan_teacher *t, struct err *err)
+{
+	if (t->api_key_file && *t->api_key_file)
+		return teacher_key_from_file(&s->key, t->api_key_file, err);
+	if (t->api_key_env && *t->api_key_env)
+		return teacher_key_from_env(&s->key, t->api_key_env, err);
+	return 0;
+}
+
+static int copy_headers(struct source *s, const struct plan_map *map, struct err *err)
+{
+	s->headers = mem_array(map->n, sizeof *s->headers, err);
+	for (size_t i = 0; s->headers && i < map->n; i++)
+		s->headers[i] = (struct teacher_http_header){map->pair[i].name, map->pair[i].value};
+	return s->headers ? 0 : -1;
+}
+
+/* Scheme and host of a URL that was found good: up to what ends the authority, in lower case as neither has one. */
+static int name_host(struct source *s, const char *url, struct err *err)
+{
+	const char *host = strstr(url, "://");
+	size_t n = host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : strlen(url);
+	if (n >= sizeof s->host)
+		return err_set(err, ERR_CONFIG, "the host of teacher.base_url is longer than %zu bytes",
+			       sizeof s->host - 1);
+	for (size_t i = 0; i < n; i++)
+		s->host[i] = (char)(url[i] >= 'A' && url[i] <= 'Z' ? url[i] - 'A' + 'a' : url[i]);
+	s->host[n] = '\0';
+	return 0;
+}
+
+static int open_openai(struct source *s, const struct plan *plan, const struct source_options *options,
+		       struct err *err)
+{
+	const struct plan_teacher *t = &plan->teacher;
+	if (!t->base_url)
+		return err_set(err, ERR_CONFIG, "teacher.base_url is missing; write https://HOST/v1");
+	if (read_key(s, t, err) || copy_headers(s, &t->extra_headers, err))
+		return -1;
+	struct teacher_openai_config config = {
+		.http = {.base_url = t->base_url, .key = &s->key, .headers = s->headers,
+			 .headers_n = t->extra_headers.n, .max_concurrent = (size_t)t->max_concurrent_requests,
+			 .allow_http = options->allow_http, .timeout = t->timeout},
+		.model = t->model, .max_wait = t->max_wait,
+	};
+	s->teacher = teacher_openai_open(&config, err);
+	return s->teacher ? name_host(s, t->base_url, err) : -1;
+}
+
+/* ---- the others ----------------------------------------------------------------------- */
+
+static int open_local(struct source *s, const struct plan *plan, const struct source_options *options, struct err *err)
+{
+	snprintf(s->host, sizeof s->host, "local");
+	s->teacher = source_local_open(plan, options->voice, err);
+	return s->teacher ? 0 : -1;
+}
+
+static int open_command(struct source *s, const struct plan *plan, const struct source_options *options,
+			struct err *err)
+{
+	const struct plan_teacher *t = &plan->teacher;
+	struct teacher_command_config config = {.argv = t->command.list, .key_name = t->api_key_env,
+						.max_concurrent = (size_t)t->max_concurrent_requests,
+						.timeout = t->timeout};
+	(void)options;
+	if (!t->command.list || !t->command.n)
+		return err_set(err, ERR_CONFIG, "teacher.command is missing; write [PROGRAM, ARGUMENT, ...]");
+	snprintf(s->host, sizeof s->host, "command");
+	s->teacher = teacher_command_open(&config, err);
+	return s->teacher ? 0 : -1;
+}
+
+static int open_recorded(struct source *s, const struct plan *plan, const struct source_options *options,
+			 struct err *err)
+{
+	struct teacher_recorded_config config = {.path = plan->teacher.cassette,
+						 .skip_missing = plan->teacher.on_missing == MISSING_SKIP};
+	(void)options;
+	if (!config.path)
+		return err_set(err, ERR_CONFIG, "teacher.cassette is missing; name a file of recorded answers");
+	snprintf(s->host, sizeof s->host, "recorded");
+	s->teacher = teacher_recorded_open(&config, err);
+	return s->teacher ? 0 : -1;
+}
+
+/* ---- by kind --------------------------------------------------------------------------- */
+
+static int (*const openers[])(struct source *, const struct plan *, const struct source_options *, struct err *) = {
+	[TEACHER_OPENAI] = open_openai, [TEACHER_LOCAL] = open_local, [TEACHER_COMMAND] = open_command,
+	[TEACHER_RECORDED] = open_recorded,
+};
+
+/* The last part of a path, which does not change with the directory a run is started from. */
+static const char *last_part(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* What answers, as the ledger holds a run to it: the model or the program by name. */
+static const char *model_of(const struct plan_teacher *t)
+{
+	if (t->kind == TEACHER_OPENAI)
+		return t->model;
+	if (t->kind == TEACHER_LOCAL)
+		return last_part(t->model_name_or_path);
+	return t->kind == TEACHER_COMMAND && t->command.list ? t->command.list[0] : NULL;
+}
+
+int source_open(struct source *s, const struct plan *plan, const struct source_options *options, struct err *err)
+{
+	const struct plan_teacher *t = &plan->teacher;
+	const char *model = model_of(t);
+	*s = (struct source){0};
+	if (model && strlen(model) >= sizeof s->model)
+		return err_set(err, ERR_CONFIG, "the name of the teacher's model is longer than %zu bytes",
+			       sizeof s->model - 1);
+	snprintf(s->model, sizeof s->model, "%s", model ? model : "");
+	if (!openers[t->kind](s, plan, options, err))
+		return 0;
+	source_close(s);
+	return -1;
+}
+
+void source_close(struct source *s)
+{
+	if (s->teacher)
+		s->teacher->close(s->teacher);
+	teacher_key_release(&s->key);
+	free(s->headers);
+	*s = (struct source){0};
+}

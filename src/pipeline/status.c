@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/pipeline/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+
+struct answers {
+	const struct status *status;
+	int64_t (*count)[2]; /* [l]: answered, unusable */
+};
+
+static int visit(void *context, const char *domain, int64_t answered, int64_t unusable, struct err *err)
+{
+	struct answers *a = context;
+	(void)err;
+	for (size_t i = 0; i < a->status->l; i++)
+		if (!strcmp(a->status->domain[i].name, domain)) {
+			a->count[i][0] = answered;
+			a->count[i][1] = unusable;
+			break;
+		}
+	return 0;
+}
+
+static void put_domains(struct json_writer *w, const struct answers *a)
+{
+	json_put_key(w, "domains");
+	json_begin_array(w);
+	for (size_t i = 0; i < a->status->l; i++) {
+		json_begin_object(w);
+		json_member_text(w, "domain", a->status->domain[i].name);
+		json_member_int(w, "required", a->status->domain[i].required);
+		json_member_int(w, "answered", a->count[i][0]);
+		json_member_int(w, "unusable", a->count[i][1]);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+static void put_known(struct json_writer *w, const char *key, bool known, double value)
+{
+	json_put_key(w, key);
+	if (known)
+		json_put_double(w, value);
+	else
+		json_put_null(w);
+}
+
+static void put_status(struct json_writer *w, const struct ledger_counts *counts, const struct answers *a)
+{
+	const struct status *status = a->status;
+	json_begin_object(w);
+	json_put_key(w, "ledger");
+	ledger_put_counts(w, counts);
+	json_member_int(w, "stage", status->stage);
+	json_member_text(w, "step", status->step);
+	put_known(w, "cost", status->has_cost, (double)counts->cost / 1e9);
+	put_known(w, "seconds_left", status->seconds_left >= 0, status->seconds_left);
+	put_domains(w, a);
+	json_end_object(w);
+}
+
+static int save(const char *directory, const char *text, size_t n, struct err *err)
+{
+	size_t room = strlen(directory) + sizeof "/status.json";
+	char *path = mem_array(room, 1, err);
+	if (!path)
+		return -1;
+	snprintf(path, room, "%s/status.json", directory);
+	int rc = file_save(path, text, n, 0600, err);
+	free(path);
+	return rc;
+}
+
+int status_write(const char *directory, struct ledger *ledger, const struct status *status, struct err *err)
+{
+	struct answers answers = {status, mem_array(status->l, sizeof *answers.count, err)};
+	struct ledger_counts counts;
+	struct json_writer w;
+	size_t n;
+	json_writer_init(&w, 2);
+	int rc = !answers.count || ledger_counts(ledger, &counts, err) || ledger_domains(ledger, visit, &answers, err);
+	if (!rc)
+		put_status(&w, &counts, &answers);
+	const char *text = rc ? NULL : json_writer_text(&w, &n, err);
+	rc = text ? save(directory, text, n, err) : -1;
+	json_writer_release(&w);
+	free(answers.count);
+	return rc;
+}

@@ -1,0 +1,223 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run_commands_test.sh - `baldistill run` from data to report on the tiny student of data/tiny with a recorded teacher:
+# every method, resumed and killed runs, a replayed cassette, what is refused.
+set -u
+program=${BALDISTILL:?}
+tiny=${TEST_SRCDIR:?}/data/tiny
+. "${TEST_SRCDIR:?}/tests/tap.sh"
+cd "$folder" || exit 99
+export BALDISTILL_STATE_DIR="$folder/state"
+
+# A long tail of four domains: 16, 6, 3 and 1 examples; a teacher that knows all of them, errs in one of ten, and
+# writes new ones, of which one of seven cannot be parsed and one has a wrong label.
+awk 'BEGIN {
+	split("grain crude gold ship", name); split("16 6 3 1", size)
+	split("wheat oil gold ship", word)
+	for (d = 1; d <= 4; d++)
+		for (i = 1; i <= size[d]; i++) {
+			id++
+			input = "the " word[d] " price rose " i " of " d
+			label = name[d]
+			said = id % 10 ? label : name[d % 4 + 1]
+			printf "{\"id\": %d, \"input\": \"%s\", \"label\": \"%s\"}\n", id, input, label >"train.jsonl"
+			printf "{\"kind\": \"annotate\", \"domain\": \"%s\", \"input\": \"%s\", \"label\": \"%s\", \"rationale\": \"It speaks of %s. The answer is %s.\"}\n", \
+				label, input, label, word[d], said >"teacher.jsonl"
+			if (i <= 3)
+				printf "{\"id\": %d, \"input\": \"a %s of %d\", \"label\": \"%s\"}\n", id, word[d], i, label >"test.jsonl"
+		}
+	for (d = 1; d <= 4; d++)
+		for (i = 1; i <= 14; i++) {
+			text = "Input: a new " word[d] " report " i "\\nRationale: It names " word[d] ".\\nAnswer: " name[d]
+			if (i % 7 == 0)
+				text = "I cannot do that."
+			if (i % 7 == 3)
+				text = "Input: a new " word[d] " report " i "\\nRationale: It names it.\\nAnswer: " name[d % 4 + 1]
+			printf "{\"kind\": \"synthesise\", \"domain\": \"%s\", \"input\": null, \"label\": \"%s\", \"rationale\": \"%s\"}\n", \
+				name[d], name[d], text >"teacher.jsonl"
+		}
+}' </dev/null
+sed -i 's/"input": null, /"input": "", /' teacher.jsonl
+
+# plan NAME KEYS...: a plan file; each further argument is a line of it
+plan()
+{
+	cat >"$1.yaml" <<-END
+	task: {type: classification, train: train.jsonl, test: test.jsonl, head_domains: {above: 5}}
+	budget: 18
+	stages: 3
+	student: {model_name_or_path: $tiny, dtype: float32, slots: 4}
+	selection: {max_new_tokens: 6}
+	training: {num_train_epochs: 1, per_device_train_batch_size: 4, learning_rate: 1.0e-2}
+	teacher: {kind: recorded, cassette: teacher.jsonl}
+	evaluation: {max_new_tokens: 8, bootstrap: 50, stages: all}
+	output_dir: $1
+	END
+	plan=$1
+	shift
+	for line; do
+		echo "$line" >>"$plan.yaml"
+	done
+}
+
+run()
+{
+	plan=$1
+	shift
+	"$program" run --quiet "$plan.yaml" "$@"
+}
+
+# results RUN: the digests of all that must not depend on when a run was killed
+results()
+{
+	(cd "$1" && find plan.yaml stage-* final predictions.jsonl metrics.json report.html -type f 2>/dev/null |
+		grep -v -e trainer_log -e '\.part/' | LC_ALL=C sort | xargs sha256sum)
+}
+
+whole_run()
+{
+	plan whole && run whole || return 1
+	for file in plan.yaml ledger.db status.json predictions.jsonl metrics.json report.html cassette.jsonl \
+		stage-0/allocation.json stage-2/scores.jsonl stage-2/train.jsonl stage-1/adapter/adapter_model.safetensors \
+		final/adapter/adapter_config.json final/merged/model.safetensors final/dataset/dataset_info.json; do
+		[ -s whole/$file ] || { echo "no $file"; return 1; }
+	done
+	grep -q '"used": 18,' whole/status.json && grep -q '"step": "done"' whole/status.json
+}
+
+# Adaptive numbers of 26 examples in 16, 6, 3, 1 with B 6: by hand from METHOD section 3.
+allocates()
+{
+	grep -o '"required":[0-9]*' whole/stage-0/allocation.json | tr '\n' ' ' | grep -q '"required":4 "required":1 "required":1 "required":0 ' &&
+		[ "$(grep -o '"required":[0-9]*' whole/stage-*/allocation.json | awk -F: '{ n += $3 } END { print n }')" -eq 18 ]
+}
+
+nothing_asked_twice()
+{
+	[ "$(grep -c '"kind":"annotate"' whole/cassette.jsonl)" -gt 10 ] &&
+		[ -z "$(sed -n 's/.*"prompt_sha256":"\([0-9a-f]*\)".*/\1/p' whole/cassette.jsonl | sort | uniq -d)" ]
+}
+
+again_is_nothing_to_do()
+{
+	results whole >before && run whole && results whole >after && cmp before after
+}
+
+same_bytes_twice()
+{
+	plan twin && sed -i 's/^output_dir: .*/output_dir: twin/' twin.yaml && run twin || return 1
+	results whole | sed '/plan.yaml\|report.html/d' >a && results twin | sed '/plan.yaml\|report.html/d' >b && cmp a b
+}
+
+# A run that stops after every step ends like one that does not.
+in_pieces()
+{
+	plan pieces && mv pieces.yaml p.yaml && sed 's/^output_dir: .*/output_dir: pieces/' p.yaml >pieces.yaml
+	for k in 0 1 2; do
+		for step in select annotate collect train evaluate; do
+			run pieces --until $k.$step || return 1
+		done
+	done
+	run pieces && results pieces | sed '/plan.yaml\|report.html/d' >b && cmp a b
+}
+
+# Killed at moments of its own, at least ten times, and started again.
+killed()
+{
+	plan killed && kills=0 pause=0.05
+	while :; do
+		timeout -s KILL $pause "$program" run --quiet killed.yaml
+		case $? in
+		0) break ;;
+		137) kills=$((kills + 1)) ;;
+		*) return 1 ;;
+		esac
+		pause=$(awk "BEGIN { print $pause * 1.15 }")
+	done
+	echo "$kills kills"
+	[ $kills -ge 5 ] && results killed | sed '/plan.yaml\|report.html/d' >b && cmp a b
+}
+
+replays()
+{
+	cp whole/cassette.jsonl first.jsonl
+	plan replay && sed -i 's/cassette: teacher.jsonl/cassette: first.jsonl/' replay.yaml && run replay || return 1
+	results replay | sed '/plan.yaml\|report.html/d' >b && cmp a b
+}
+
+method()
+{
+	plan "$1" "method: $1" && run "$1" || return 1
+	[ -s "$1/metrics.json" ]
+}
+
+repeats_rows()
+{
+	grep -q '"id":"repeat/' duplicate-finetune-cot/stage-0/train.jsonl
+}
+
+buys_nothing()
+{
+	grep -q '"used": 0,' random-finetune/status.json && grep -q '"completion":"The answer is grain."' random-finetune/stage-0/train.jsonl &&
+		[ "$(wc -l <random-finetune/stage-0/train.jsonl)" -eq 18 ]
+}
+
+synthesises()
+{
+	grep -q '"origin":"synthetic"' baldistill-naive/stage-2/train.jsonl &&
+		grep -q '"synthetic/[0-9]/ship/[0-9]"' baldistill-naive/stage-2/train.jsonl &&
+		grep -q '"dropped":{"wrong answer":1}' baldistill-naive/stage-0/collected.json
+}
+
+grows()
+{
+	plan grow && run grow --until 0.train || return 1
+	sed -i 's/^budget: .*/budget: 22/' grow.yaml && run grow && grep -q '"used": 22,' grow/status.json || return 1
+	sed -i 's/^budget: .*/budget: 40/' grow.yaml && ends 78 'every stage has begun' run --quiet grow.yaml
+}
+
+damaged()
+{
+	echo >>twin/stage-1/scores.jsonl && ends 82 'stage-1/scores.jsonl' run --quiet twin.yaml
+}
+
+other_plan()
+{
+	sed -i 's/^selection: .*/selection: {max_new_tokens: 7}/' pieces.yaml && ends 78 max_new_tokens run --quiet pieces.yaml
+}
+
+not_a_run()
+{
+	mkdir other && echo x >other/notes && plan other && ends 73 other run --quiet other.yaml
+}
+
+unknown_answer()
+{
+	sed 1d teacher.jsonl >short.jsonl
+	plan short && sed -i 's/cassette: teacher.jsonl/cassette: short.jsonl/; s/^budget: .*/budget: 26/; s/^stages: .*/stages: 1/' short.yaml &&
+		echo 'method: random-finetune-cot' >>short.yaml && ends 65 short.jsonl run --quiet short.yaml || return 1
+	rm -r short && sed -i 's/cassette: short.jsonl/cassette: short.jsonl, on_missing: skip/' short.yaml && run short &&
+		grep -q '"used": 25,' short/status.json
+}
+
+check 'a run ends with every result' whole_run
+check 'the allocation is the policy' allocates
+check 'no query is asked twice' nothing_asked_twice
+check 'the same command again changes nothing' again_is_nothing_to_do
+check 'a second run gives the same bytes' same_bytes_twice
+check 'stopped after every step: the same bytes' in_pieces
+check 'killed again and again: the same bytes' killed
+check "the run's own cassette replays to the same bytes" replays
+for name in zero-shot-cot random-finetune random-finetune-cot duplicate-finetune-cot balance-finetune-cot \
+	active-finetune-cot active-finetune-cot-staged baldistill-naive; do
+	check "method $name" method $name
+done
+check 'duplicates repeat real rows' repeats_rows
+check 'no teacher: gold answers, nothing spent' buys_nothing
+check 'tail domains get synthetic rows, bad ones are dropped' synthesises
+check 'a budget may grow while a stage is left' grows
+check 'a changed result is refused' damaged
+check 'a changed plan is refused' other_plan
+check 'a foreign directory is left alone' not_a_run
+check 'a recorded teacher without an answer' unknown_answer
+echo "1..$cases"
