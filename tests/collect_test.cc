@@ -4,8 +4,7 @@
  * test ends with the ledger's promises.
  */
 #include "tests/collect_world.h"
-
-#include <thread>
+#include "tests/ledger_disk.h"
 
 namespace
 {
@@ -109,6 +108,19 @@ TEST(CollectOrder, ReleasedUnitIsUsedAgain)
 	world.expect_promises(fake);
 }
 
+/* The bound of the stage was met while the request was on its way that gives its unit back. */
+TEST(CollectOrder, ReleasedUnitOpensTheStageAgain)
+{
+	World world(12, 20);
+	world.cum = 10;
+	Fake fake([](const Asking &a) { return a.asked == 9 ? unconnected() : good(a.id); });
+	fake.latency = 0.02;
+	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(world.answers().size(), 10u);
+	EXPECT_EQ(world.counts.parked, 2);
+	world.expect_promises(fake);
+}
+
 TEST(CollectOrder, BilledRetriesAreBounded)
 {
 	World world(6, 60);
@@ -127,9 +139,13 @@ TEST(CollectOrder, ChangedRequestIsAskedAgainAtOnce)
 	world.teacher.max_concurrent_requests = 1;
 	Fake fake([](const Asking &a) {
 		return a.asked ? good(a.id)
-			       : Reaction{400, "", error_body("'max_tokens' is not supported", "null",
-							      "\"unsupported_parameter\"", "\"max_tokens\""),
-					  TEACHER_REPLIED, true, false};
+			       : Reaction{400,
+					  "",
+					  error_body("'max_tokens' is not supported", "null",
+						     "\"unsupported_parameter\"", "\"max_tokens\""),
+					  TEACHER_REPLIED,
+					  true,
+					  false};
 	});
 	double began = seconds_now();
 	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
@@ -188,6 +204,19 @@ TEST(CollectWait, RequestsPerMinuteAreKept)
 	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
 	EXPECT_GE(fake.times[5] - fake.times[0], 0.4);
 	EXPECT_EQ(fake.order.size(), 6u);
+}
+
+/* A request's bound is a third of its bytes and max_tokens: about 110 tokens, a fifth of a second here. */
+TEST(CollectWait, TokensPerMinuteAreKept)
+{
+	World world(6, 12);
+	world.teacher.max_tokens_per_minute = 33000;
+	Fake fake(always_good);
+	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+	ASSERT_EQ(fake.times.size(), 6u);
+	for (size_t i = 0; i + 1 < fake.times.size(); i++)
+		EXPECT_GE(fake.times[i + 1] - fake.times[i], 0.05) << i;
+	EXPECT_GE(fake.times[5] - fake.times[0], 0.5);
 }
 
 TEST(CollectWait, NothingBilledNothingWaits)
@@ -262,7 +291,9 @@ INSTANTIATE_TEST_SUITE_P(
 			 },
 			 16, "base_url"},
 		StopCase{"Quota", ERR_QUOTA,
-			 [](const Asking &a) { return a.asked < 8 ? good(a.id) : refused(429, "", "\"insufficient_quota\""); },
+			 [](const Asking &a) {
+				 return a.asked < 8 ? good(a.id) : refused(429, "", "\"insufficient_quota\"");
+			 },
 			 12, "quota"},
 		StopCase{"Key", ERR_NOPERM, [](const Asking &) { return refused(401); }, 4, "api_key"},
 		StopCase{"Forbidden", ERR_NOPERM, [](const Asking &) { return refused(403); }, 4, "api_key"},
@@ -271,7 +302,8 @@ INSTANTIATE_TEST_SUITE_P(
 			 [](const Asking &) { return refused(429, "HTTP/1.1 429 no\r\nRetry-After: 9999\r\n\r\n"); }, 4,
 			 "max_wait"},
 		StopCase{"RefusedForLong", ERR_TEMPFAIL, [](const Asking &) { return refused(429); }, 100, "max_wait"},
-		StopCase{"DownForLong", ERR_UNAVAILABLE, [](const Asking &) { return unconnected(); }, 200, "not connected"}),
+		StopCase{"DownForLong", ERR_UNAVAILABLE, [](const Asking &) { return unconnected(); }, 200,
+			 "not connected"}),
 	[](const ::testing::TestParamInfo<StopCase> &info) { return info.param.name; });
 
 /* A redirect may have been billed; it ends the run, and its query is asked again by the next. */
@@ -292,7 +324,8 @@ TEST(CollectStopped, MaxCost)
 	World world(100, 120);
 	world.teacher.price_input = 1;
 	world.teacher.price_output = 2;
-	world.options.max_cost = 3000000; /* 0.003: a send reserves (45 + 64 * 2) * 1000 billionths, and costs 7 + 2 * 2 */
+	/* 0.003; a send reserves more than (64 * 2) * 1000 billionths and costs (30 + 60 * 2) * 1000. */
+	world.options.max_cost = 3000000;
 	Fake fake([](const Asking &a) {
 		Reaction r = good(a.id);
 		r.body = answer("\"content\":\"" + text_of(a.id) + "\"", "\"stop\"",
@@ -421,14 +454,32 @@ TEST(CollectSignal, FreeRequestsAreDropped)
 	world.expect_promises(well);
 }
 
+/* Recorded doubts do not end the run that replays them. */
+TEST(CollectStopped, NotByDoubtsThatCostNothing)
+{
+	World world(30, 60);
+	Fake fake([](const Asking &a) { return a.sends ? good(a.id) : lost(); }, false);
+	EXPECT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(world.answers().size(), 30u);
+}
+
 /* ---- salvage -------------------------------------------------------------------------------------- */
 
 /* What a killed process had received is judged by the next as it would have been judged itself. */
 TEST(CollectSalvage, JudgesAsTheSourceDoes)
 {
 	const std::vector<Reaction> reactions = {
-		good("0"), refused(400), refused(413), refused(429), refused(500), refused(503), refused(408), refused(418),
-		{200, "", answer("\"content\":\"cut\"", "\"length\"")}, {200, "", HTML}, {200, "", ""},
+		good("0"),
+		refused(400),
+		refused(413),
+		refused(429),
+		refused(500),
+		refused(503),
+		refused(408),
+		refused(418),
+		{200, "", answer("\"content\":\"cut\"", "\"length\"")},
+		{200, "", HTML},
+		{200, "", ""},
 		{400, "", error_body("unsupported", "null", "\"unsupported_value\"", "\"temperature\"")},
 		refused(429, "HTTP/1.1 429 no\r\nx-should-retry: false\r\n\r\n"),
 	};
@@ -455,7 +506,9 @@ TEST(CollectSalvage, JudgesAsTheSourceDoes)
 		ASSERT_EQ(ledger_arm(ledger, &shot, 1, 0, &armed, &stop, &killed.err), 0) << killed.err.message;
 		memcpy(shot.slot->head, reaction.headers.data(), reaction.headers.size());
 		memcpy(shot.slot->body, reaction.body.data(), reaction.body.size());
-		ASSERT_EQ(slot_finish(shot.slot, reaction.status, reaction.headers.size(), reaction.body.size(), nullptr), 0);
+		ASSERT_EQ(
+			slot_finish(shot.slot, reaction.status, reaction.headers.size(), reaction.body.size(), nullptr),
+			0);
 		ledger_close(ledger);
 		ledger = killed.open(fake);
 		ASSERT_NE(ledger, nullptr) << killed.err.message;
@@ -471,6 +524,67 @@ TEST(CollectSalvage, JudgesAsTheSourceDoes)
 	}
 }
 
+/* ---- a full disk ----------------------------------------------------------------------------------- */
+
+/*
+ * Whatever write fails, what was paid for is settled or lies in its slot, and
+ * the next start takes it from there. (An arming that failed at its very end is
+ * in doubt: nothing was sent, and nothing shows that.)
+ */
+TEST(CollectDisk, NoPaidAnswerIsLost)
+{
+	long held = 0;
+	for (long nth = 1; nth <= 60; nth++) {
+		World world(12, 14);
+		Disk disk("collect");
+		world.options.vfs = "collect";
+		long before = 0;
+		Fake fake([&](const Asking &a) {
+			if (!before++) {
+				disk.fail_at = disk.operations + nth;
+				disk.fail_on = true;
+				disk.fail_code = SQLITE_FULL;
+			}
+			return good(a.id);
+		});
+		int code = world.collect(fake);
+		EXPECT_TRUE(!code || code == ERR_IO) << world.err.message;
+		EXPECT_TRUE(fake.open.empty());
+		held += std::string(world.err.message).find("wait in their slots") != std::string::npos;
+		disk.fail_at = 0;
+		fake.answered.clear();
+		ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+		EXPECT_EQ(fake.billed, 12) << "an answer was bought twice at operation " << nth;
+		EXPECT_EQ(fake.repeated_ids, 0);
+		EXPECT_EQ(world.answers().size(), 12u);
+	}
+	EXPECT_GT(held, 20);
+}
+
+/* A reply that broke off is no reply, also where the ledger could not be told. */
+TEST(CollectDisk, BrokenReplyIsNotSalvaged)
+{
+	World world(1, 3);
+	Disk disk("collect");
+	world.options.vfs = "collect";
+	Fake fake([&](const Asking &a) {
+		if (a.asked)
+			return good(a.id);
+		disk.fail_at = disk.operations + 1;
+		disk.fail_on = true;
+		Reaction r = good(a.id);
+		r.transport = TEACHER_BROKEN;
+		r.body.resize(r.body.size() / 2);
+		return r;
+	});
+	EXPECT_EQ(world.collect(fake), ERR_IO);
+	disk.fail_at = 0;
+	EXPECT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(world.recovery.salvaged, 0);
+	EXPECT_EQ(world.recovery.in_doubt, 1);
+	EXPECT_EQ(world.answers().size(), 1u);
+}
+
 /* ---- faults of all kinds ---------------------------------------------------------------------- */
 
 Reaction faulty(const Asking &a, std::mt19937 &random, unsigned percent)
@@ -482,8 +596,12 @@ Reaction faulty(const Asking &a, std::mt19937 &random, unsigned percent)
 		[](const std::string &) { return refused(500); },
 		[](const std::string &) { return refused(503); },
 		[](const std::string &) { return refused(502); },
-		[](const std::string &) { return Reaction{200, "", answer("\"content\":\"cut\"", "\"length\"")}; },
-		[](const std::string &) { return Reaction{200, "", "{\"choices\":["}; },
+		[](const std::string &) {
+			return Reaction{200, "", answer("\"content\":\"cut\"", "\"length\"")};
+		},
+		[](const std::string &) {
+			return Reaction{200, "", "{\"choices\":["};
+		},
 		[](const std::string &id) {
 			Reaction r = good(id);
 			r.transport = TEACHER_BROKEN;

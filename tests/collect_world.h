@@ -51,9 +51,9 @@ struct Reaction {
 };
 
 struct Asking {
-	std::string id;   /* of the example */
-	int sends;        /* of this query before this one */
-	long asked;       /* of all queries before */
+	std::string id; /* of the example */
+	int sends;      /* of this query before this one */
+	long asked;     /* of all queries before */
 	std::string body;
 };
 
@@ -99,10 +99,10 @@ struct Fake : teacher_source {
 	};
 
 	Script script;
-	double latency = 0;         /* seconds */
-	bool shuffled = false;      /* replies come in random order, one at a time */
+	double latency = 0;    /* seconds */
+	bool shuffled = false; /* replies come in random order, one at a time */
 	std::mt19937 random{1};
-	int refuse_ask_after = -1;  /* questions; then ask fails */
+	int refuse_ask_after = -1; /* questions; then ask fails */
 	std::function<void()> polled;
 	std::vector<Open> open;
 	std::vector<std::string> order; /* ids, as asked */
@@ -120,10 +120,14 @@ struct Fake : teacher_source {
 		teacher_source::ask = [](struct teacher_source *s, const struct teacher_question *q, struct err *err) {
 			return static_cast<Fake *>(s)->take(*q, err);
 		};
-		teacher_source::poll = [](struct teacher_source *s, double seconds, teacher_callback *done, void *context,
-					  struct err *) { return static_cast<Fake *>(s)->give(seconds, done, context); };
+		teacher_source::poll = [](struct teacher_source *s, double seconds, teacher_callback *done,
+					  void *context, struct err *) {
+			return static_cast<Fake *>(s)->give(seconds, done, context);
+		};
 		teacher_source::read = [](struct teacher_source *, struct teacher_answer *a, const char *raw, size_t n,
-					  struct err *err) { return teacher_answer_read(a, raw, n, "m", nullptr, err); };
+					  struct err *err) {
+			return teacher_answer_read(a, raw, n, "m", nullptr, err);
+		};
 		teacher_source::close = [](struct teacher_source *) {};
 	}
 
@@ -194,7 +198,8 @@ struct Fake : teacher_source {
 		facts.headers = &headers;
 		facts.max_wait = 600;
 		if (success)
-			EXPECT_EQ(teacher_answer_read(&reply.answer, slot->body, slot->body_n, "m", nullptr, nullptr), 0);
+			EXPECT_EQ(teacher_answer_read(&reply.answer, slot->body, slot->body_n, "m", nullptr, nullptr),
+				  0);
 		else if (whole)
 			teacher_error_read(&reply.error, slot->body, slot->body_n, nullptr);
 		facts.answer = success ? &reply.answer : nullptr;
@@ -243,8 +248,8 @@ struct World {
 		for (int i = 0; i < n; i++) {
 			ids.push_back(std::to_string(i));
 			inputs.push_back("input " + ids.back());
-			bodies.push_back("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"question " + ids.back() +
-					 "\"}],\"temperature\":0,\"max_tokens\":64,\"n\":1}");
+			bodies.push_back("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"question " +
+					 ids.back() + "\"}],\"temperature\":0,\"max_tokens\":64,\"n\":1}");
 		}
 		for (size_t i = 0; i < ids.size(); i++)
 			queries.push_back({"annotate", i % 3 ? "earn" : "acq", ids[i].c_str(), 0, 0, inputs[i].c_str(),
@@ -268,7 +273,9 @@ struct World {
 		options.billable = true;
 		options.judge = collect_judge;
 		options.judge_context = &collector;
-		voice.say = [](void *context, const char *text) { static_cast<World *>(context)->said.push_back(text); };
+		voice.say = [](void *context, const char *text) {
+			static_cast<World *>(context)->said.push_back(text);
+		};
 		voice.context = this;
 		voice.signals = &signals;
 		voice.paying = &paying;
@@ -313,6 +320,7 @@ struct World {
 		struct ledger_options inspect = {};
 		inspect.directory = run.path.c_str();
 		inspect.inspect = true;
+		inspect.vfs = options.vfs;
 		struct ledger *ledger = ledger_open(&inspect, nullptr, &err);
 		EXPECT_NE(ledger, nullptr) << err.message;
 		return ledger;
@@ -352,7 +360,8 @@ struct World {
 		auto visit = [](void *context, const struct ledger_row *row, struct err *) {
 			static_cast<std::vector<Attempt> *>(context)->push_back(
 				{row->query.example_id, row->state, row->reason ? row->reason : "",
-				 row->request_id ? row->request_id : "", row->usage ? row->usage : "", row->attempt, row->at});
+				 row->request_id ? row->request_id : "", row->usage ? row->usage : "", row->attempt,
+				 row->at});
 			return 0;
 		};
 		EXPECT_EQ(ledger_attempts(ledger, visit, &list, &err), 0) << err.message;

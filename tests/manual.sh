@@ -1,15 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # manual.sh - runs every example of the man pages and the commands README shows: lines ".B baldistill ..." between
-# .nf and .fi, and indented lines "    baldistill ...". They run in a folder with the sources' data/ in it,
-# and write to standard output or where --output says.
+# .nf and .fi, and indented lines "    baldistill ...". They run in order, in a folder with a copy of the
+# sources' data/ in it, and write to standard output or where --output says.
 set -u
 program=${BALDISTILL:?}
 source=${TEST_SRCDIR:?}
 folder=$(mktemp -d) || exit 99
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/bin" && ln -s "$program" "$folder/bin/baldistill"
-ln -s "$source/data" "$folder/data"
+cp -R "$source/data" "$folder/data" && chmod -R u+w "$folder/data"
+BALDISTILL_STATE_DIR=$folder/state
+export BALDISTILL_STATE_DIR
 PATH=$folder/bin:$PATH
 export PATH
 

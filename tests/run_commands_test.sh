@@ -11,33 +11,7 @@ export BALDISTILL_STATE_DIR="$folder/state"
 
 # A long tail of four domains: 16, 6, 3 and 1 examples; a teacher that knows all of them, errs in one of ten, and
 # writes new ones, of which one of seven cannot be parsed and one has a wrong label.
-awk 'BEGIN {
-	split("grain crude gold ship", name); split("16 6 3 1", size)
-	split("wheat oil gold ship", word)
-	for (d = 1; d <= 4; d++)
-		for (i = 1; i <= size[d]; i++) {
-			id++
-			input = "the " word[d] " price rose " i " of " d
-			label = name[d]
-			said = id % 10 ? label : name[d % 4 + 1]
-			printf "{\"id\": %d, \"input\": \"%s\", \"label\": \"%s\"}\n", id, input, label >"train.jsonl"
-			printf "{\"kind\": \"annotate\", \"domain\": \"%s\", \"input\": \"%s\", \"label\": \"%s\", \"rationale\": \"It speaks of %s. The answer is %s.\"}\n", \
-				label, input, label, word[d], said >"teacher.jsonl"
-			if (i <= 3)
-				printf "{\"id\": %d, \"input\": \"a %s of %d\", \"label\": \"%s\"}\n", id, word[d], i, label >"test.jsonl"
-		}
-	for (d = 1; d <= 4; d++)
-		for (i = 1; i <= 14; i++) {
-			text = "Input: a new " word[d] " report " i "\\nRationale: It names " word[d] ".\\nAnswer: " name[d]
-			if (i % 7 == 0)
-				text = "I cannot do that."
-			if (i % 7 == 3)
-				text = "Input: a new " word[d] " report " i "\\nRationale: It names it.\\nAnswer: " name[d % 4 + 1]
-			printf "{\"kind\": \"synthesise\", \"domain\": \"%s\", \"input\": null, \"label\": \"%s\", \"rationale\": \"%s\"}\n", \
-				name[d], name[d], text >"teacher.jsonl"
-		}
-}' </dev/null
-sed -i 's/"input": null, /"input": "", /' teacher.jsonl
+cp "$tiny/examples.jsonl" train.jsonl && cp "$tiny/test.jsonl" "$tiny/teacher.jsonl" . && chmod u+w ./*.jsonl || exit 99
 
 # plan NAME KEYS...: a plan file; each further argument is a line of it
 plan()
@@ -124,7 +98,7 @@ in_pieces()
 # Killed at moments of its own, at least ten times, and started again.
 killed()
 {
-	plan killed && kills=0 pause=0.05
+	plan killed && kills=0 pause=0.02
 	while :; do
 		timeout -s KILL $pause "$program" run --quiet killed.yaml
 		case $? in
@@ -132,7 +106,7 @@ killed()
 		137) kills=$((kills + 1)) ;;
 		*) return 1 ;;
 		esac
-		pause=$(awk "BEGIN { print $pause * 1.15 }")
+		pause=$(awk "BEGIN { print $pause * 1.1 }")
 	done
 	echo "$kills kills"
 	[ $kills -ge 5 ] && results killed | sed '/plan.yaml\|report.html/d' >b && cmp a b

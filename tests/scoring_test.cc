@@ -18,7 +18,8 @@
 
 #include "src/pipeline/scoring.h"
 
-namespace {
+namespace
+{
 
 const double tolerance = 1e-12;
 const double nan_value = std::nan("");
@@ -45,7 +46,7 @@ struct Scored {
 
 	Scored(answer_type type, const std::vector<std::string> &domains, const std::vector<char> &heads,
 	       const std::vector<Row> &rows, int64_t bootstrap = 0, uint64_t seed = 1, bool head_known = true)
-		: name(domains), head_flag(heads), head(new bool[domains.size() + 1])
+	    : name(domains), head_flag(heads), head(new bool[domains.size() + 1])
 	{
 		for (size_t d = 0; d < name.size(); d++) {
 			names.push_back(name[d].c_str());
@@ -199,19 +200,22 @@ void check_golden(const Document &line, size_t number)
 	ASSERT_EQ(0, s.rc) << s.error.message;
 	EXPECT_EQ(number_of(line["invalid"]), static_cast<double>(s.result.invalid)) << what;
 	for (int f = 0; f < SCORING_FIGURES; f++)
-		expect_close(s.result.figure[f], number_of(line[scoring_figure_names[f]]), what + scoring_figure_names[f]);
+		expect_close(s.result.figure[f], number_of(line[scoring_figure_names[f]]),
+			     what + scoring_figure_names[f]);
 	ASSERT_EQ(length_of(line["scores"]), s.result.l);
 	for (size_t d = 0; d < s.result.l; d++)
-		expect_close(s.result.domain[d].score, number_of(json_at(line["scores"], d)), what + s.result.domain[d].name);
+		expect_close(s.result.domain[d].score, number_of(json_at(line["scores"], d)),
+			     what + s.result.domain[d].name);
 }
 
 TEST(Scoring, EqualsScikitLearn)
 {
-	const char *root = getenv("srcdir");
+	const char *root = getenv("TEST_SRCDIR");
 	std::ifstream file(std::string(root ? root : ".") + "/tests/golden/scoring.jsonl");
 	std::string text;
 	size_t cases = 0;
-	ASSERT_TRUE(std::getline(file, text)) << "tests/golden/scoring.jsonl (from the source folder, or set srcdir)";
+	ASSERT_TRUE(std::getline(file, text))
+		<< "tests/golden/scoring.jsonl (from the source folder, or set TEST_SRCDIR)";
 	while (std::getline(file, text))
 		check_golden(Document(text), ++cases);
 	EXPECT_EQ(8u, cases);
@@ -223,8 +227,10 @@ TEST(Scoring, EqualsScikitLearn)
  * Counts: a tp 2 fn 1 fp 1, b tp 1 fn 0 fp 1 (one invalid answer belongs to a),
  * c gold only, tp 0 fn 1; d never.
  */
-const std::vector<Row> letters = {{"alpha", "alpha", "The answer is alpha.", {}}, {"alpha", "alpha", "alpha", {}},
-				  {"alpha", "alpha", "who knows", {}}, {"beta", "beta", "The answer is Beta.", {}},
+const std::vector<Row> letters = {{"alpha", "alpha", "The answer is alpha.", {}},
+				  {"alpha", "alpha", "alpha", {}},
+				  {"alpha", "alpha", "who knows", {}},
+				  {"beta", "beta", "The answer is Beta.", {}},
 				  {"gamma", "gamma", "not alpha. The answer is beta.", {}},
 				  {"gamma", "gamma", "The answer is alpha, not gamma.", {}}};
 
@@ -264,7 +270,9 @@ TEST(Scoring, EmptyGroupsAndDomainsAreNull)
 	expect_close(s[SCORING_MACRO], 0.75, "z is left out");
 	expect_close(s[SCORING_MICRO], 2.0 / 3, "micro");
 	EXPECT_NE(std::string::npos, s.json().find("\"tail_macro\":null,\"intervals\":{\"macro\":["));
-	EXPECT_NE(std::string::npos, s.json().find("\"tail_macro\":null},\"domains\":[{\"domain\":\"x\",\"n\":2,\"score\":0.5,\"head\":true}"));
+	EXPECT_NE(std::string::npos,
+		  s.json().find(
+			  "\"tail_macro\":null},\"domains\":[{\"domain\":\"x\",\"n\":2,\"score\":0.5,\"head\":true}"));
 	EXPECT_NE(std::string::npos, s.json().find("{\"domain\":\"z\",\"n\":0,\"score\":null,\"head\":true}]}"));
 }
 
@@ -279,7 +287,8 @@ TEST(Scoring, HeadsThatAreNotKnownHaveNoFigure)
 TEST(Scoring, QuestionsAreWordF1)
 {
 	Scored s(ANSWER_QA, {"nq", "drop"}, {1, 0},
-		 {{"nq", "the big red house", "So. The answer is a red house.", {}}, {"nq", "Paris", "Paris", {}},
+		 {{"nq", "the big red house", "So. The answer is a red house.", {}},
+		  {"nq", "Paris", "Paris", {}},
 		  {"drop", "4 yards", "  ", {}}});
 	ASSERT_EQ(0, s.rc) << s.error.message;
 	EXPECT_EQ(1u, s.result.invalid);
@@ -292,8 +301,10 @@ TEST(Scoring, QuestionsAreWordF1)
 TEST(Scoring, EachRowHasItsOwnChoices)
 {
 	Scored s(ANSWER_CHOICE, {"d"}, {1},
-		 {{"d", "A", "The answer is (A).", {"cat", "dog"}}, {"d", "A", "The answer is bird.", {"bird", "dog"}},
-		  {"d", "B", "The answer is cat.", {"cat", "dog"}}, {"d", "A", "The answer is (D).", {"cat", "dog"}}});
+		 {{"d", "A", "The answer is (A).", {"cat", "dog"}},
+		  {"d", "A", "The answer is bird.", {"bird", "dog"}},
+		  {"d", "B", "The answer is cat.", {"cat", "dog"}},
+		  {"d", "A", "The answer is (D).", {"cat", "dog"}}});
 	ASSERT_EQ(0, s.rc) << s.error.message;
 	expect_close(s[SCORING_MICRO], 0.5, "micro");
 	EXPECT_EQ(1u, s.result.invalid);
@@ -396,10 +407,11 @@ TEST(Difference, IsPairedAndDeterministic)
 	Scored good(ANSWER_CLASS, names, head, good_rows), bad(ANSWER_CLASS, names, head, bad_rows);
 	metrics_interval first[SCORING_FIGURES], again[SCORING_FIGURES], self[SCORING_FIGURES], back[SCORING_FIGURES];
 	err error = {};
-	ASSERT_EQ(0, scoring_difference(first, &good.result, &bad.result, 500, 5, &error)) << error.message;
-	ASSERT_EQ(0, scoring_difference(again, &good.result, &bad.result, 500, 5, &error)) << error.message;
-	ASSERT_EQ(0, scoring_difference(self, &good.result, &good.result, 500, 5, &error)) << error.message;
-	ASSERT_EQ(0, scoring_difference(back, &bad.result, &good.result, 500, 5, &error)) << error.message;
+	const scoring *good_one = &good.result, *bad_one = &bad.result;
+	ASSERT_EQ(0, scoring_difference(first, &good_one, &bad_one, 1, 500, 5, &error)) << error.message;
+	ASSERT_EQ(0, scoring_difference(again, &good_one, &bad_one, 1, 500, 5, &error)) << error.message;
+	ASSERT_EQ(0, scoring_difference(self, &good_one, &good_one, 1, 500, 5, &error)) << error.message;
+	ASSERT_EQ(0, scoring_difference(back, &bad_one, &good_one, 1, 500, 5, &error)) << error.message;
 	for (int f = 0; f < SCORING_FIGURES; f++) {
 		double difference = good.result.figure[f] - bad.result.figure[f];
 		EXPECT_EQ(first[f].low, again[f].low);
@@ -414,6 +426,27 @@ TEST(Difference, IsPairedAndDeterministic)
 	EXPECT_GT(first[SCORING_MICRO].low, 0) << "nine in ten is more than four in ten";
 }
 
+TEST(Difference, OfSeveralSeedsIsTheMean)
+{
+	std::vector<std::string> names;
+	std::vector<Row> good_rows = long_tail(names, 9), bad_rows = long_tail(names, 4);
+	std::vector<char> head = first_are_head(names.size(), 2);
+	Scored good(ANSWER_CLASS, names, head, good_rows), bad(ANSWER_CLASS, names, head, bad_rows);
+	const scoring *two[] = {&good.result, &bad.result}, *turned[] = {&bad.result, &good.result};
+	const scoring *bads[] = {&bad.result, &bad.result}, *one = &good.result, *other = &bad.result;
+	metrics_interval half[SCORING_FIGURES], whole[SCORING_FIGURES], none[SCORING_FIGURES];
+	err error = {};
+	ASSERT_EQ(0, scoring_difference(half, two, bads, 2, 500, 5, &error)) << error.message;
+	ASSERT_EQ(0, scoring_difference(whole, &one, &other, 1, 500, 5, &error)) << error.message;
+	ASSERT_EQ(0, scoring_difference(none, two, turned, 2, 500, 5, &error)) << error.message;
+	for (int f = 0; f < SCORING_FIGURES; f++) {
+		EXPECT_NEAR(half[f].low, whole[f].low / 2, 1e-12);
+		EXPECT_NEAR(half[f].high, whole[f].high / 2, 1e-12);
+		EXPECT_NEAR(0, none[f].low, 1e-15);
+		EXPECT_NEAR(0, none[f].high, 1e-15);
+	}
+}
+
 TEST(Difference, OtherExamplesAreRefused)
 {
 	std::vector<std::string> names;
@@ -426,9 +459,10 @@ TEST(Difference, OtherExamplesAreRefused)
 	err error = {};
 	rows.push_back(rows.front());
 	Scored others(ANSWER_CLASS, names, head, rows);
+	const scoring *all_one = &all.result;
 	for (const scoring *b : {&fewer.result, &others.result}) {
 		error.code = 0;
-		EXPECT_EQ(-1, scoring_difference(difference, &all.result, b, 10, 5, &error));
+		EXPECT_EQ(-1, scoring_difference(difference, &all_one, &b, 1, 10, 5, &error));
 		EXPECT_EQ(ERR_DATA, error.code);
 	}
 }

@@ -17,11 +17,11 @@ import random
 import re
 
 SEED = 20240817
-LARGEST, ALPHA = 400, 1.8  # rows of the largest domain; size falls with rank ** -ALPHA
+LARGEST, ALPHA = 460, 2.0  # rows of the largest domain; size falls with rank ** -ALPHA
 TEST = 15                  # rows of every domain
 SYNTHESES = 40             # recorded for every domain
 WRONG = 0.05               # share of annotations with a slip
-SPOILT = 0.05              # share of syntheses without a problem or an answer, and again of such with a slip
+SPOILT = 0.05              # share of syntheses without a text or an answer, and as many with a slip
 TEXTS = 36000
 
 NAMES = "Mia Tom Ana Ben Eva Leo Ida Max Zoe Sam Lea Jon Amy Kai Nina Paul Rosa Finn Vera Otto".split()
@@ -83,6 +83,11 @@ def times(rng):
             return {"a": a, "b": b}
 
 
+def paid(rng):
+    a = rng.choice((10, 20, 30))
+    return {"a": a, "b": rng.randint(2, a - 1)}
+
+
 def shared(rng):
     v = times(rng)
     return {"a": v["a"] * v["b"], "b": v["b"]}
@@ -116,8 +121,7 @@ DOMAINS = [
         "Each of {a} bags holds {b} {i}. {n} takes all bags. How many {i} has {n}?",
         "In the {p} stand {a} shelves with {b} {i} on each. How many {i} stand there?",
     ], ["Multiply", "Each one holds the same, so multiply"]),
-    Domain("change", lambda rng: (lambda p: {"a": p, "b": rng.randint(2, p - 1)})(rng.choice((10, 20, 30))),
-           lambda v: [(v["a"], "-", v["b"])], [
+    Domain("change", paid, lambda v: [(v["a"], "-", v["b"])], [
         "{n} buys {i} for {b} euros and pays with {a} euros. How much change does {n} get?",
         "The {i} cost {b} euros. {n} gives the seller {a} euros. How much change comes back?",
         "At the {p} {n} pays {a} euros for {i} that cost {b}. How much change is due?",

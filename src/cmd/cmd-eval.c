@@ -57,11 +57,13 @@ static int match(struct evaluation *e, const struct place *gold, const struct pl
 	for (size_t g = 0, p = 0; g < n || p < m; g++, p++) {
 		int order = g == n ? 1 : p == m ? -1 : ifd_id_compare(gold[g].id, said[p].id);
 		if (order < 0)
-			return err_set(err, ERR_DATA, "%s: no row has the id %s, which '%s' asks for; predict every row once",
+			return err_set(err, ERR_DATA,
+				       "%s: no row has the id %s, which '%s' asks for; predict every row once",
 				       e->predictions.path, show_id(shown, gold[g].id), e->gold.path);
 		const struct row *row = &e->predictions.row[said[p].i];
 		if (order > 0)
-			return err_set(err, ERR_DATA, "%s:%zu: the id %s is not in '%s'; predict the rows of that file alone",
+			return err_set(err, ERR_DATA,
+				       "%s:%zu: the id %s is not in '%s'; predict the rows of that file alone",
 				       e->predictions.path, row->line, show_id(shown, said[p].id), e->gold.path);
 		size_t length; /* a NUL ends the text */
 		if (json_get_string(json_in(json_root(row->doc), "prediction"), &e->text[gold[g].i], &length, err))
@@ -118,9 +120,10 @@ static int score(struct evaluation *e, const struct settings *s, struct err *err
 		names[d] = known->domain[d].name;
 		head[d] = known->domain[d].head;
 	}
-	const struct answer_task task = {e->type, e->type == ANSWER_CLASS ? names : NULL, e->type == ANSWER_CLASS ? known->l : 0};
-	const struct scoring_options options = {&task, names, s->heads || s->train ? head : NULL, known->l, (int64_t)s->bootstrap,
-						s->seed};
+	const struct answer_task task = {e->type, e->type == ANSWER_CLASS ? names : NULL,
+					 e->type == ANSWER_CLASS ? known->l : 0};
+	const struct scoring_options options = {
+		&task, names, s->heads || s->train ? head : NULL, known->l, (int64_t)s->bootstrap, s->seed};
 	rc = rc || scoring_compute(&e->scoring, &e->gold, e->text, &options, err) ? -1 : 0;
 	free(names);
 	free(head);
@@ -205,7 +208,8 @@ static int evaluate(const struct settings *s, bool json, struct err *err)
 static int check(const struct settings *s, bool above_given, struct err *err)
 {
 	if (!s->predictions || !s->gold || !s->type)
-		return err_set(err, ERR_USAGE, "'eval' needs --predictions, --gold and --type; see 'baldistill eval --help'");
+		return err_set(err, ERR_USAGE,
+			       "'eval' needs --predictions, --gold and --type; see 'baldistill eval --help'");
 	if (above_given && !s->train)
 		return err_set(err, ERR_USAGE, "'--head-above' counts training rows; give them with --train");
 	if (above_given && s->heads)

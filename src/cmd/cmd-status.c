@@ -92,7 +92,7 @@ static int print_money_and_time(struct json_value root, struct err *err)
 	    json_opt_double(json_in(root, "seconds_left"), -1, &left, err))
 		return -1;
 	if (cost >= 0)
-		printf("%-10s %10.4f  spent and reserved\n", "cost", cost);
+		printf("%-10s %10.6f  spent and reserved\n", "cost", cost);
 	if (left >= 0)
 		printf("%-10s %10s  of this step\n", "time left", progress_duration(shown, sizeof shown, left));
 	return 0;
@@ -129,7 +129,7 @@ static int run(struct arguments *args, struct err *err)
 	char *text = length > 0 && (size_t)length < sizeof path ? file_read(path, MAX_STATUS, &n, err) : NULL;
 	if (!text)
 		return err->code == ERR_NOINPUT || (size_t)length >= sizeof path
-			? err_set(err, ERR_NOINPUT, "no run in '%s'", args->argv[0]) : -1;
+			? err_set(err, ERR_NOINPUT, "no run in '%s': there is no status.json", args->argv[0]) : -1;
 	int rc = show(path, text, n, args->json, err);
 	free(text);
 	return rc;

@@ -56,8 +56,8 @@ struct command {
 };
 
 /* Every command, each in its cmd-NAME.c. */
-extern const struct command cmd_backends, cmd_bench, cmd_check_adapter, cmd_generate, cmd_inspect, cmd_merge,
-	cmd_prepare, cmd_run, cmd_score, cmd_tokenize, cmd_train;
+extern const struct command cmd_backends, cmd_bench, cmd_check_adapter, cmd_compare, cmd_eval, cmd_generate, cmd_inspect,
+	cmd_ledger, cmd_merge, cmd_plan, cmd_prepare, cmd_report, cmd_run, cmd_score, cmd_status, cmd_tokenize, cmd_train;
 
 enum option_kind {
 	OPTION_END,

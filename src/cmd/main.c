@@ -8,8 +8,8 @@
 
 /* In the order of --help: what a user needs first stands first. */
 static const struct command *const commands[] = {
-	&cmd_run, &cmd_prepare, &cmd_train, &cmd_score, &cmd_generate, &cmd_merge, &cmd_check_adapter, &cmd_tokenize, &cmd_inspect,
-	&cmd_backends, &cmd_bench, NULL,
+	&cmd_prepare, &cmd_plan, &cmd_run, &cmd_status, &cmd_report, &cmd_compare, &cmd_eval, &cmd_train, &cmd_score,
+	&cmd_generate, &cmd_merge, &cmd_check_adapter, &cmd_tokenize, &cmd_inspect, &cmd_ledger, &cmd_backends, &cmd_bench, NULL,
 };
 
 static void print_help(void)

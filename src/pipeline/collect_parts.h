@@ -44,6 +44,8 @@ struct collecting {
 	struct teacher_stop stop;
 	struct progress progress;
 	struct collect_counts *counts;
+	unsigned refusals;      /* rounds of requests in a row that brought nothing but refusals, */
+	double refused;         /* the last of them counted at this time */
 	enum ledger_stop bound; /* that the last arming met; forgotten when something is settled */
 	int64_t parked;         /* of the whole run, before this call */
 	int64_t real;           /* the wall clock at the start, milliseconds; */

@@ -116,15 +116,21 @@ static double until(const struct collecting *c, int64_t wake)
 	return wake == INT64_MAX ? INFINITY : wake <= now ? 0 : (double)(wake - now) / 1000;
 }
 
+/* How many more may be on their way; after a refusal one at a time, until something else has come. */
+static size_t room(const struct collecting *c)
+{
+	size_t most = c->refusals ? 1 : c->flights;
+	return most > c->in_flight ? most - c->in_flight : 0;
+}
+
 double collect_send(struct collecting *c)
 {
 	struct ledger_pending pending;
 	struct err err = {0};
-	double wait = c->in_flight < c->flights ? teacher_pace_delay(&c->pace, collect_clock(), 0) : INFINITY;
+	double wait = room(c) ? teacher_pace_delay(&c->pace, collect_clock(), 0) : INFINITY;
 	if (wait > 0 || c->bound != LEDGER_GO)
 		return wait > 0 ? wait : INFINITY;
-	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), c->flights - c->in_flight, &pending,
-			   &err)) {
+	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), &pending, &err)) {
 		collect_fail(c, &err);
 		return INFINITY;
 	}

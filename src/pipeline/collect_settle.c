@@ -26,6 +26,15 @@ static struct flight *flight_of(struct collecting *c, uint64_t tag)
 	return NULL;
 }
 
+/* The key is cut out in place; what stood behind it must not stay in the file. */
+static void wipe_rest(const struct teacher_slot *slot, uint64_t received)
+{
+	size_t end = received < slot->body_room ? (size_t)received : slot->body_room;
+	memset(slot->head + slot->head_n, 0, slot->head_room - slot->head_n);
+	if (end > slot->body_n)
+		memset(slot->body + slot->body_n, 0, end - slot->body_n);
+}
+
 /*
  * A reply that came whole is finished in its slot, from where a kill cannot take
  * it. What a program or a recording said is put there first, cut to the room;
@@ -38,6 +47,8 @@ static int finish_slot(const struct flight *f, const struct teacher_reply *reply
 	bool paid = reply->outcome.state == TEACHER_ANSWERED || reply->outcome.state == TEACHER_UNUSABLE;
 	size_t n = reply->raw_n < slot->body_room ? reply->raw_n : slot->body_room;
 	if (direct)
+		wipe_rest(&f->slot, reply->exchange.received);
+	if (direct)
 		return reply->exchange.transport == TEACHER_REPLIED
 			? slot_finish(slot, reply->exchange.status, f->slot.head_n, f->slot.body_n, err) : 0;
 	if (!paid)
@@ -47,14 +58,36 @@ static int finish_slot(const struct flight *f, const struct teacher_reply *reply
 	return slot_finish(slot, reply->exchange.status, 0, n, err);
 }
 
-/* Full jitter, drawn from the query and the attempt, so that nothing depends on who came first. */
+/*
+ * Full jitter, drawn from the query and the attempt, so that nothing depends on
+ * who came first. What ends the run leaves it to the user when to go on.
+ */
 static int64_t back_off(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
 {
 	struct philox_key stream = philox_stream(c->collector->seed, PHILOX_SHUFFLE, BACKOFF_STREAM, 0, 0);
 	double u = philox_uniform(philox_at(stream, (uint32_t)f->sends, (uint64_t)f->id));
-	if (!c->collector->source->billable || o->changes)
+	if (!c->collector->source->billable || o->changes || o->stop)
 		return 0;
 	return collect_now(c) + (int64_t)(teacher_retry_backoff((unsigned)f->sends, o->wait, u) * 1000);
+}
+
+/*
+ * A teacher that refuses everything, or cannot be reached, is asked ever more
+ * rarely: sends that cost nothing are bounded as well. A refusal between
+ * answers is its own query's matter.
+ */
+static void heed_refusal(struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
+{
+	struct philox_key stream = philox_stream(c->collector->seed, PHILOX_SHUFFLE, BACKOFF_STREAM, 1, 0);
+	double now = collect_clock(), u = philox_uniform(philox_at(stream, 0, (uint64_t)f->shot.attempt));
+	if (o->state != TEACHER_RELEASED || o->changes || !c->collector->source->billable)
+		c->refusals = 0;
+	else if (f->began >= c->refused) {
+		c->refusals++;
+		c->refused = now;
+		if (c->refusals > 1)
+			c->pace.hold = fmax(c->pace.hold, now + teacher_retry_backoff(c->refusals - 2, o->wait, u));
+	}
 }
 
 static int settle(struct collecting *c, const struct flight *f, const struct teacher_reply *reply, struct err *err)
@@ -120,6 +153,7 @@ void collect_reply(void *context, const struct teacher_reply *reply)
 	if (!f)
 		return;
 	teacher_pace_finish(&c->pace, collect_clock(), f->began, &reply->outcome);
+	heed_refusal(c, f, &reply->outcome);
 	if (settle(c, f, reply, &err)) {
 		collect_fail(c, &err);
 		collect_land(c, f);

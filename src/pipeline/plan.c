@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/text.h"
+
 /* The table's values under a preset as a document: one member for each key that has one, by its whole path. */
 static struct yaml *default_document(int64_t preset, struct err *err)
 {
@@ -61,8 +63,8 @@ static int read_key(struct plan *plan, const struct plan_key *key, struct err *e
 	const struct yaml_node *written = plan_key_written(plan, key), *node = plan_key_node(plan, key);
 	bool applies = plan_key_applies(plan, key);
 	if (written && !applies && plan->teacher.written && written->kind != YAML_NULL)
-		return plan_refuse_key(written, err, "'%s' does not belong to a teacher of kind '%s'", plan_key_name(key),
-				       plan_teacher_kinds[plan->teacher.kind]);
+		return plan_refuse_key(written, err, "'%s' does not belong to a teacher of kind '%s'",
+				       plan_key_name(key), plan_teacher_kinds[plan->teacher.kind]);
 	if (node)
 		return plan_key_read(plan, key, node, err);
 	return applies && key->flags & KEY_REQUIRED ? refuse_missing(plan, key, err) : 0;
@@ -83,14 +85,24 @@ static int read_keys(struct plan *plan, struct err *err)
 	return plan->resolved ? 0 : -1;
 }
 
-int plan_read(struct plan *plan, struct yaml *doc, const char *path, struct err *err)
+void plan_one_line(struct err *err)
 {
-	*plan = (struct plan){.path = path, .doc = doc, .training = train_config_defaults};
+	char shown[sizeof err->message];
+	text_escape(shown, sizeof shown, err->message, strlen(err->message));
+	memcpy(err->message, shown, sizeof shown);
+	for (char *c = err->message; (c = strpbrk(c, "\n\t")); c++)
+		*c = ' ';
+}
+
+int plan_read(struct plan *plan, struct yaml *doc, struct yaml *overrides, const char *path, struct err *err)
+{
+	*plan = (struct plan){.path = path, .doc = doc, .overrides = overrides, .training = train_config_defaults};
 	plan->teacher.price_input = plan->teacher.price_output = plan->teacher.max_cost = -1;
 	arena_init(&plan->arena);
 	if (doc && !read_keys(plan, err))
 		return 0;
 	plan_release(plan);
+	plan_one_line(err);
 	return -1;
 }
 
@@ -98,7 +110,7 @@ int plan_load(struct plan *plan, const char *path, struct err *err)
 {
 	struct err unwanted;
 	err = err ? err : &unwanted;
-	return plan_read(plan, yaml_load(path, err), path, err);
+	return plan_read(plan, yaml_load(path, err), NULL, path, err);
 }
 
 void plan_release(struct plan *plan)
@@ -108,5 +120,6 @@ void plan_release(struct plan *plan)
 	arena_release(&plan->arena);
 	yaml_close(plan->doc);
 	yaml_close(plan->defaults);
+	yaml_close(plan->overrides);
 	*plan = (struct plan){0};
 }

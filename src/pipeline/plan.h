@@ -131,9 +131,12 @@ struct plan {
 	char *resolved; /* the whole plan as YAML, every key, ${VAR} as written; what the run directory keeps */
 	struct arena arena; /* texts and lists */
 	struct yaml *doc, *defaults; /* as written; what the preset and the defaults say */
+	struct yaml *overrides;      /* what plan_load_variant puts in place of what is written; NULL: nothing */
 };
 
 int plan_load(struct plan *plan, const char *path, struct err *err);
+/* The same with another method and seed, its output_dir in METHOD/SEED below the plan's own. */
+int plan_load_variant(struct plan *plan, const char *path, const char *method, uint64_t seed, struct err *err);
 void plan_release(struct plan *plan);
 
 /* The commented file with every key and its default that `plan --defaults` prints; released with free(). */

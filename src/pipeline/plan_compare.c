@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/text.h"
-
 /* The meaning of one key, released with free(). */
 static char *meaning(const struct plan *plan, const struct plan_key *key, struct err *err)
 {
@@ -37,11 +35,9 @@ static char *shown(const struct plan *plan, const struct plan_key *key, struct e
 	struct grown out = {0};
 	if (node)
 		plan_put_flow(&out, node);
-	char *text = grown_take(&out, err), *safe = text ? mem_array(4 * strlen(text) + 8, 1, err) : NULL;
-	if (safe)
-		text_escape(safe, 200, *text ? text : "nothing", strlen(*text ? text : "nothing"));
-	free(text);
-	return safe;
+	if (!out.n)
+		grown_put(&out, "nothing");
+	return grown_take(&out, err);
 }
 
 static int refuse_change(const struct plan *plan, const struct plan *before, const struct plan_key *key,
@@ -50,8 +46,10 @@ static int refuse_change(const struct plan *plan, const struct plan *before, con
 	char *was = shown(before, key, err), *is = shown(plan, key, err);
 	if (was && is)
 		err_set(err, ERR_CONFIG,
-			"'%s' is %s, but this run was begun with %s; take the earlier value, or another output_dir",
+			"'%s' is %.200s, but this run was begun with %.200s; take the earlier value, or another "
+			"output_dir",
 			key->path, is, was);
+	plan_one_line(err);
 	free(was);
 	free(is);
 	return -1;
@@ -82,7 +80,7 @@ int plan_compare(const struct plan *plan, const char *before, bool *backend_chan
 	int rc = 0;
 	err = err ? err : &unwanted;
 	*backend_changed = false;
-	if (plan_read(&earlier, yaml_parse("the run's own plan.yaml", before, strlen(before), err), plan->path, err))
+	if (plan_read(&earlier, yaml_parse("the run's own plan.yaml", before, strlen(before), err), NULL, plan->path, err))
 		return -1;
 	for (const struct plan_key *key = plan_keys; key->path && !rc; key++)
 		rc = compare_key(plan, &earlier, key, backend_changed, err);

@@ -37,7 +37,8 @@ static int read_header(struct plan_pair *pair, const struct yaml_node *node, str
 	if (teacher_header_line(line, pair->name, pair->value, err))
 		return plan_refuse(node, err);
 	if (carries_key(pair->name) && !strstr(node->verbatim, "${"))
-		return yaml_refuse(node, err, "'%s' holds a key, which never stands in a plan; write ${VARIABLE} for it",
+		return yaml_refuse(node, err,
+				   "'%s' holds a key, which never stands in a plan; write ${VARIABLE} for it",
 				   pair->name);
 	return 0;
 }
@@ -112,8 +113,10 @@ int plan_json_read(struct json **json, const struct yaml_node *node, struct err 
 		return yaml_check_keys(node, none, err);
 	for (const struct yaml_node *child = node->first; child; child = child->next)
 		if (plan_is_secret(child->name))
-			return plan_refuse_key(child, err, "'%s': a key never stands in a plan; use teacher.api_key_env "
-					       "or teacher.api_key_file", child->name);
+			return plan_refuse_key(child, err,
+					       "'%s': a key never stands in a plan; use teacher.api_key_env "
+					       "or teacher.api_key_file",
+					       child->name);
 	if (!node->count)
 		return 0;
 	json_writer_init(&w, 0);

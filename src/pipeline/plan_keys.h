@@ -77,8 +77,21 @@ const struct yaml_node *plan_key_written(const struct plan *plan, const struct p
 /* The effective value; NULL: none. */
 const struct yaml_node *plan_key_node(const struct plan *plan, const struct plan_key *key);
 
-/* plan_value.c: a node into its field; and the field as one JSON value, the same for the same meaning. */
+/* plan_value.c: a node into its field. */
 int plan_key_read(struct plan *plan, const struct plan_key *key, const struct yaml_node *node, struct err *err);
+/* A file's name as the program opens it, owned by the plan. */
+const char *plan_beside(struct plan *plan, const char *name, struct err *err);
+static inline void *plan_field(struct plan *plan, const struct plan_key *key)
+{
+	return (char *)plan + key->at;
+}
+
+/* plan_lists.c: PLAN_TEXTS, PLAN_COMMAND, PLAN_HEAD. */
+int plan_texts_read(struct plan *plan, const struct plan_key *key, const struct yaml_node *node, struct err *err);
+int plan_command_read(struct plan *plan, const struct plan_key *key, const struct yaml_node *node, struct err *err);
+int plan_head_read(struct plan *plan, const struct plan_key *key, const struct yaml_node *node, struct err *err);
+
+/* plan_meaning.c: the effective value as one JSON value, the same for the same meaning. */
 void plan_key_put(struct json_writer *w, const struct plan *plan, const struct plan_key *key);
 
 /* plan_extra.c: maps handed on to a teacher. */
@@ -100,8 +113,10 @@ void plan_put_flow(struct grown *out, const struct yaml_node *node);
 /* Start the maps around a key that the key before it (NULL: none) did not stand in; returns its indentation. */
 int plan_put_sections(struct grown *out, const struct plan_key *before, const struct plan_key *key);
 
-/* plan.c: a plan from a document, which it takes in every case. */
-int plan_read(struct plan *plan, struct yaml *doc, const char *path, struct err *err);
+/* plan.c: a plan from a document, which it takes in every case; NULL: reading it has failed. err is not NULL. */
+int plan_read(struct plan *plan, struct yaml *doc, struct yaml *overrides, const char *path, struct err *err);
+/* What a plan's texts brought into the message: escaped, and no second line. */
+void plan_one_line(struct err *err);
 
 /* "FILE:LINE: " of a node, or of its key, in front of the message already there. */
 int plan_refuse(const struct yaml_node *node, struct err *err);

@@ -92,16 +92,21 @@ static bool level_has(const struct level *level, const char *name)
 	return false;
 }
 
-/* The map of a key that stands elsewhere under this name: its length in `path`, 0: there is none. */
-static size_t elsewhere(const char *name, const char **path)
+/* The first path with this word in it, and what stands before the word; NULL: there is none. */
+static const char *elsewhere(const char *name, size_t *before)
 {
-	for (const struct plan_key *key = plan_keys; key->path; key++) {
-		const char *last = plan_key_name(key);
-		*path = key->path;
-		if (!strcmp(last, name))
-			return last == key->path ? 0 : (size_t)(last - key->path) - 1;
-	}
-	return 0;
+	size_t n = strlen(name);
+	for (const struct plan_key *key = plan_keys; key->path && !strchr(name, '.'); key++)
+		for (const char *word = key->path;; word++) {
+			if (!strncmp(word, name, n) && (word[n] == '.' || !word[n])) {
+				*before = (size_t)(word - key->path);
+				return key->path;
+			}
+			word = strchr(word, '.');
+			if (!word)
+				break;
+		}
+	return NULL;
 }
 
 static int refuse_name(const struct yaml_node *map, const struct yaml_node *child, const char *prefix,
@@ -109,6 +114,7 @@ static int refuse_name(const struct yaml_node *map, const struct yaml_node *chil
 {
 	const char *path;
 	char name[100];
+	size_t n;
 	text_escape(name, sizeof name, child->name, strlen(child->name));
 	if (plan_is_secret(child->name))
 		return plan_refuse_key(child, err,
@@ -118,9 +124,12 @@ static int refuse_name(const struct yaml_node *map, const struct yaml_node *chil
 	for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
 		if (!strcmp(aliases[i].prefix, prefix) && !strcmp(aliases[i].theirs, child->name))
 			return plan_refuse_key(child, err, "'%s' is called '%s' here", name, aliases[i].ours);
-	size_t n = elsewhere(child->name, &path);
-	if (n)
-		return plan_refuse_key(child, err, "unknown key '%s' here; it belongs into '%.*s'", name, (int)n, path);
+	path = elsewhere(child->name, &n);
+	if (path && n)
+		return plan_refuse_key(child, err, "unknown key '%s' here; it belongs in '%.*s'", name, (int)n - 1,
+				       path);
+	if (path)
+		return plan_refuse_key(child, err, "unknown key '%s' here; it belongs to the top level", name);
 	return yaml_check_keys(map, level->list, err);
 }
 

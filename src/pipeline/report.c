@@ -13,24 +13,30 @@
 static const char head[] =
 	"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Distillation report</title>\n<style>\n"
+	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Distillation "
+	"report</title>\n<style>\n"
 	"body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: #fff; color: #1a1a1a;\n"
 	"\tfont: 16px/1.5 system-ui, \"Segoe UI\", \"DejaVu Sans\", sans-serif; }\n"
 	"h1 { margin: 0 0 .25rem; font-size: 1.6rem; }\n"
 	"h2 { margin: 2.25rem 0 .75rem; border-bottom: 1px solid #bbb; font-size: 1.25rem; }\n"
 	"h3 { margin: 0 0 .25rem; font-size: 1.05rem; } h4 { margin: .75rem 0 .25rem; }\n"
 	"h3, h4, td:first-child { overflow-wrap: anywhere; } small { color: #555; font-weight: normal; }\n"
-	".cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }\n"
+	".cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: "
+	"1rem 0; }\n"
 	".card { border: 1px solid #999; border-radius: .4rem; padding: .5rem .8rem; }\n"
-	".card b { display: block; font-size: 1.9rem; line-height: 1.2; } .card span { color: #444; white-space: nowrap; }\n"
+	".card b { display: block; font-size: 1.9rem; line-height: 1.2; } .card span { color: #444; white-space: "
+	"nowrap; }\n"
 	".note { border-left: .3rem solid #555; background: #f2f2f2; padding: .5rem .8rem; }\n"
 	".scroll { overflow-x: auto; margin: .75rem 0; } table { border-collapse: collapse; font-size: .95rem; }\n"
 	"th, td { padding: .15rem .6rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }\n"
-	"th:first-child, td:first-child { text-align: left; padding-left: 0; } td { font-variant-numeric: tabular-nums; }\n"
+	"th:first-child, td:first-child { text-align: left; padding-left: 0; } td { font-variant-numeric: "
+	"tabular-nums; }\n"
 	"figure { margin: 0; max-width: 38rem; } figcaption { color: #444; font-size: .9rem; }\n"
-	"svg { display: block; width: 100%; height: auto; font: 11.5px system-ui, \"Segoe UI\", \"DejaVu Sans\", sans-serif; }\n"
+	"svg { display: block; width: 100%; height: auto; font: 11.5px system-ui, \"Segoe UI\", \"DejaVu Sans\", "
+	"sans-serif; }\n"
 	"svg text { fill: #1a1a1a; } svg .small, svg .name { font-size: 10.5px; }\n"
-	"svg .name { stroke: #fff; stroke-width: 3; paint-order: stroke; } .cut { stroke: #fff; stroke-width: 2; } .grid { stroke: #d0d0d0; } .axis { stroke: #555; }\n"
+	"svg .name { stroke: #fff; stroke-width: 3; paint-order: stroke; } .cut { stroke: #fff; stroke-width: 2; } "
+	".grid { stroke: #d0d0d0; } .axis { stroke: #555; }\n"
 	".head { fill: #1f4e79; stroke: #1f4e79; } .tail { fill: #fff; stroke: #b0560f; stroke-width: 1.6; }\n"
 	".real { fill: #1f4e79; background: #1f4e79; } .made { fill: #f2a65e; background: #f2a65e; }\n"
 	".line { fill: none; stroke-width: 2; } .macro { stroke: #1f4e79; }\n"
@@ -61,8 +67,8 @@ static void put_what(struct grown *out, const struct report *report)
 	}
 	if (report->has_status)
 		report_put(out, "budget %lld, ", (long long)report->count[REPORT_BUDGET]);
-	report_put(out, "%zu stage%s%s, %zu domains.</p>\n", report->K, report->K == 1 ? "" : "s", is_done(report) ? "" : " so far",
-		   report->l);
+	report_put(out, "%zu stage%s%s, %zu domains.</p>\n", report->K, report->K == 1 ? "" : "s",
+		   is_done(report) ? "" : " so far", report->l);
 }
 
 static void put_standing(struct grown *out, const struct report *report)
@@ -101,9 +107,12 @@ static void put_headline(struct grown *out, const struct report *report)
 	grown_put(out, "<div class=\"cards\">\n");
 	for (int f = 0; f < SCORING_FIGURES; f++)
 		put_card(out, names[f], m->figure[f], &m->interval[f]);
-	report_put(out, "</div>\n<p>Per cent, with 95 %% intervals, on %lld test examples%s; %lld had no answer that could be "
-			"read.</p>\n", (long long)m->n, report->finished ? "" : ", after the last stage evaluated so far",
-		   (long long)m->invalid);
+	report_put(
+		out,
+		"</div>\n<p>Per cent, with 95 %% intervals, on %lld test examples%s; %lld had no answer that could be "
+		"read.</p>\n",
+		(long long)m->n, report->finished ? "" : ", after the last stage evaluated so far",
+		(long long)m->invalid);
 }
 
 /* ---- settings -------------------------------------------------------------------------------------------- */

@@ -39,8 +39,11 @@ void report_put_examples(struct grown *out, const struct report *report)
 {
 	if (!report->synthetic)
 		return;
-	report_put(out, "<h2>Synthetic examples</h2>\n<p>%zu of %zu synthetic training rows, each with the examples that the "
-			"teacher was shown.</p>\n", report->examples, report->synthetic);
+	report_put(
+		out,
+		"<h2>Synthetic examples</h2>\n<p>%zu of %zu synthetic training rows, each with the examples that the "
+		"teacher was shown.</p>\n",
+		report->examples, report->synthetic);
 	for (size_t e = 0; e < report->examples; e++) {
 		const struct report_example *example = &report->example[e];
 		grown_put(out, "<section class=\"row\"><h3>");

@@ -116,10 +116,7 @@ static int read_allotted(struct report *report, size_t k, struct json_value row,
 
 int report_read_allocation(struct report *report, size_t k, struct json_value root, struct err *err)
 {
-	struct report_stage *stage = &report->stages[k];
-	stage->allocated = true;
-	if (get_count(root, "budget", &stage->budget, err) || get_count(root, "cumulative", &stage->cumulative, err))
-		return -1;
+	report->stages[k].allocated = true;
 	return each_domain(report, k, root, read_allotted, err);
 }
 
@@ -143,7 +140,9 @@ static int read_collected_row(struct report *report, size_t k, struct json_value
 int report_read_collected(struct report *report, size_t k, struct json_value root, struct err *err)
 {
 	report->stages[k].collected = true;
-	return get_count(root, "rows", &report->stages[k].rows, err) ? -1 : each_domain(report, k, root, read_collected_row, err);
+	return get_count(root, "rows", &report->stages[k].rows, err)
+		       ? -1
+		       : each_domain(report, k, root, read_collected_row, err);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------- */
@@ -155,7 +154,9 @@ static int read_score(struct report *report, size_t k, struct json_value row, st
 	if (!domain || get_count(row, "n", &domain->n, err))
 		return -1;
 	return get_share(json_in(row, "score"), &domain->score, err) ||
-	       json_opt_bool(json_in(row, "head"), false, &domain->head, err) ? -1 : 0;
+			       json_opt_bool(json_in(row, "head"), false, &domain->head, err)
+		       ? -1
+		       : 0;
 }
 
 static int read_interval(struct metrics_interval *in, struct json_value value, struct err *err)

@@ -44,12 +44,15 @@ static char *without_variables(const char *text, struct err *err)
 /* Kinds of teacher that bill nobody: what a crash interrupts is released, and how often is not the run's result. */
 static bool is_billable(const struct yaml_node *top)
 {
-	const struct yaml_node *kind = yaml_find(yaml_find(top, "teacher"), "kind");
+	const struct yaml_node *teacher = yaml_find(top, "teacher");
+	const struct yaml_node *kind = teacher ? yaml_find(teacher, "kind") : NULL;
 	return !kind || kind->kind != YAML_SCALAR || (strcmp(kind->text, "recorded") && strcmp(kind->text, "local"));
 }
 
 static int read_names(struct report *report, const struct yaml_node *top, struct err *err)
 {
+	if (top->kind != YAML_MAP)
+		return yaml_refuse(top, err, "this is no plan: its keys are missing");
 	const struct yaml_node *method = yaml_find(top, "method");
 	if (method && method->kind == YAML_MAP)
 		method = yaml_find(method, "name");
@@ -66,12 +69,14 @@ static int read_plan(struct report *report, struct err *err)
 	size_t n;
 	report->plan = report_file(report, "plan.yaml", &n, &rc, err);
 	if (!report->plan)
-		return rc ? -1 : err_set(err, ERR_NOINPUT, "'%s' is no run directory: it has no plan.yaml", report->directory);
+		return rc ? -1
+			  : err_set(err, ERR_NOINPUT, "'%s' is no run directory: it has no plan.yaml",
+				    report->directory);
 	char *path = grown_format(err, "%s/plan.yaml", report->directory);
 	char *plain = path ? without_variables(report->plan, err) : NULL;
 	struct yaml *doc = plain ? yaml_parse(path, plain, strlen(plain), err) : NULL;
 	rc = doc ? read_names(report, yaml_root(doc), err) : -1;
-	if (plain && !doc && err->code == ERR_CONFIG)
+	if (rc && err && err->code == ERR_CONFIG)
 		err->code = ERR_DATA;
 	yaml_close(doc);
 	free(plain);
@@ -100,7 +105,7 @@ static int read_json(struct report *report, size_t k, const char *name, report_r
 /* How many stages have begun: they are counted from 0, each has a directory. */
 static int count_stages(struct report *report, struct err *err)
 {
-	for (struct stat status; ; report->K++) {
+	for (struct stat status;; report->K++) {
 		char *path = grown_format(err, "%s/stage-%zu", report->directory, report->K);
 		bool there = path && !stat(path, &status) && S_ISDIR(status.st_mode);
 		free(path);

@@ -21,7 +21,7 @@ enum { REPORT_EXAMPLES = 3, REPORT_DEMONSTRATIONS = 8 };
 /* A domain in one stage. */
 struct report_cell {
 	int64_t real, synthetic, replacements; /* allocation.json */
-	int64_t dropped; /* collected.json, all causes */
+	int64_t dropped;                       /* collected.json, all causes */
 };
 
 struct report_domain {
@@ -36,13 +36,13 @@ struct report_domain {
 struct report_metrics {
 	bool there;
 	int64_t n, invalid;
-	double figure[SCORING_FIGURES];                     /* NaN: empty group */
+	double figure[SCORING_FIGURES];                    /* NaN: empty group */
 	struct metrics_interval interval[SCORING_FIGURES]; /* NaN: none */
 };
 
 struct report_stage {
 	bool allocated, collected;
-	int64_t budget, cumulative, rows;
+	int64_t rows; /* trained on */
 	struct report_metrics metrics;
 };
 
@@ -52,7 +52,13 @@ struct report_cause {
 };
 
 enum report_count {
-	REPORT_BUDGET, REPORT_USED, REPORT_ANSWERED, REPORT_UNUSABLE, REPORT_IN_DOUBT, REPORT_RELEASED, REPORT_ARMED,
+	REPORT_BUDGET,
+	REPORT_USED,
+	REPORT_ANSWERED,
+	REPORT_UNUSABLE,
+	REPORT_IN_DOUBT,
+	REPORT_RELEASED,
+	REPORT_ARMED,
 	REPORT_COUNTS
 };
 extern const char *const report_count_names[REPORT_COUNTS]; /* keys of status.json */
@@ -68,15 +74,15 @@ struct report_example {
 
 struct report {
 	const char *directory, *version;
-	struct arena arena;       /* all texts */
-	char *plan;               /* plan.yaml as it stands */
-	const char *method;       /* NULL: not said */
-	bool billable;            /* a teacher of this kind may bill what a crash interrupted */
+	struct arena arena; /* all texts */
+	char *plan;         /* plan.yaml as it stands */
+	const char *method; /* NULL: not said */
+	bool billable;      /* a teacher of this kind may bill what a crash interrupted */
 	bool has_status;
 	const char *step;
-	int64_t stage;            /* of the status */
+	int64_t stage; /* of the status */
 	int64_t count[REPORT_COUNTS];
-	double cost;              /* NaN: not known */
+	double cost; /* NaN: not known */
 	struct report_domain *domain;
 	size_t l, domain_room;
 	struct report_stage *stages; /* [K] */
@@ -86,7 +92,7 @@ struct report {
 	struct report_metrics final; /* of metrics.json, or of the last stage that has some */
 	bool finished;               /* final is metrics.json */
 	struct report_example example[REPORT_EXAMPLES];
-	size_t examples, synthetic;  /* shown; rows of that origin in all */
+	size_t examples, synthetic; /* shown; rows of that origin in all */
 };
 
 int report_read(struct report *report, const char *directory, struct err *err);

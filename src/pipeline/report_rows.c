@@ -53,9 +53,11 @@ static int copy_row(struct report *report, struct json_value row, struct report_
 	if (get_id(json_in(row, "id"), &id, err) || !(to->id = id_text(report, &id, err)))
 		return -1;
 	return get_text(report, json_in(row, "domain"), &to->domain, err) ||
-	       get_text(report, json_in(row, "label"), &to->label, err) ||
-	       get_text(report, json_in(row, "input"), &to->input, err) ||
-	       get_text(report, json_in(row, "rationale"), &to->rationale, err) ? -1 : 0;
+			       get_text(report, json_in(row, "label"), &to->label, err) ||
+			       get_text(report, json_in(row, "input"), &to->input, err) ||
+			       get_text(report, json_in(row, "rationale"), &to->rationale, err)
+		       ? -1
+		       : 0;
 }
 
 static int is_synthetic(struct json_value row, bool *synthetic, struct err *err)
@@ -132,7 +134,8 @@ static int visit(struct walk *walk, const char *line, size_t n, row_visitor *vis
 	return rc;
 }
 
-static int each_row(struct walk *walk, const char *text, size_t n, const char *name, row_visitor *visitor, struct err *err)
+static int each_row(struct walk *walk, const char *text, size_t n, const char *name, row_visitor *visitor,
+		    struct err *err)
 {
 	size_t number = 1;
 	for (const char *line = text, *stop = text + n, *end; line < stop; line = end + 1, number++) {

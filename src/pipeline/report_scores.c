@@ -7,7 +7,7 @@
 #include "src/pipeline/report_parts.h"
 
 /* Units of the drawing. */
-enum { WIDTH = 400, HEIGHT = 300, LEFT = 32, RIGHT = 396, TOP = 10, BOTTOM = 256, LABELS = 16, NAME = 16 };
+enum { WIDTH = 400, HEIGHT = 300, LEFT = 32, RIGHT = 396, TOP = 10, BOTTOM = 256, LABELS = 16, NAME = 16, STEPS = 40 };
 static const double radius = 3.2, line = 11, letter = 6.4; /* height of a line, most of a letter's width */
 
 struct box {
@@ -39,9 +39,11 @@ static double y_of(double score)
 	return BOTTOM - (BOTTOM - TOP) * score;
 }
 
-/* Is a dot there already? */
+/* Is a dot there already, or the end of the axis? */
 static bool is_taken(const struct plot *p, size_t n, double x, double y)
 {
+	if (x < LEFT + radius || x > RIGHT - radius)
+		return true;
 	for (size_t i = 0; i < n; i++)
 		if (hypot(p->dot[i].x - x, p->dot[i].y - y) < 1.6 * radius)
 			return true;
@@ -54,8 +56,8 @@ static void place_dot(struct plot *p, size_t i, double total)
 	struct dot *dot = &p->dot[i];
 	double x = x_of(p, (double)dot->domain->pool / total), y = y_of(dot->domain->score);
 	dot->x = x, dot->y = y;
-	for (int step = 1; step < 24 && is_taken(p, i, dot->x, dot->y); step++)
-		dot->x = x + (step % 2 ? 1 : -1) * ((step + 1) / 2) * 1.7 * radius;
+	for (int step = 1; step <= STEPS && is_taken(p, i, dot->x, y); step++)
+		dot->x = step == STEPS ? x : x + (step % 2 ? 1 : -1) * ((step + 1) / 2) * 1.7 * radius;
 }
 
 static int by_pool(const void *a, const void *b)
@@ -104,7 +106,8 @@ static bool is_free(const struct plot *p, const struct box *box)
 			return false;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct dot *dot = &p->dot[i];
-		const struct box around = {dot->x - radius, dot->y - radius, dot->x + radius, dot->y + radius};
+		const double r = radius + 1;
+		const struct box around = {dot->x - r, dot->y - r, dot->x + r, dot->y + r};
 		if (overlap(box, &around))
 			return false;
 	}
@@ -131,7 +134,8 @@ static void put_label(struct grown *out, struct plot *p, const struct dot *dot)
 		if (!is_free(p, &box))
 			continue;
 		p->label[p->labels++] = box;
-		report_put(out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x[i], box.y1 - 2, anchors[i]);
+		report_put(out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x[i], box.y1 - 2,
+			   anchors[i]);
 		report_put_text(out, dot->domain->name, NAME + 1);
 		grown_put(out, "</text>\n");
 		return;
@@ -155,7 +159,9 @@ static void put_axes(struct grown *out, const struct plot *p)
 {
 	for (int score = 0; score <= 100; score += 20) {
 		double y = y_of(score / 100.0);
-		report_put(out, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%d</text>\n",
+		report_put(out,
+			   "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
+			   "text-anchor=\"end\">%d</text>\n",
 			   LEFT, y, RIGHT, LEFT - 5, y + 4, score);
 	}
 	for (int e = -6; e <= 0; e++)
@@ -163,7 +169,9 @@ static void put_axes(struct grown *out, const struct plot *p)
 			double share = m * pow(10, e);
 			if (log(share) < p->least || log(share) > p->most)
 				continue;
-			report_put(out, "<path class=\"grid\" d=\"M%.1f %dv4\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
+			report_put(out,
+				   "<path class=\"grid\" d=\"M%.1f %dv4\"/><text x=\"%.1f\" y=\"%d\" "
+				   "text-anchor=\"middle\">%g</text>\n",
 				   x_of(p, share), BOTTOM, x_of(p, share), BOTTOM + 16, 100 * share);
 		}
 	report_put(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">share of the pool, %% (logarithmic)</text>\n",
@@ -188,12 +196,16 @@ void report_put_scores(struct grown *out, const struct report *report)
 	if (!report->final.there || plot_init(&plot, report, &out->err))
 		return;
 	if (plot.n) {
-		report_put(out, "<h2>Scores over the domains</h2>\n<figure><svg role=\"img\" aria-label=\"score of each domain over "
-				"its share of the pool\" viewBox=\"0 0 %d %d\">\n", WIDTH, HEIGHT);
+		report_put(out,
+			   "<h2>Scores over the domains</h2>\n<figure><svg role=\"img\" aria-label=\"score of each "
+			   "domain over "
+			   "its share of the pool\" viewBox=\"0 0 %d %d\">\n",
+			   WIDTH, HEIGHT);
 		put_axes(out, &plot);
-		put_dots(out, &plot);
 		put_labels(out, &plot);
-		grown_put(out, "</svg><figcaption>Score of each domain in per cent over its share of the pool. Filled: head; open: "
+		put_dots(out, &plot);
+		grown_put(out, "</svg><figcaption>Score of each domain in per cent over its share of the pool. Filled: "
+			       "head; open: "
 			       "tail. Dots that would lie on each other stand side by side.</figcaption></figure>\n");
 	}
 	free(plot.dot);

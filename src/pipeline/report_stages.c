@@ -7,7 +7,7 @@
 /* ---- allocation --------------------------------------------------------------------------------------- */
 
 /* Units of the drawing: a strip for each stage. */
-enum { WIDTH = 400, LEFT = 28, RIGHT = 396, STRIP = 86, BARS = 58, TITLE = 18, NAMED = 2 };
+enum { WIDTH = 400, LEFT = 28, RIGHT = 396, STRIP = 86, BARS = 58, TITLE = 18, NAMED = 3 };
 
 static int64_t sum_of(const struct report *report, size_t d, size_t k)
 {
@@ -20,7 +20,8 @@ static int descending(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* What the height of a strip stands for: a twentieth of the bars may be cut, or the tail would not be seen. -1: failed. */
+/* What the height of a strip stands for: a twentieth of the bars may be cut, or the tail would not be seen. -1: failed.
+ */
 static int64_t full_height(const struct report *report, size_t k, struct err *err)
 {
 	int64_t *sum = mem_array(report->l, sizeof *sum, err);
@@ -35,8 +36,8 @@ static int64_t full_height(const struct report *report, size_t k, struct err *er
 }
 
 /* A bar of the height of the strip that stands for more is broken by a white line. */
-static void put_bar(struct grown *out, const struct report_domain *domain, size_t k, double x, double width, double base,
-		    int64_t full)
+static void put_bar(struct grown *out, const struct report_domain *domain, size_t k, double x, double width,
+		    double base, int64_t full)
 {
 	const struct report_cell *cell = &domain->cell[k];
 	int64_t sum = cell->real + cell->synthetic;
@@ -47,7 +48,8 @@ static void put_bar(struct grown *out, const struct report_domain *domain, size_
 	grown_put(out, "<g><title>");
 	report_put_text(out, domain->name, 0);
 	report_put(out, ": %lld real, %lld synthetic</title>", (long long)cell->real, (long long)cell->synthetic);
-	report_put(out, "<rect class=\"real\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x, base - real, width, real);
+	report_put(out, "<rect class=\"real\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x, base - real,
+		   width, real);
 	if (cell->synthetic)
 		report_put(out, "<rect class=\"made\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x,
 			   base - real - made, width, made);
@@ -56,7 +58,7 @@ static void put_bar(struct grown *out, const struct report_domain *domain, size_
 	grown_put(out, "</g>\n");
 }
 
-/* "cut: earn 226, acq 127" at the right of the strip's title */
+/* "cut: 226, 127" at the right of the strip's title */
 static void put_cut(struct grown *out, const struct report *report, size_t k, int64_t full, int y)
 {
 	int n = 0;
@@ -65,11 +67,10 @@ static void put_cut(struct grown *out, const struct report *report, size_t k, in
 			continue;
 		if (n == 1)
 			report_put(out, "<text class=\"small\" x=\"%d\" y=\"%d\" text-anchor=\"end\">cut: ", RIGHT, y);
-		grown_put(out, n == 1 ? "" : n > NAMED ? ", …" : ", ");
-		if (n > NAMED)
-			continue;
-		report_put_text(out, report->domain[d].name, 13);
-		report_put(out, " %lld", (long long)sum_of(report, d, k));
+		if (n <= NAMED)
+			report_put(out, "%s%lld", n == 1 ? "" : ", ", (long long)sum_of(report, d, k));
+		else
+			grown_put(out, ", ...");
 	}
 	grown_put(out, n ? "</text>\n" : "");
 }
@@ -85,37 +86,48 @@ static void put_strip(struct grown *out, const struct report *report, size_t k, 
 	report_put(out, "<text x=\"%d\" y=\"%d\">stage %zu: %lld real, %lld synthetic</text>\n", LEFT, top + 12, k,
 		   (long long)real, (long long)made);
 	put_cut(out, report, k, full, top + 12);
-	report_put(out, "<text class=\"small\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%lld</text><path class=\"grid\" d=\"M%d %dH%d\"/>\n",
+	report_put(out,
+		   "<text class=\"small\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%lld</text><path class=\"grid\" "
+		   "d=\"M%d %dH%d\"/>\n",
 		   LEFT - 4, top + TITLE + 7, (long long)full, LEFT, top + TITLE, RIGHT);
 	for (size_t d = 0; d < report->l; d++)
 		put_bar(out, &report->domain[d], k, LEFT + step * ((double)d + 0.1), step * 0.8, base, full);
 	report_put(out, "<path class=\"axis\" d=\"M%d %.1fH%d\"/>\n", LEFT, base, RIGHT);
 }
 
+/* Stages to draw: 0 where none asks for anything. */
 static size_t count_allocated(const struct report *report)
 {
 	size_t n = 0;
-	while (n < report->K && report->stages[n].allocated)
-		n++;
-	return n;
+	int64_t sum = 0;
+	for (; n < report->K && report->stages[n].allocated; n++)
+		for (size_t d = 0; d < report->l; d++)
+			sum += sum_of(report, d, n);
+	return sum ? n : 0;
 }
 
 void report_put_allocation(struct grown *out, const struct report *report)
 {
 	size_t n = count_allocated(report);
-	if (!n || !report->l)
+	if (!n)
 		return;
-	report_put(out, "<h2>Where the budget went</h2>\n<figure><svg role=\"img\" aria-label=\"real and synthetic examples of each "
-			"domain by stage\" viewBox=\"0 0 %d %zu\">\n", WIDTH, n * STRIP + 22);
+	report_put(out,
+		   "<h2>Where the budget went</h2>\n<figure><svg role=\"img\" aria-label=\"real and synthetic examples "
+		   "of each "
+		   "domain by stage\" viewBox=\"0 0 %d %zu\">\n",
+		   WIDTH, n * STRIP + 22);
 	for (size_t k = 0; k < n; k++)
 		put_strip(out, report, k, (int)k * STRIP);
 	report_put(out, "<text class=\"small\" x=\"%d\" y=\"%zu\">", LEFT, n * STRIP + 12);
 	report_put_text(out, report->domain[0].name, 24);
 	report_put(out, "</text><text class=\"small\" x=\"%d\" y=\"%zu\" text-anchor=\"end\">", RIGHT, n * STRIP + 12);
 	report_put_text(out, report->domain[report->l - 1].name, 24);
-	grown_put(out, "</text>\n</svg><figcaption>Examples asked for in each stage, one bar for each domain, the largest on the "
-		       "left. <span class=\"pair\"><span class=\"key "
-		       "real\"></span> real,</span> <span class=\"pair\"><span class=\"key made\"></span> synthetic.</span> Each "
-		       "stage has its own scale, that of the number at its upper left; a bar with a white line is longer than "
-		       "drawn.</figcaption></figure>\n");
+	grown_put(out,
+		  "</text>\n</svg><figcaption>Examples asked for in each stage, one bar for each domain, the largest "
+		  "on the "
+		  "left. <span class=\"pair\"><span class=\"key "
+		  "real\"></span> real,</span> <span class=\"pair\"><span class=\"key made\"></span> synthetic.</span> "
+		  "Each "
+		  "stage has its own scale, that of the number at its upper left; a bar with a white line is cut, its "
+		  "number stands on the right.</figcaption></figure>\n");
 }

@@ -10,8 +10,9 @@
 static void put_spent(struct grown *out, const struct report *report)
 {
 	static const char *const says[REPORT_COUNTS] = {
-		[REPORT_BUDGET] = "budget",     [REPORT_USED] = "used",         [REPORT_ANSWERED] = "answered",
-		[REPORT_UNUSABLE] = "unusable", [REPORT_IN_DOUBT] = "in doubt", [REPORT_RELEASED] = "released, not billed",
+		[REPORT_BUDGET] = "budget",     [REPORT_USED] = "used",
+		[REPORT_ANSWERED] = "answered", [REPORT_UNUSABLE] = "unusable",
+		[REPORT_IN_DOUBT] = "in doubt", [REPORT_RELEASED] = "released, not billed",
 		[REPORT_ARMED] = "in flight"};
 	grown_put(out, "<div class=\"scroll\" tabindex=\"0\"><table><tr><th>teacher queries</th><th>units</th></tr>\n");
 	for (int c = 0; c < REPORT_COUNTS; c++) {
@@ -20,7 +21,8 @@ static void put_spent(struct grown *out, const struct report *report)
 			report_put(out, "<tr><td>%s</td><td>%lld</td></tr>\n", says[c], (long long)report->count[c]);
 	}
 	if (!isnan(report->cost))
-		report_put(out, "<tr><td>cost, by the plan's prices</td><td>%.*f</td></tr>\n", report->cost < 1 ? 4 : 2, report->cost);
+		report_put(out, "<tr><td>cost, by the plan's prices</td><td>%.*f</td></tr>\n", report->cost < 1 ? 4 : 2,
+			   report->cost);
 	grown_put(out, "</table></div>\n");
 }
 
@@ -128,8 +130,10 @@ void report_put_domains(struct grown *out, const struct report *report)
 {
 	if (!report->l)
 		return;
-	grown_put(out, "<details><summary>All domains in numbers</summary>\n<p>Of each stage: real + synthetic examples asked "
-		       "for.</p>\n<div class=\"scroll\" tabindex=\"0\"><table><tr><th>domain</th><th>pool</th>");
+	grown_put(
+		out,
+		"<details><summary>All domains in numbers</summary>\n<p>Of each stage: real + synthetic examples asked "
+		"for.</p>\n<div class=\"scroll\" tabindex=\"0\"><table><tr><th>domain</th><th>pool</th>");
 	put_stage_heads(out, report);
 	grown_put(out, "<th>dropped</th>");
 	if (report->final.there)

@@ -29,7 +29,8 @@ static struct scoring_detail *detail_new(const struct scoring_options *options, 
 		return NULL;
 	*d = (struct scoring_detail){.by_class = options->task->type == ANSWER_CLASS, .n = n, .l = options->l};
 	if ((d->domain = mem_array(n, sizeof *d->domain, err)) &&
-	    (d->predicted = mem_array(n, sizeof *d->predicted, err)) && (d->score = mem_array(n, sizeof *d->score, err)) &&
+	    (d->predicted = mem_array(n, sizeof *d->predicted, err)) &&
+	    (d->score = mem_array(n, sizeof *d->score, err)) &&
 	    (d->by_domain = mem_array(d->l, sizeof *d->by_domain, err)) &&
 	    (d->count = mem_array(d->l, sizeof *d->count, err)) && (d->gold = mem_array(d->l, sizeof *d->gold, err)) &&
 	    (!options->head || (d->head = mem_dup(options->head, d->l * sizeof *d->head, err))))
@@ -49,15 +50,18 @@ static size_t find(const char *const *names, size_t l, const char *name)
 }
 
 /* to[d]: where each of the gold file's domains, or of the task's classes, stands in the options. */
-static int place_domains(int32_t *to, const char *name, size_t i, const struct scoring_options *options, struct err *err)
+static int place_domains(int32_t *to, const char *name, size_t i, const struct scoring_options *options,
+			 struct err *err)
 {
 	char shown[256];
 	size_t d = find(options->domains, options->l, name);
 	to[i] = (int32_t)d;
 	if (d < options->l)
 		return 0;
-	return err_set(err, ERR_DATA, "the gold examples have the domain '%s', which is none of the %zu known; name it in the "
-		       "training file", text_escape(shown, sizeof shown, name, strlen(name)), options->l);
+	return err_set(err, ERR_DATA,
+		       "the gold examples have the domain '%s', which is none of the %zu known; name it in the "
+		       "training file",
+		       text_escape(shown, sizeof shown, name, strlen(name)), options->l);
 }
 
 /* place[0 … l): of the gold file's domains; behind them those of the task's classes. */

@@ -2,10 +2,8 @@
 /*
  * scoring.h - METHOD section 7: free-text predictions against gold answers.
  *
- *     struct scoring_options options = {.task = &task, .domains = names, .head = flags, .l = l, .bootstrap = 1000, .seed = 1};
- *     struct scoring scoring;
- *     if (scoring_compute(&scoring, &gold, prediction, &options, &err))
- *             return -1;
+ *     struct scoring_options options = {.task = &task, .domains = names, .head = flags, .l = l, .bootstrap = 1000,
+ * .seed = 1}; struct scoring scoring; if (scoring_compute(&scoring, &gold, prediction, &options, &err)) return -1;
  *     scoring_put(&w, &scoring);                  // metrics.json
  *     scoring_release(&scoring);
  *
@@ -20,7 +18,7 @@
  * would push the interval of a long tail below its own figure.
  *
  * Two methods on the same gold examples:
- *     scoring_difference(interval, &a, &b, 1000, 1, &err)     // of a - b, every replicate one sample for both
+ *     scoring_difference(interval, a, b, seeds, 1000, 1, &err)   // of a - b, every replicate one sample for all
  */
 #ifndef BALDISTILL_PIPELINE_SCORING_H
 #define BALDISTILL_PIPELINE_SCORING_H
@@ -38,7 +36,7 @@ struct scoring_options {
 	const char *const *domains;     /* [l], in the order results are listed; classification: the classes */
 	const bool *head;               /* [l]; NULL: not known, the head and tail figures are NaN */
 	size_t l;
-	int64_t bootstrap;              /* replicates; 0: no intervals */
+	int64_t bootstrap; /* replicates; 0: no intervals */
 	uint64_t seed;
 };
 
@@ -60,9 +58,9 @@ struct scoring {
 	double figure[SCORING_FIGURES]; /* NaN: empty group */
 	struct metrics_interval interval[SCORING_FIGURES];
 	bool has_intervals;
-	struct scoring_domain *domain;  /* [l] */
+	struct scoring_domain *domain; /* [l] */
 	size_t l;
-	struct scoring_detail *detail;  /* private: every example's part, to be drawn from */
+	struct scoring_detail *detail; /* private: every example's part, to be drawn from */
 };
 
 /*
@@ -75,12 +73,13 @@ int scoring_compute(struct scoring *scoring, const struct examples *gold, const 
 void scoring_release(struct scoring *scoring);
 
 /*
- * 95 % intervals of figure[f] of a less that of b by paired bootstrap; NaN for
- * an empty group. Both scored the same gold examples in the same order, with
- * the same domains (ERR_DATA otherwise); bootstrap >= 1.
+ * 95 % intervals of the mean of figure[f] over a[seeds] less that over b[seeds]
+ * by paired bootstrap; NaN for an empty group. All scored the same gold
+ * examples in the same order, with the same domains (ERR_DATA otherwise);
+ * seeds and bootstrap >= 1.
  */
-int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *a,
-		       const struct scoring *b, int64_t bootstrap, uint64_t seed, struct err *err);
+int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *const *a,
+		       const struct scoring *const *b, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err);
 
 /*
  * The object of metrics.json and `eval --json`: n, invalid, macro, micro,

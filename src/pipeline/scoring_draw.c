@@ -88,19 +88,38 @@ static bool same_gold(const struct scoring_detail *a, const struct scoring_detai
 	       (!a->head || !memcmp(a->head, b->head, a->l * sizeof *a->head));
 }
 
-int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *a,
-		       const struct scoring *b, int64_t bootstrap, uint64_t seed, struct err *err)
+/* One method's scores, a seed each, of the same examples. */
+struct seeds {
+	const struct scoring *const *scoring;
+	size_t n;
+	enum scoring_figure figure;
+};
+
+static double mean_statistic(void *context, const size_t *sample, size_t n)
 {
-	if (!same_gold(a->detail, b->detail))
-		return err_set(err, ERR_DATA, "only scores of the same examples and domains can be compared in pairs");
+	const struct seeds *seeds = context;
+	double sum = 0;
+	for (size_t s = 0; s < seeds->n; s++) {
+		seeds->scoring[s]->detail->figure = seeds->figure;
+		sum += statistic(seeds->scoring[s]->detail, sample, n);
+	}
+	return sum / (double)seeds->n;
+}
+
+int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *const *a,
+		       const struct scoring *const *b, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err)
+{
+	for (size_t s = 0; s < seeds; s++)
+		if (!same_gold(a[0]->detail, a[s]->detail) || !same_gold(a[0]->detail, b[s]->detail))
+			return err_set(err, ERR_DATA,
+				       "only scores of the same examples and domains can be compared in pairs");
 	for (int f = 0; f < SCORING_FIGURES; f++) {
 		struct draws draws = draws_begin(seed);
-		a->detail->figure = b->detail->figure = (enum scoring_figure)f;
+		struct seeds x = {a, seeds, (enum scoring_figure)f}, y = {b, seeds, (enum scoring_figure)f};
 		difference[f] = (struct metrics_interval){(double)NAN, (double)NAN};
-		if (!isnan(a->figure[f]) && metrics_bootstrap_paired(&difference[f], statistic, a->detail, b->detail,
-								     a->n, (size_t)bootstrap, draw, &draws))
+		if (!isnan(a[0]->figure[f]) && metrics_bootstrap_paired(&difference[f], mean_statistic, &x, &y, a[0]->n,
+									(size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
 	}
 	return 0;
 }
-

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/pipeline/compare.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/tree.h"
+#include "src/dataset/rows.h"
+
+/* ---- what it may cost --------------------------------------------------------------------------------------------- */
+
+int compare_worst_case(int64_t *sends, bool *paid, const struct compare_options *o, struct err *err)
+{
+	*sends = 0;
+	*paid = false;
+	for (size_t m = 0; m < o->methods; m++) {
+		struct plan plan;
+		if (plan_load_variant(&plan, o->path, o->method[m], o->seed[0], err))
+			return -1;
+		int64_t tenth = plan.budget / 10, kind = plan.teacher.kind;
+		if (plan.method.method->teacher) {
+			*sends += (int64_t)o->seeds * (plan.budget + (tenth > 100 ? tenth : 100));
+			*paid |= kind == TEACHER_OPENAI || kind == TEACHER_COMMAND;
+		}
+		plan_release(&plan);
+	}
+	return 0;
+}
+
+static int check_bound(const struct compare_options *o, struct err *err)
+{
+	int64_t sends;
+	bool paid;
+	if (compare_worst_case(&sends, &paid, o, err))
+		return -1;
+	voice_say(o->run.voice, "%zu methods, %zu seeds: at most %lld requests to the teacher", o->methods, o->seeds,
+		  (long long)sends);
+	if (paid && !o->max_queries)
+		return err_set(err, ERR_CONFIG, "the teacher is paid: bound what is sent with --max-queries (at worst %lld)",
+			       (long long)sends);
+	if (paid && o->max_queries < sends)
+		return err_set(err, ERR_CONFIG, "--max-queries %lld is less than the %lld that may be sent at worst; take fewer methods or seeds, or a smaller budget",
+			       (long long)o->max_queries, (long long)sends);
+	return 0;
+}
+
+/* ---- one run ------------------------------------------------------------------------------------------------------ */
+
+static int read_prediction(const struct rows *rows, size_t i, const struct ifd_id *id, const char **text, struct err *err)
+{
+	if (ifd_id_compare(&rows->row[i].id, id)) {
+		err_set(err, ERR_DATA, "not the id of the test set's row %zu", i + 1);
+		return row_refuse(rows, i, err);
+	}
+	return json_get_string(json_in(json_root(rows->row[i].doc), "prediction"), text, NULL, err);
+}
+
+static int score_rows(struct comparison *c, struct comparison_cell *cell, const struct rows *rows, const struct plan *plan,
+		      struct err *err)
+{
+	const struct scoring_options options = {.task = &c->data.task, .domains = c->data.names, .head = c->data.head,
+						.l = c->data.l, .bootstrap = plan->evaluation.bootstrap, .seed = plan->seed};
+	const char **text = mem_array(c->data.test.n, sizeof *text, err);
+	int rc = text ? 0 : -1;
+	if (!rc && rows->n != c->data.test.n)
+		rc = err_set(err, ERR_DATA, "%s: %zu rows for %zu test examples", rows->path, rows->n, c->data.test.n);
+	for (size_t i = 0; !rc && i < rows->n; i++)
+		rc = read_prediction(rows, i, &c->data.test.row[i].id, &text[i], err);
+	if (!rc)
+		rc = scoring_compute(&cell->scoring, &c->data.test, text, &options, err);
+	free(text);
+	return rc;
+}
+
+static int score(struct comparison *c, struct comparison_cell *cell, const struct plan *plan, struct err *err)
+{
+	struct rows rows = {0};
+	char *path = tree_join(plan->output_dir, "predictions.jsonl", err);
+	int rc = !path || rows_load(&rows, path, err) || score_rows(c, cell, &rows, plan, err) ? -1 : 0;
+	rows_release(&rows);
+	free(path);
+	return rc;
+}
+
+static int run_cell(struct comparison_cell *cell, const struct plan *plan, const struct run_options *options, struct err *err)
+{
+	struct ledger_counts counts;
+	struct run run;
+	int rc = run_open(&run, plan, options, err) || run_stages(&run, err) || run_finish(&run, err) ||
+				 ledger_counts(run.ledger, &counts, err)
+			 ? -1 : 0;
+	run_close(&run);
+	if (!rc)
+		*cell = (struct comparison_cell){.used = counts.used, .sends = counts.wire};
+	return rc;
+}
+
+/* Parents of the run directory: OUTPUT_DIR and OUTPUT_DIR/METHOD. */
+static int make_parents(const char *directory, struct err *err)
+{
+	char *path = mem_strdup(directory, err);
+	int rc = path ? 0 : -1;
+	for (int up = 2; !rc && up > 0; up--) {
+		strcpy(path, directory);
+		for (int i = 0; i < up; i++)
+			*strrchr(path, '/') = '\0';
+		rc = tree_make(path, 0700, err);
+	}
+	free(path);
+	return rc;
+}
+
+static int do_cell(struct comparison *c, struct comparison_cell *cell, const struct compare_options *o, const char *method,
+		   uint64_t seed, struct err *err)
+{
+	struct plan plan;
+	if (plan_load_variant(&plan, o->path, method, seed, err))
+		return -1;
+	voice_say(o->run.voice, "%s, seed %llu", method, (unsigned long long)seed);
+	int rc = make_parents(plan.output_dir, err) || run_cell(cell, &plan, &o->run, err) || score(c, cell, &plan, err) ? -1 : 0;
+	plan_release(&plan);
+	return rc;
+}
+
+/* ---- figures ----------------------------------------------------------------------------------------------------------- */
+
+static void average(struct comparison_row *row, size_t seeds)
+{
+	for (int f = 0; f < SCORING_FIGURES; f++) {
+		row->mean[f] = 0;
+		for (size_t s = 0; s < seeds; s++)
+			row->mean[f] += row->cell[s].scoring.figure[f] / (double)seeds;
+	}
+}
+
+static int subtract(struct comparison *c, struct comparison_row *row, int64_t bootstrap, uint64_t seed, struct err *err)
+{
+	const struct scoring **a = mem_array(c->seeds, sizeof *a, err), **b = mem_array(c->seeds, sizeof *b, err);
+	for (size_t s = 0; a && b && s < c->seeds; s++) {
+		a[s] = &row->cell[s].scoring;
+		b[s] = &c->baseline->cell[s].scoring;
+	}
+	int rc = a && b ? scoring_difference(row->interval, a, b, c->seeds, bootstrap, seed, err) : -1;
+	for (int f = 0; f < SCORING_FIGURES; f++)
+		row->difference[f] = row->mean[f] - c->baseline->mean[f];
+	free(a);
+	free(b);
+	return rc;
+}
+
+static int compute(struct comparison *c, const struct plan *plan, struct err *err)
+{
+	for (size_t m = 0; m < c->rows; m++) {
+		average(&c->row[m], c->seeds);
+		if (!strcmp(c->row[m].method, COMPARE_BASELINE))
+			c->baseline = &c->row[m];
+	}
+	int64_t bootstrap = plan->evaluation.bootstrap ? plan->evaluation.bootstrap : 1000;
+	for (size_t m = 0; c->baseline && m < c->rows; m++)
+		if (&c->row[m] != c->baseline && subtract(c, &c->row[m], bootstrap, plan->seed, err))
+			return -1;
+	return 0;
+}
+
+/* ---- file ---------------------------------------------------------------------------------------------------------------- */
+
+static void put_number(struct json_writer *w, double value)
+{
+	if (isnan(value))
+		json_put_null(w);
+	else
+		json_put_double(w, value);
+}
+
+static void put_means(struct json_writer *w, const struct comparison_row *row)
+{
+	json_begin_object(w);
+	for (int f = 0; f < SCORING_FIGURES; f++) {
+		json_put_key(w, scoring_figure_names[f]);
+		put_number(w, row->mean[f]);
+	}
+	json_end_object(w);
+}
+
+static void put_difference(struct json_writer *w, const struct comparison_row *row)
+{
+	json_begin_object(w);
+	for (int f = 0; f < SCORING_FIGURES; f++) {
+		json_put_key(w, scoring_figure_names[f]);
+		json_begin_object(w);
+		json_put_key(w, "mean");
+		put_number(w, row->difference[f]);
+		json_put_key(w, "interval");
+		json_begin_array(w);
+		put_number(w, row->interval[f].low);
+		put_number(w, row->interval[f].high);
+		json_end_array(w);
+		json_end_object(w);
+	}
+	json_end_object(w);
+}
+
+static void put_cell(struct json_writer *w, uint64_t seed, const struct comparison_cell *cell)
+{
+	json_begin_object(w);
+	json_member_uint(w, "seed", seed);
+	json_member_int(w, "used", cell->used);
+	json_member_int(w, "sends", cell->sends);
+	json_put_key(w, "metrics");
+	scoring_put(w, &cell->scoring);
+	json_end_object(w);
+}
+
+static void put_row(struct json_writer *w, const struct comparison *c, const struct comparison_row *row)
+{
+	json_begin_object(w);
+	json_member_text(w, "method", row->method);
+	json_put_key(w, "mean");
+	put_means(w, row);
+	json_put_key(w, "difference");
+	if (c->baseline && row != c->baseline)
+		put_difference(w, row);
+	else
+		json_put_null(w);
+	json_put_key(w, "seeds");
+	json_begin_array(w);
+	for (size_t s = 0; s < c->seeds; s++)
+		put_cell(w, c->seed[s], &row->cell[s]);
+	json_end_array(w);
+	json_end_object(w);
+}
+
+void comparison_put(struct json_writer *w, const struct comparison *c)
+{
+	json_begin_object(w);
+	json_member_text(w, "preset", c->preset);
+	json_put_key(w, "baseline");
+	if (c->baseline)
+		json_put_string(w, c->baseline->method, strlen(c->baseline->method));
+	else
+		json_put_null(w);
+	json_put_key(w, "methods");
+	json_begin_array(w);
+	for (size_t m = 0; m < c->rows; m++)
+		put_row(w, c, &c->row[m]);
+	json_end_array(w);
+	json_end_object(w);
+}
+
+static int save(const struct comparison *c, const struct plan *plan, struct err *err)
+{
+	struct json_writer w;
+	size_t n;
+	json_writer_init(&w, 0);
+	comparison_put(&w, c);
+	const char *text = json_writer_text(&w, &n, err);
+	char *path = text ? tree_join(plan->output_dir, "compare.json", err) : NULL;
+	int rc = path ? file_save(path, text, n, 0666, err) : -1;
+	free(path);
+	json_writer_release(&w);
+	return rc;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------------- */
+
+static int do_rows(struct comparison *c, const struct compare_options *o, struct err *err)
+{
+	for (size_t m = 0; m < c->rows; m++) {
+		c->row[m].method = o->method[m];
+		c->row[m].cell = mem_array(c->seeds, sizeof *c->row[m].cell, err);
+		if (!c->row[m].cell)
+			return -1;
+		for (size_t s = 0; s < c->seeds; s++)
+			if (do_cell(c, &c->row[m].cell[s], o, o->method[m], o->seed[s], err))
+				return -1;
+	}
+	return 0;
+}
+
+static int compare(struct comparison *c, const struct compare_options *o, const struct plan *plan, struct err *err)
+{
+	static const char *const presets[] = {"recommended", "paper", "authors"};
+	*c = (struct comparison){.rows = o->methods, .seeds = o->seeds, .seed = o->seed,
+				 .preset = presets[plan->method.preset]};
+	c->row = mem_array(c->rows, sizeof *c->row, err);
+	if (!c->row || data_load(&c->data, plan, err))
+		return -1;
+	if (!c->data.test.n)
+		return err_set(err, ERR_CONFIG, "%s: a comparison needs task.test", plan->path);
+	return do_rows(c, o, err) || compute(c, plan, err) || save(c, plan, err) ? -1 : 0;
+}
+
+int compare_run(struct comparison *c, const struct compare_options *o, struct err *err)
+{
+	struct plan plan;
+	if (check_bound(o, err) || plan_load(&plan, o->path, err))
+		return -1;
+	int rc = compare(c, o, &plan, err);
+	plan_release(&plan);
+	if (rc)
+		comparison_release(c);
+	return rc;
+}
+
+void comparison_release(struct comparison *c)
+{
+	for (size_t m = 0; c->row && m < c->rows; m++) {
+		for (size_t s = 0; c->row[m].cell && s < c->seeds; s++)
+			scoring_release(&c->row[m].cell[s].scoring);
+		free(c->row[m].cell);
+	}
+	free(c->row);
+	data_release(&c->data);
+	*c = (struct comparison){0};
+}

@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# eval_commands_test.sh - `eval` and `report` as commands: figures, matching by id, exit statuses.
+set -u
+program=${BALDISTILL:?}
+. "${TEST_SRCDIR:?}/tests/tap.sh"
+
+cat >"$folder/gold" <<'END'
+{"id": 1, "input": "x", "label": "earn"}
+{"id": 2, "input": "y", "label": "earn"}
+{"id": "three", "input": "y", "label": "acq"}
+{"id": 4, "input": "z", "label": "acq"}
+END
+cat >"$folder/said" <<'END'
+{"id": 4, "prediction": "The answer is acq."}
+{"id": "three", "prediction": "who knows"}
+{"id": 2, "prediction": "The answer is earn."}
+{"id": 1, "prediction": "acq"}
+END
+{
+	for i in 1 2 3; do echo "{\"input\": \"$i\", \"label\": \"earn\"}"; done
+	echo '{"input": "x", "label": "acq"}'
+	echo '{"input": "x", "label": "gold"}'
+} >"$folder/train"
+sed 1d "$folder/said" >"$folder/fewer"
+{ cat "$folder/said"; echo '{"id": 9, "prediction": "acq"}'; } >"$folder/more"
+sed 's/prediction/completion/' "$folder/said" >"$folder/unsaid"
+sed 's/acq/tin/' "$folder/gold" >"$folder/other"
+
+asks()
+{
+	said=$1
+	shift
+	set -- eval --predictions "$folder/$said" --gold "$folder/gold" --type classification "$@"
+	"$program" "$@" >"$folder/out" 2>"$folder/err"
+}
+
+prints()
+{
+	pattern=$1
+	shift
+	asks "$@" && grep -q -- "$pattern" "$folder/out" && return
+	cat "$folder/out" "$folder/err"
+	return 1
+}
+
+twice()
+{
+	asks said --json --seed 3 && cp "$folder/out" "$folder/first" && asks said --json --seed 3 &&
+		cmp "$folder/first" "$folder/out"
+}
+
+refuses()
+{
+	status=$1 pattern=$2 said=$3
+	shift 3
+	ends "$status" "$pattern" eval --predictions "$folder/$said" --gold "$folder/gold" --type classification "$@"
+}
+
+# earn: tp 1, fn 1, fp 0: 2/3; acq: tp 1, fn 1, fp 1: 1/2; micro 4 / (4 + 1 + 2)
+check "macro and micro in per cent" prints '^macro  *58.33   \[' said
+check "micro" prints '^micro  *57.14   \[' said
+check "heads that are not known are a dash" prints '^head macro  *-$' said
+check "a class of the training file counts as 0" prints '^macro  *38.89 ' said --train "$folder/train"
+check "heads from the training file" prints '^earn  *66.67  *2  head$' said --train "$folder/train" --head-above 2
+check "heads by name, without intervals" prints \
+	'"head_macro":0.5,"tail_macro":0.6666666666666666,"intervals":{},' said --head-domains acq --bootstrap 0 --json
+check "examples and invalid answers" prints '^{"n":4,"invalid":1,"macro":' said --json
+check "the same bytes every time" twice
+check "a missing id is named: 65" refuses 65 'fewer: no row has the id 4' fewer
+check "an id too many is named, with its line: 65" refuses 65 'more:5: the id 9' more
+check "a row without a prediction: 65" refuses 65 "unsaid:4: 'prediction' is missing" unsaid
+check "a label that the training file lacks: 65" ends 65 "'tin'" eval --predictions "$folder/said" \
+	--gold "$folder/other" --type classification --train "$folder/train"
+check "an unknown type: 78" ends 78 "'prose'" eval --predictions "$folder/said" --gold "$folder/gold" --type prose
+check "an unknown head: 65" refuses 65 "tin" said --head-domains tin
+check "--head-above without --train: 64" refuses 64 "--train" said --head-above 3
+check "too many replicates: 78" refuses 78 "1000000" said --bootstrap 1000001
+check "no gold file: 66" ends 66 "nothing" eval --predictions "$folder/said" --gold "$folder/nothing" --type qa
+check "eval without files: 64" ends 64 "needs --predictions" eval
+check "report of what is no run: 66" ends 66 "plan.yaml" report "$folder"
+
+mkdir "$folder/run"
+echo 'method: baldistill-naive' >"$folder/run/plan.yaml"
+check "report of a run that has only begun" "$program" report "$folder/run"
+check "report.html stands in the run's directory" grep -q '<b>baldistill-naive</b>' "$folder/run/report.html"
+check "report under another name" "$program" report "$folder/run" --output "$folder/page.html"
+check "the same bytes" cmp "$folder/run/report.html" "$folder/page.html"
+check "report without a run: 64" ends 64 "RUN" report
+echo "1..$cases"
