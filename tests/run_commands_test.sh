@@ -100,7 +100,7 @@ killed()
 {
 	plan killed && kills=0 pause=0.02
 	while :; do
-		timeout -s KILL $pause "$program" run --quiet killed.yaml
+		timeout --foreground -s KILL $pause "$program" run --quiet killed.yaml
 		case $? in
 		0) break ;;
 		137) kills=$((kills + 1)) ;;
@@ -123,6 +123,80 @@ method()
 {
 	plan "$1" "method: $1" && run "$1" || return 1
 	[ -s "$1/metrics.json" ]
+}
+
+# value KEY: of each row of standard input, a line each
+value()
+{
+	sed -n 's/.*"'"$1"'":\([^,}]*\).*/\1/p'
+}
+
+# In every head domain what was taken is harder than what was not.
+takes_the_hardest()
+{
+	for k in 1 2; do
+		grep '"ifd"' whole/stage-$k/scores.jsonl | awk -F'[:,}]' '{ print $4, $6, $(NF - 1) }' | sed 's/null/-1/' |
+			awk '$2 == "true" && (!($1 in low) || $3 < low[$1]) { low[$1] = $3; taken++ }
+			     $2 == "false" && (!($1 in high) || $3 > high[$1]) { high[$1] = $3; left++ }
+			     END { for (d in low) if (d in high && high[d] > low[d]) exit 1; exit !(taken && left) }' || return 1
+	done
+}
+
+# What selection says of its candidates is what generate and score say of them.
+equals_score()
+{
+	grep '"ifd"' whole/stage-1/scores.jsonl | value id >ids
+	awk 'NR == FNR { wanted[$1]; next } {
+		match($0, /"id": [0-9]+/); id = substr($0, RSTART + 6, RLENGTH - 6)
+		match($0, /"input": "[^"]*"/); input = substr($0, RSTART + 10, RLENGTH - 11)
+		if (id in wanted)
+			printf "{\"id\": %d, \"prompt\": \"Decide to which one of these classes the text belongs: grain, crude, gold, ship.\\nThink step by step and end with \\\"The answer is CLASS.\\\"\\n\\nText: %s\\nReasoning:\\n\"}\n", id, input
+	}' ids train.jsonl >prompts.jsonl
+	"$program" generate --quiet --model "$tiny" --adapter whole/stage-0/adapter --data prompts.jsonl --output said.jsonl \
+		--max-new-tokens 6 --slots 4 &&
+		"$program" score --quiet --model "$tiny" --adapter whole/stage-0/adapter --data said.jsonl --output scored.jsonl || return 1
+	value ifd <scored.jsonl >want
+	grep '"ifd"' whole/stage-1/scores.jsonl | value ifd >got
+	paste want got | awk '{ d = $1 / $2 - 1; if (d < 0) d = -d; if (d > 1e-4) { print; bad = 1 } } END { exit bad || NR < 10 }'
+}
+
+# The naive backend takes the same examples for the same reasons.
+other_backend()
+{
+	plan naive && sed -i 's/slots: 4/slots: 4, backend: reference/' naive.yaml && run naive --until 1.select || return 1
+	cmp whole/stage-1/allocation.json naive/stage-1/allocation.json || return 1
+	value selected <whole/stage-1/scores.jsonl >a.selected && value selected <naive/stage-1/scores.jsonl | cmp - a.selected
+}
+
+# Presets (METHOD section 4): what is done with a wrong rationale and with a synthetic example of another class.
+presets()
+{
+	for preset in recommended paper authors; do
+		plan "$preset" "method: {name: baldistill-naive, preset: $preset, policy_index_base: 0}" && run "$preset" || return 1
+		cat "$preset"/stage-*/collected.json >"$preset.all"
+	done
+	grep -q '"wrong answer":1' recommended.all && grep -q '"wrong answer":1' authors.all && ! grep -q 'wrong answer' paper.all
+}
+
+full_and_parse()
+{
+	plan full 'method: baldistill-naive' && sed -i 's/^budget: .*/budget: 48/' full.yaml && run full || return 1
+	plan parse 'method: {name: baldistill-naive, preset: paper}' && sed -i 's/^budget: .*/budget: 48/' parse.yaml && run parse || return 1
+	cat full/stage-*/collected.json >full.all && cat parse/stage-*/collected.json >parse.all
+	grep -o '"dropped":{[^}]*}' full.all | sort | uniq -c
+	grep -q 'other label\|label is not' full.all && ! grep -q 'other label\|label is not' parse.all && grep -q 'no input' parse.all
+}
+
+# A unit that was not used in one stage buys one more example of the same domain in the next.
+replaces()
+{
+	grep -v 'annotate.*rose [0-9]*[13579] of [12]' teacher.jsonl >fewer.jsonl
+	plan replace 'method: baldistill-naive' && sed -i 's/cassette: teacher.jsonl/cassette: fewer.jsonl, on_missing: skip/' replace.yaml &&
+		run replace || return 1
+	lost=$(grep -ho 'not recorded":[0-9]*' replace/stage-*/collected.json | awk -F: '{ n += $2 } END { print n + 0 }')
+	more=$(grep -ho '"replacements":[0-9]*' replace/stage-*/allocation.json | awk -F: '{ n += $2 } END { print n + 0 }')
+	echo "$lost lost, $more asked for again"
+	[ "$lost" -gt 0 ] && [ "$more" -gt 0 ] && [ "$more" -le "$lost" ]
 }
 
 repeats_rows()
@@ -186,6 +260,12 @@ for name in zero-shot-cot random-finetune random-finetune-cot duplicate-finetune
 	active-finetune-cot active-finetune-cot-staged baldistill-naive; do
 	check "method $name" method $name
 done
+check 'the hardest of the head are taken' takes_the_hardest
+check 'selection scores like generate and score' equals_score
+check 'the reference selects the same' other_backend
+check 'presets keep or drop wrong rationales' presets
+check 'synthetic rows are verified, or parsed alone' full_and_parse
+check 'units left over replace what was lost' replaces
 check 'duplicates repeat real rows' repeats_rows
 check 'no teacher: gold answers, nothing spent' buys_nothing
 check 'tail domains get synthetic rows, bad ones are dropped' synthesises

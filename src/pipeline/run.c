@@ -45,19 +45,52 @@ static int64_t now_ms(void)
 
 /* ---- directory and plan -------------------------------------------------------------------------------------------- */
 
-/* A directory that is there must be a run's, or empty. */
-static int check_directory(const struct run *run, const char *plan_path, struct err *err)
+static bool has(const struct run *run, const char *name)
+{
+	char *path = tree_join(run->directory, name, NULL);
+	bool yes = path && !access(path, F_OK);
+	free(path);
+	return yes;
+}
+
+/* A directory that is there must be a run's, or empty. A run's has a lock before it has anything else. */
+static int check_directory(const struct run *run, struct err *err)
 {
 	struct arena arena;
 	const char **names;
 	size_t n;
-	if (!access(plan_path, F_OK))
+	if (has(run, "run.lock"))
 		return 0;
 	arena_init(&arena);
 	int rc = tree_list(&names, &n, run->directory, &arena, err);
-	if (!rc && n && access(plan_path, F_OK) && strcmp(names[0], "ledger.db") && strcmp(names[0], "run.lock"))
+	if (!rc && n)
 		rc = err_set(err, ERR_CANTCREATE, "'%s' holds something else than a run ('%s'); choose another output_dir",
 			     run->directory, names[0]);
+	arena_release(&arena);
+	return rc;
+}
+
+/* ".NAME.PID.COUNTER.tmp": what a killed process was writing aside. */
+static bool is_aside(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t n = strlen(name);
+	return *name == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
+}
+
+static int remove_asides(const struct run *run, struct err *err)
+{
+	struct arena arena;
+	const char **names;
+	size_t n;
+	arena_init(&arena);
+	int rc = tree_list(&names, &n, run->directory, &arena, err);
+	for (size_t i = 0; !rc && i < n; i++)
+		if (is_aside(names[i])) {
+			char *path = tree_join(run->directory, names[i], err);
+			rc = path ? tree_remove(path, err) : -1;
+			free(path);
+		}
 	arena_release(&arena);
 	return rc;
 }
@@ -160,7 +193,9 @@ static int open_directory(struct run *run, struct err *err)
 	if (tree_make(run->directory, 0700, err))
 		return -1;
 	char *path = tree_join(run->directory, "plan.yaml", err);
-	int rc = !path || check_directory(run, path, err) || check_plan(run, path, &same, err) || open_ledger(run, err) ? -1 : 0;
+	int rc = !path || check_directory(run, err) || check_plan(run, path, &same, err) || open_ledger(run, err) ||
+				 remove_asides(run, err)
+			 ? -1 : 0;
 	if (!rc && !same)
 		rc = file_save(path, run->plan->resolved, strlen(run->plan->resolved), 0600, err);
 	free(path);
