@@ -248,6 +248,37 @@ unknown_answer()
 		grep -q '"used": 25,' short/status.json
 }
 
+# A paid teacher: answers every request and keeps a list of them.
+write_teacher()
+{
+	cat >teacher.sh <<-'END'
+	while read -r line; do
+		echo x >>"$1"
+		id=$(printf '%s\n' "$line" | sed 's/.*"id": *\("[^"]*"\|[0-9]*\).*/\1/')
+		printf '{"id": %s, "content": "It names the thing. The answer is grain."}\n' "$id"
+	done
+	END
+}
+
+paid()
+{
+	write_teacher && plan paid && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/calls]}|" paid.yaml &&
+		run paid && [ "$(wc -l <calls)" -eq 18 ] && grep -q '"used": 18,' paid/status.json
+}
+
+# What one run of a comparison has paid for serves the next; nothing is sent without a bound.
+shares()
+{
+	plan both && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/asked]}|" both.yaml || return 1
+	ends 78 'max-queries' compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive && [ ! -e asked ] || return 1
+	ends 78 'less than the' compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive --max-queries 100 || return 1
+	"$program" compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive --seeds 1,2 --max-queries 500 --json >both.json || return 1
+	shared=$(cat both/*/*/cassette.jsonl | grep -c '"reason":"shared"') calls=$(wc -l <asked)
+	echo "$shared shared, $calls calls"
+	[ "$shared" -gt 5 ] && [ $((shared + calls)) -eq 72 ] && grep -q '"baseline": *"random-finetune-cot"' both.json &&
+		[ -s both/compare.json ] && [ -s both/baldistill-adaptive/2/report.html ]
+}
+
 check 'a run ends with every result' whole_run
 check 'the allocation is the policy' allocates
 check 'no query is asked twice' nothing_asked_twice
@@ -269,6 +300,8 @@ check 'units left over replace what was lost' replaces
 check 'duplicates repeat real rows' repeats_rows
 check 'no teacher: gold answers, nothing spent' buys_nothing
 check 'tail domains get synthetic rows, bad ones are dropped' synthesises
+check 'a paid teacher is asked for every unit once' paid
+check 'a comparison shares what was paid for, within a bound' shares
 check 'a budget may grow while a stage is left' grows
 check 'a changed result is refused' damaged
 check 'a changed plan is refused' other_plan

@@ -22,6 +22,7 @@ TEST = 15                  # rows of every domain
 SYNTHESES = 40             # recorded for every domain
 WRONG = 0.05               # share of annotations with a slip
 SPOILT = 0.05              # share of syntheses without a text or an answer, and as many with a slip
+COPIED = 0.1               # share of syntheses that may be near to earlier problems
 TEXTS = 36000
 
 NAMES = "Mia Tom Ana Ben Eva Leo Ida Max Zoe Sam Lea Jon Amy Kai Nina Paul Rosa Finn Vera Otto".split()
@@ -214,9 +215,8 @@ def slip(rng, share):
     return rng.choice((-2, -1, 1, 2, 10)) if rng.random() < share else 0
 
 
-def synthesis(rng, domain):
-    """Not held against the others: one in twenty is too near to a problem of the test set."""
-    text, values = problem(rng, domain)
+def synthesis(rng, domain, seen):
+    text, values = fresh(rng, domain, seen) if rng.random() >= COPIED else problem(rng, domain)
     reason, last = rationale(rng, domain, values, slip(rng, SPOILT))
     row = {"kind": "synthesise", "domain": domain.name, "input": text, "label": str(last), "rationale": reason}
     if rng.random() < SPOILT:
@@ -242,7 +242,7 @@ def make(directory):
         teacher.append({"kind": "annotate", "domain": domain.name, "input": text, "label": str(last),
                         "rationale": reason})
     for domain in DOMAINS:
-        teacher.extend(synthesis(rng, domain) for _ in range(SYNTHESES))
+        teacher.extend(synthesis(rng, domain, seen) for _ in range(SYNTHESES))
     for name, rows in (("train", pool), ("test", test)):
         write("%s/%s.jsonl" % (directory, name),
               ({"id": "%s-%d" % (name, i), "input": text, "label": str(solve(domain.steps(values))[1]),

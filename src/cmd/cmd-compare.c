@@ -11,6 +11,7 @@
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
 #include "src/cmd/progress.h"
+#include "src/cmd/signals.h"
 #include "src/pipeline/compare.h"
 
 enum { MAX_METHODS = 32, MAX_SEEDS = 1000 };
@@ -135,7 +136,8 @@ static int run(struct arguments *args, struct err *err)
 	if (go <= 0)
 		return go;
 	struct progress_output progress = progress_of(args->quiet);
-	const struct voice voice = {.say = say, .context = args, .progress = &progress};
+	struct voice voice = {.say = say, .context = args, .progress = &progress};
+	signals_catch(&voice);
 	c.options.run.voice = &voice;
 	c.options.run.version = PACKAGE_VERSION;
 	int rc = options_expect(&cmd_compare, args, 1, 1, err) || compare(&c, args, err) ? -1 : 0;

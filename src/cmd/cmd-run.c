@@ -2,41 +2,15 @@
 /* run: the whole distillation; the same command goes on after an interruption. */
 #include "config.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/cmd/cmd.h"
 #include "src/cmd/progress.h"
+#include "src/cmd/signals.h"
 #include "src/pipeline/run.h"
 #include "src/pipeline/stage.h"
-
-/* ---- signals ------------------------------------------------------------------------------------------------------ */
-
-static volatile sig_atomic_t signals, paying;
-
-/* While paid requests are in flight the first signal is waited out; otherwise what is on disk is enough to go on from. */
-static void on_signal(int number)
-{
-	static const char interrupted[] = "\nbaldistill: interrupted; the same command goes on\n";
-	if (signals++)
-		_exit(128 + number);
-	if (paying)
-		return;
-	if (write(2, interrupted, sizeof interrupted - 1) < 0)
-		_exit(ERR_TEMPFAIL);
-	_exit(ERR_TEMPFAIL);
-}
-
-static void catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 /* ---- options -------------------------------------------------------------------------------------------------------- */
 
@@ -96,7 +70,7 @@ static int run(struct arguments *args, struct err *err)
 {
 	const char *until = NULL;
 	struct progress_output progress;
-	struct voice voice = {.say = say, .context = args, .progress = &progress, .signals = &signals, .paying = &paying};
+	struct voice voice = {.say = say, .context = args, .progress = &progress};
 	struct run_options options = {.voice = &voice, .version = PACKAGE_VERSION};
 	const struct option_row rows[] = {
 		{"until", OPTION_TEXT, &until, "STEP", "stop after this step: [STAGE.]select, annotate, synthesise, train or evaluate"},
@@ -111,7 +85,7 @@ static int run(struct arguments *args, struct err *err)
 		return -1;
 	struct plan plan;
 	progress = progress_of(args->quiet);
-	catch_signals();
+	signals_catch(&voice);
 	if (plan_load(&plan, args->argv[0], err))
 		return -1;
 	int rc = run_plan(&plan, args, &options, err);

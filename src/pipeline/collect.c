@@ -166,6 +166,7 @@ int collect_step(struct collector *collector, int64_t stage, const char *step, c
 	*counts = (struct collect_counts){0};
 	int rc = begin(&c, err);
 	if (!rc) {
+		collect_share(&c);
 		work(&c);
 		drain(&c);
 		progress_finish(&c.progress);

@@ -59,11 +59,14 @@ struct collector {
 	/* Called after every settled reply, and about every 2 s; may be NULL. -1 ends the step. */
 	int (*settled)(void *context, struct err *err);
 	void *context;
+	const char *const *cassette; /* [cassettes]: of runs whose answers serve here too, asked before anything is sent */
+	size_t cassettes;
 	struct collect_judged *judged; /* private: the last reply that collect_judge read; starts as NULL */
 };
 
 struct collect_counts {
 	/* Of this call; parked: queries left without an answer. */
+	int64_t shared; /* taken from another run's cassette: a unit, no send */
 	int64_t asked, answered, unusable, in_doubt, released, rejected, parked;
 };
 

@@ -64,6 +64,9 @@ int collect_plan(struct collecting *c, struct err *err);
 /* The caller's query of a row of the ledger; NULL: it is none of this step's. */
 const struct collect_query *collect_find(const struct collecting *c, const struct ledger_query *query);
 
+/* What other runs' cassettes answer. Fills c->err. */
+void collect_share(struct collecting *c);
+
 /* Arm and ask what may go now; seconds until more may go, INFINITY where only a reply can change that. Fills c->err. */
 double collect_send(struct collecting *c);
 

@@ -112,14 +112,34 @@ static int make_parents(const char *directory, struct err *err)
 	return rc;
 }
 
+/* The cassette of a run that is done serves those after it, where somebody is paid. */
+static int add_cassette(struct comparison *c, const struct plan *plan, struct err *err)
+{
+	int64_t kind = plan->teacher.kind;
+	if (!plan->method.method->teacher || (kind != TEACHER_OPENAI && kind != TEACHER_COMMAND))
+		return 0;
+	char *path = tree_join(plan->output_dir, "cassette.jsonl", err);
+	const char *kept = path ? arena_strdup(&c->data.arena, path, err) : NULL;
+	free(path);
+	if (!kept)
+		return -1;
+	c->cassette[c->cassettes++] = kept;
+	return 0;
+}
+
 static int do_cell(struct comparison *c, struct comparison_cell *cell, const struct compare_options *o, const char *method,
 		   uint64_t seed, struct err *err)
 {
+	struct run_options options = o->run;
 	struct plan plan;
 	if (plan_load_variant(&plan, o->path, method, seed, err))
 		return -1;
+	options.cassette = c->cassette;
+	options.cassettes = c->cassettes;
 	voice_say(o->run.voice, "%s, seed %llu", method, (unsigned long long)seed);
-	int rc = make_parents(plan.output_dir, err) || run_cell(cell, &plan, &o->run, err) || score(c, cell, &plan, err) ? -1 : 0;
+	int rc = make_parents(plan.output_dir, err) || run_cell(cell, &plan, &options, err) ||
+				 score(c, cell, &plan, err) || add_cassette(c, &plan, err)
+			 ? -1 : 0;
 	plan_release(&plan);
 	return rc;
 }
@@ -285,7 +305,8 @@ static int compare(struct comparison *c, const struct compare_options *o, const 
 	*c = (struct comparison){.rows = o->methods, .seeds = o->seeds, .seed = o->seed,
 				 .preset = presets[plan->method.preset]};
 	c->row = mem_array(c->rows, sizeof *c->row, err);
-	if (!c->row || data_load(&c->data, plan, err))
+	c->cassette = c->row ? mem_array(c->rows * c->seeds, sizeof *c->cassette, err) : NULL;
+	if (!c->cassette || data_load(&c->data, plan, err))
 		return -1;
 	if (!c->data.test.n)
 		return err_set(err, ERR_CONFIG, "%s: a comparison needs task.test", plan->path);
@@ -312,6 +333,7 @@ void comparison_release(struct comparison *c)
 		free(c->row[m].cell);
 	}
 	free(c->row);
+	free(c->cassette);
 	data_release(&c->data);
 	*c = (struct comparison){0};
 }

@@ -61,6 +61,8 @@ struct comparison {
 	const uint64_t *seed;
 	const struct comparison_row *baseline; /* NULL: not among the methods */
 	const char *preset;
+	const char **cassette; /* [cassettes]: of the runs done, where answers are paid */
+	size_t cassettes;
 	struct data data;
 };
 

@@ -172,10 +172,12 @@ static int open_ledger(struct run *run, struct err *err)
 	};
 	if (plan_hash(options.params_sha256, run->plan, err))
 		return -1;
-	run->collector = (struct collector){.source = run->source.teacher, .teacher = t, .budget = run->plan->budget,
+	run->collector = (struct collector){.cassette = run->options->cassette, .cassettes = run->options->cassettes,
+					    .source = run->source.teacher, .teacher = t, .budget = run->plan->budget,
 					    .seed = run->plan->seed, .voice = run->options->voice, .settled = settled,
 					    .context = run};
 	run->ledger = ledger_open(&options, &recovery, err);
+	collect_release(&run->collector);
 	run->collector.ledger = run->ledger;
 	if (!run->ledger)
 		return -1;

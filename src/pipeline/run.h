@@ -51,6 +51,8 @@ struct run_options {
 	const char *version;
 	struct run_until until;
 	bool allow_http, strict;
+	const char *const *cassette; /* [cassettes]: of runs whose paid answers serve here too */
+	size_t cassettes;
 };
 
 /* A stage whose examples have been selected. */

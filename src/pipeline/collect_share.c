@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Answers that another run of a comparison has paid for: taken from its
+ * cassette before anything is armed. Only usable ones are; a unit each, no send.
+ */
+#include "src/ledger/attempt.h"
+#include "src/pipeline/collect_parts.h"
+
+/* A cassette has the k-th attempt at its k-th row; an answer stands behind at most so many that failed. */
+enum { MOST_ATTEMPTS = 4 };
+
+struct sharing {
+	struct collecting *c;
+	int64_t query;
+	bool known, taken, full; /* a row there was; it was an answer; the budget is used */
+};
+
+static void take(void *context, const struct teacher_reply *reply)
+{
+	struct sharing *s = context;
+	struct ledger_received received = {.http = reply->exchange.status, .body = reply->raw, .body_n = reply->raw_n};
+	struct ledger_verdict verdict;
+	struct err err = {0};
+	bool shared;
+	s->known = reply->outcome.state != TEACHER_REJECTED;
+	if (reply->outcome.state != TEACHER_ANSWERED)
+		return;
+	collect_verdict(&verdict, NULL, &reply->outcome, &reply->answer);
+	verdict.reason = "shared";
+	if (ledger_share(s->c->collector->ledger, s->query, &received, &verdict, collect_now(s->c), &shared, &err))
+		collect_fail(s->c, &err);
+	s->taken = true;
+	s->full = !shared && !s->c->err.code;
+}
+
+/* One query to one cassette, until a row answers it or there is none. */
+static void ask(struct sharing *s, struct teacher_source *cassette, const struct collect_query *q)
+{
+	s->known = true;
+	s->taken = false;
+	for (uint64_t k = 0; k < MOST_ATTEMPTS && s->known && !s->taken && !s->c->err.code; k++) {
+		const struct teacher_question question = {.kind = q->kind, .domain = q->domain, .id = q->example_id,
+							  .ordinal = q->ordinal, .attempt = k, .body = q->body,
+							  .body_n = q->body_n};
+		struct err err = {0};
+		if (cassette->ask(cassette, &question, &err) || cassette->poll(cassette, 0, take, s, &err) < 0)
+			collect_fail(s->c, &err);
+	}
+}
+
+static void ask_all(struct collecting *c, struct teacher_source *cassette)
+{
+	struct sharing s = {.c = c};
+	struct ledger_pending pending;
+	struct err err = {0};
+	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), c->n, &pending, &err)) {
+		collect_fail(c, &err);
+		return;
+	}
+	for (size_t i = 0; i < pending.n && !c->err.code && !s.full; i++) {
+		const struct collect_query *q = collect_find(c, &pending.query[i]);
+		s.query = pending.query[i].id;
+		if (q && !pending.query[i].attempts)
+			ask(&s, cassette, q);
+		c->counts->shared += s.taken && !s.full;
+		s.taken = false;
+	}
+	ledger_pending_release(&pending);
+}
+
+void collect_share(struct collecting *c)
+{
+	for (size_t i = 0; i < c->collector->cassettes && c->n && !c->err.code; i++) {
+		const struct teacher_recorded_config config = {.path = c->collector->cassette[i], .skip_missing = true};
+		struct err err = {0};
+		struct teacher_source *cassette = teacher_recorded_open(&config, &err);
+		if (!cassette) {
+			collect_fail(c, &err);
+			return;
+		}
+		ask_all(c, cassette);
+		cassette->close(cassette);
+	}
+}
