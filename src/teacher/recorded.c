@@ -4,6 +4,7 @@
  * a digest and the row's place. Rows of equal digest stay in file order, so
  * the k-th attempt finds the k-th of them by itself, after a restart too.
  */
+#define _GNU_SOURCE /* mempcpy */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,12 +196,46 @@ static int recorded_ask(struct teacher_source *source, const struct teacher_ques
 	return 0;
 }
 
+/* A heading and what stands behind it; nothing where the row does not say. */
+static size_t add_part(char *to, const char *heading, const struct pick *value)
+{
+	if (value->kind != JSON_STRING)
+		return 0;
+	char *at = stpcpy(to, heading);
+	at = mempcpy(at, value->bytes, value->n);
+	*at++ = '\n';
+	return (size_t)(at - to);
+}
+
+/* A parsed synthesis as the teacher would have written it: "Input:", "Rationale:", "Answer:", a line each. */
+static int compose(struct teacher_answer *answer, const struct pick *rationale, const struct pick *input,
+		   const struct pick *label, struct err *err)
+{
+	static const char words[] = "Input: \nRationale: \nAnswer: \n";
+	size_t room;
+	if (!size_add(&room, rationale->n, input->n) || !size_add(&room, room, label->n) ||
+	    !size_add(&room, room, sizeof words))
+		return err_set(err, ERR_MEMORY, "a recorded answer is too long");
+	char *text = mem_array(room, 1, err);
+	if (!text)
+		return -1;
+	answer->n = add_part(text, "Input: ", input);
+	answer->n += add_part(text + answer->n, "Rationale: ", rationale);
+	answer->n += add_part(text + answer->n, "Answer: ", label);
+	text[--answer->n] = '\0';
+	answer->content = text;
+	return 0;
+}
+
+enum { ROW_RATIONALE, ROW_INPUT, ROW_LABEL, ROW_PROMPT, ROW_KIND, ROW_MEMBERS };
+
 static int take_parsed(struct teacher_answer *answer, const struct pick *p, struct err *err)
 {
+	bool annotation = is_word(&p[ROW_KIND], "annotate") || p[ROW_INPUT].kind != JSON_STRING;
 	answer->cause = TEACHER_USABLE;
 	memcpy(answer->finish_reason, "stop", sizeof "stop");
-	if (pick_copy(&answer->content, &answer->n, &p[0], err) || pick_copy(&answer->input, NULL, &p[1], err) ||
-	    pick_copy(&answer->label, NULL, &p[2], err))
+	if (annotation ? pick_copy(&answer->content, &answer->n, &p[ROW_RATIONALE], err)
+		       : compose(answer, &p[ROW_RATIONALE], &p[ROW_INPUT], &p[ROW_LABEL], err))
 		return -1;
 	answer->cause = teacher_text_cause(answer->content, answer->n, answer->finish_reason);
 	return 0;
@@ -209,12 +244,14 @@ static int take_parsed(struct teacher_answer *answer, const struct pick *p, stru
 /* A row's answer, by which kind of row it is. */
 static int read_row(struct teacher_answer *answer, const char *row, size_t n, struct err *err)
 {
-	struct pick picks[] = {{.path = "rationale"}, {.path = "input"}, {.path = "label"}, {.path = "prompt_sha256"}};
+	struct pick picks[ROW_MEMBERS] = {[ROW_RATIONALE] = {.path = "rationale"}, [ROW_INPUT] = {.path = "input"},
+					  [ROW_LABEL] = {.path = "label"}, [ROW_PROMPT] = {.path = "prompt_sha256"},
+					  [ROW_KIND] = {.path = "kind"}};
 	struct pick_text text;
 	struct err why = {0};
 	*answer = (struct teacher_answer){.cause = TEACHER_NOT_JSON};
-	int rc = pick_read(&text, row, n, picks, 4, &why);
-	bool parsed = !rc && picks[3].kind == JSON_ABSENT;
+	int rc = pick_read(&text, row, n, picks, ROW_MEMBERS, &why);
+	bool parsed = !rc && picks[ROW_PROMPT].kind == JSON_ABSENT;
 	if (parsed)
 		rc = take_parsed(answer, picks, &why);
 	pick_release(&text);

@@ -276,8 +276,6 @@ int teacher_line_read(struct teacher_answer *answer, const char *line, size_t n,
 void teacher_answer_release(struct teacher_answer *answer)
 {
 	free(answer->content);
-	free(answer->input);
-	free(answer->label);
-	answer->content = answer->input = answer->label = NULL;
+	answer->content = NULL;
 	answer->n = 0;
 }

@@ -65,7 +65,6 @@ struct teacher_answer {
 	enum teacher_cause cause;
 	char *content; /* NUL-terminated UTF-8, owned; NULL where the body has none; kept for unusable answers too */
 	size_t n;
-	char *input, *label;                   /* of a parsed row of a cassette, owned; NULL otherwise */
 	char finish_reason[TEACHER_NAME_ROOM]; /* escaped, "" if none */
 	char model[TEACHER_NAME_ROOM];         /* escaped, "" if none */
 	bool other_model;                      /* neither the model asked for nor a dated name of it ("NAME-…") */

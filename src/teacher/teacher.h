@@ -118,8 +118,10 @@ struct teacher_source *teacher_command_open(const struct teacher_command_config 
  * recorded: earlier attempts from a cassette (JSON Lines). A row with
  * prompt_sha256 (teacher_question_hash) replays that attempt, whatever became
  * of it. A parsed row {"kind", "domain", "input", "label"?, "rationale"}
- * answers an annotation of the same input and domain, or the domain's synthesis
- * at its position; its rationale is the content. Other keys are ignored.
+ * answers an annotation of the same input and domain, its rationale being the
+ * content, or the domain's synthesis at its position, the content being what
+ * the teacher would have written: "Input:", "Rationale:" and "Answer:", a line
+ * each. Other keys are ignored.
  */
 struct teacher_recorded_config {
 	const char *path;
