@@ -77,7 +77,7 @@ check "an unknown head: 65" refuses 65 "tin" said --head-domains tin
 check "--head-above without --train: 64" refuses 64 "--train" said --head-above 3
 check "too many replicates: 78" refuses 78 "1000000" said --bootstrap 1000001
 check "no gold file: 66" ends 66 "nothing" eval --predictions "$folder/said" --gold "$folder/nothing" --type qa
-check "eval without files: 64" ends 64 "needs --predictions" eval
+check "eval without files: 64" ends 64 "needs --type" eval
 check "report of what is no run: 66" ends 66 "plan.yaml" report "$folder"
 
 mkdir "$folder/run"

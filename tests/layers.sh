@@ -47,6 +47,7 @@ cooperative_groups backends/cuda/
 nccl backends/cuda/
 mma.h backends/cuda/
 omp.h backends/
+baldistill.h tests/
 gtest/ tests/
 gmock/ tests/
 '

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* eval: scores of free-text predictions against gold answers. */
+/* eval: scores of free-text predictions, or of a model, against gold answers. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,15 +7,19 @@
 
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/eval_model.h"
 #include "src/cmd/print.h"
+#include "src/cmd/progress.h"
 #include "src/dataset/rows.h"
+#include "src/pipeline/evaluate.h"
 #include "src/pipeline/scoring.h"
 
 enum { MOST_REPLICATES = 1000000 };
 
 struct settings {
-	const char *predictions, *gold, *train, *type, *heads;
+	const char *predictions, *gold, *train, *type, *heads, *output;
 	uint64_t above, bootstrap, seed;
+	struct eval_model model; /* directory NULL: predictions are given */
 };
 
 struct evaluation {
@@ -23,6 +27,7 @@ struct evaluation {
 	struct rows predictions;
 	struct examples gold, train; /* train: nothing in it where none is given */
 	const char **text;           /* [gold.n] */
+	struct completions said;     /* by the model */
 	struct scoring scoring;
 };
 
@@ -180,9 +185,21 @@ static int print_result(const struct scoring *s, bool json, struct err *err)
 	return print_document(&w, err);
 }
 
+static int ask_model(struct evaluation *e, const struct settings *s, struct err *err)
+{
+	const struct examples *known = e->train.l ? &e->train : &e->gold;
+	if (eval_model_answer(&e->said, &s->model, &e->gold, known, e->type, err))
+		return -1;
+	e->text = mem_array(e->gold.n, sizeof *e->text, err);
+	for (size_t i = 0; e->text && i < e->gold.n; i++)
+		e->text[i] = e->said.row[i].text;
+	return e->text && (!s->output || !predictions_save(&e->gold, &e->said, s->output, err)) ? 0 : -1;
+}
+
 static int load(struct evaluation *e, const struct settings *s, struct err *err)
 {
-	if (examples_load(&e->gold, s->gold, e->type, NULL, err) || rows_load(&e->predictions, s->predictions, err))
+	if (examples_load(&e->gold, s->gold, e->type, NULL, err) ||
+	    (s->predictions && rows_load(&e->predictions, s->predictions, err)))
 		return -1;
 	return s->train ? examples_load(&e->train, s->train, e->type, NULL, err) : 0;
 }
@@ -194,11 +211,14 @@ static int evaluate(const struct settings *s, bool json, struct err *err)
 		return -1;
 	examples_init(&e.gold);
 	examples_init(&e.train);
-	int rc = load(&e, s, err) || match_predictions(&e, err) || score(&e, s, err) ? -1 : 0;
+	int rc = load(&e, s, err) || (s->model.directory ? ask_model(&e, s, err) : match_predictions(&e, err)) ||
+				 score(&e, s, err)
+			 ? -1 : 0;
 	if (!rc)
 		rc = print_result(&e.scoring, json, err);
 	scoring_release(&e.scoring);
 	free(e.text);
+	completions_release(&e.said);
 	rows_release(&e.predictions);
 	examples_release(&e.train);
 	examples_release(&e.gold);
@@ -207,9 +227,13 @@ static int evaluate(const struct settings *s, bool json, struct err *err)
 
 static int check(const struct settings *s, bool above_given, struct err *err)
 {
-	if (!s->predictions || !s->gold || !s->type)
+	if (!s->predictions == !s->model.directory || !s->gold || !s->type)
 		return err_set(err, ERR_USAGE,
-			       "'eval' needs --predictions, --gold and --type; see 'baldistill eval --help'");
+			       "'eval' needs --type and --predictions with --gold, or --model with --data; see 'baldistill eval --help'");
+	if (s->output && !s->model.directory)
+		return err_set(err, ERR_USAGE, "'--output' is for the answers of a --model");
+	if (s->model.max_new_tokens < 1 || s->model.max_new_tokens > 1 << 20 || s->model.slots > 1 << 20 || s->model.threads > 4096)
+		return err_set(err, ERR_CONFIG, "'--max-new-tokens' takes 1 to 1048576, '--slots' at most 1048576, '--threads' at most 4096");
 	if (above_given && !s->train)
 		return err_set(err, ERR_USAGE, "'--head-above' counts training rows; give them with --train");
 	if (above_given && s->heads)
@@ -221,10 +245,24 @@ static int check(const struct settings *s, bool above_given, struct err *err)
 
 static int run(struct arguments *args, struct err *err)
 {
-	struct settings s = {.above = UINT64_MAX, .bootstrap = 1000, .seed = 1};
+	struct settings s = {.above = UINT64_MAX, .bootstrap = 1000, .seed = 1,
+			     .model = {.backend = "auto", .dtype = "float32", .max_new_tokens = 200}};
 	const struct option_row rows[] = {
 		{"predictions", OPTION_TEXT, &s.predictions, "FILE", "rows of id and prediction, a free text"},
 		{"gold", OPTION_TEXT, &s.gold, "FILE", "the examples with their labels and domains"},
+		{"model", OPTION_TEXT, &s.model.directory, "DIR", "let this model answer instead: Hugging Face directory"},
+		{"adapter", OPTION_TEXT, &s.model.adapter, "DIR", "run with this PEFT adapter"},
+		{"data", OPTION_TEXT, &s.gold, "FILE", "as --gold: what the model is to answer"},
+		{"output", OPTION_TEXT, &s.output, "FILE", "the model's answers: rows of id and prediction"},
+		{"prompts", OPTION_TEXT, &s.model.prompts, "DIR", "prompt templates (built in)"},
+		{"chat-template", OPTION_TEXT, &s.model.chat, "NAME", "auto, none, chatml, llama2, llama3, mistral or zephyr (none)"},
+		{"max-new-tokens", OPTION_NUMBER, &s.model.max_new_tokens, "N", "tokens of an answer at most (200)"},
+		{"slots", OPTION_NUMBER, &s.model.slots, "N", "rows decoded together (64)"},
+		{"batch-invariant", OPTION_FLAG, &s.model.batch_invariant, NULL, "rows do not depend on their neighbours, exactly"},
+		{"backend", OPTION_TEXT, &s.model.backend, "NAME", "backend (auto)"},
+		{"dtype", OPTION_TEXT, &s.model.dtype, "TYPE", "base weights as float32 or bfloat16 (float32)"},
+		{"memory", OPTION_SIZE, &s.model.memory, "SIZE", "bound of weights and arrays, such as 8GiB (none)"},
+		{"threads", OPTION_NUMBER, &s.model.threads, "N", "threads (all of the machine's)"},
 		{"type", OPTION_TEXT, &s.type, "TYPE", "classification, multiple_choice, math or qa"},
 		{"train", OPTION_TEXT, &s.train, "FILE", "training examples: the domains, and which are the head"},
 		{"head-domains", OPTION_TEXT, &s.heads, "NAME,...", "the head by name"},
@@ -239,8 +277,11 @@ static int run(struct arguments *args, struct err *err)
 	bool above_given = s.above != UINT64_MAX;
 	if (options_expect(&cmd_eval, args, 0, 0, err) || check(&s, above_given, err))
 		return -1;
+	struct progress_output progress = progress_of(args->quiet);
+	const struct voice voice = {.progress = &progress};
+	s.model.voice = &voice;
 	s.above = above_given ? s.above : 50;
 	return evaluate(&s, args->json, err);
 }
 
-const struct command cmd_eval = {"eval", "score predictions against gold answers", NULL, run, NEEDS_JSON};
+const struct command cmd_eval = {"eval", "score predictions, or a model, against gold answers", NULL, run, NEEDS_JSON};

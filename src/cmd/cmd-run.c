@@ -3,14 +3,12 @@
 #include "config.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "src/cmd/cmd.h"
 #include "src/cmd/progress.h"
 #include "src/cmd/signals.h"
 #include "src/pipeline/run.h"
-#include "src/pipeline/stage.h"
+#include "src/pipeline/until.h"
 
 /* ---- options -------------------------------------------------------------------------------------------------------- */
 
@@ -19,28 +17,6 @@ static void say(void *context, const char *message)
 	const struct arguments *args = context;
 	if (!args->quiet)
 		fprintf(stderr, "baldistill: %s\n", message);
-}
-
-/* "[STAGE.]STEP"; "collect" is another name of "synthesise". */
-static int read_until(struct run_until *until, const char *text, struct err *err)
-{
-	char *end;
-	*until = (struct run_until){0};
-	if (!text)
-		return 0;
-	if (*text >= '0' && *text <= '9') {
-		until->stage = strtol(text, &end, 10);
-		if (*end != '.')
-			return err_set(err, ERR_CONFIG, "'--until' takes [STAGE.]STEP, such as 0.select, not '%s'", text);
-		text = end + 1;
-	}
-	if (!strcmp(text, "collect"))
-		text = "synthesise";
-	for (const char *const *step = stage_steps; *step; step++)
-		if (!strcmp(*step, text))
-			until->step = *step;
-	return until->step ? 0
-			   : err_set(err, ERR_CONFIG, "'--until' knows select, annotate, synthesise, train and evaluate, not '%s'", text);
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------------- */
@@ -81,7 +57,7 @@ static int run(struct arguments *args, struct err *err)
 	int go = options_parse(&cmd_run, rows, args, err);
 	if (go <= 0)
 		return go;
-	if (options_expect(&cmd_run, args, 1, 1, err) || read_until(&options.until, until, err))
+	if (options_expect(&cmd_run, args, 1, 1, err) || until_read(&options.until, until, err))
 		return -1;
 	struct plan plan;
 	progress = progress_of(args->quiet);

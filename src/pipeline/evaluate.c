@@ -35,13 +35,13 @@ static int write_prediction(struct file_writer *writer, const struct ifd_id *id,
 	return rc;
 }
 
-static int save_predictions(const struct run *run, const struct completions *done, const char *path, struct err *err)
+int predictions_save(const struct examples *gold, const struct completions *done, const char *path, struct err *err)
 {
 	struct file_writer writer;
 	if (file_writer_open(&writer, path, 0666, err))
 		return -1;
 	for (size_t i = 0; i < done->n; i++)
-		if (write_prediction(&writer, &run->data.test.row[i].id, &done->row[i], err)) {
+		if (write_prediction(&writer, &gold->row[i].id, &done->row[i], err)) {
 			file_writer_abort(&writer);
 			return -1;
 		}
@@ -136,7 +136,7 @@ int evaluate_step(struct run *run, int64_t k, const char *work, struct err *err)
 		return 0;
 	char *predictions = tree_join(work, "predictions.jsonl", err);
 	char *metrics = predictions ? tree_join(work, "metrics.json", err) : NULL;
-	int rc = !metrics || predict(&done, run, k, work, err) || save_predictions(run, &done, predictions, err) ||
+	int rc = !metrics || predict(&done, run, k, work, err) || predictions_save(&run->data.test, &done, predictions, err) ||
 				 score(run, &done, metrics, err)
 			 ? -1 : 0;
 	completions_release(&done);

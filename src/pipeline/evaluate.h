@@ -20,6 +20,10 @@ extern "C" {
 /* Whether stage k is evaluated. */
 bool evaluate_wanted(const struct run *run, int64_t k);
 
+/* Answers as rows {"id", "prediction"}, in the order of the examples. */
+struct completions;
+int predictions_save(const struct examples *gold, const struct completions *done, const char *path, struct err *err);
+
 int evaluate_step(struct run *run, int64_t k, const char *work, struct err *err);
 
 #ifdef __cplusplus

@@ -14,7 +14,7 @@
 #include "src/student/generate.h"
 #include "src/student/train_set.h"
 
-enum { SAMPLE = 100, ROWS = 4, TOKENS = 8, LEARNED = 2 };
+enum { SAMPLE = 100, ROWS = 4, TOKENS = 8, LEARNED = 2048 /* tokens */ };
 
 struct probe {
 	struct forecast *forecast;
@@ -141,6 +141,7 @@ static uint64_t resident(void)
 static int learn(struct probe *p, struct train_set *set, const char *directory, struct err *err)
 {
 	struct train_config config = p->plan->training;
+	config.options.per_device_train_batch_size = (int64_t)set->n; /* one step */
 	const struct train_files files = {.directory = directory};
 	struct train_result result;
 	struct trainee trainee = {0};
@@ -161,7 +162,7 @@ static int time_learning(struct probe *p, struct err *err)
 	struct train_set set = {.max_length = p->plan->training.max_length, .completion_only = false};
 	struct example_ids ids = {0};
 	int rc = 0;
-	for (size_t i = 0; !rc && i < LEARNED && i < p->n; i++) {
+	for (size_t i = 0; !rc && i < p->n && set.tokens < LEARNED; i++) {
 		const struct train_row_info info = {.key = (uint32_t)i, .line = i + 1};
 		rc = encode(p, i, "The answer is here.", &ids, err) || train_set_add(&set, &ids, &info, err) ? -1 : 0;
 	}

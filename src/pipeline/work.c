@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "src/base/tree.h"
-#include "src/cmd/work.h"
+#include "src/pipeline/work.h"
 
 #include <dirent.h>
 #include <stdlib.h>

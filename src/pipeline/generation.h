@@ -3,15 +3,15 @@
  * generation.h - the rows of `generate`, block after block.
  *
  * A block is what one call of student_generate makes, so that a block made
- * again has the same bytes. Blocks go to standard output as they are finished
- * or, where the job names a file, through part.h: an earlier start of the same
- * work is gone on with.
+ * again has the same bytes. Blocks go to the job's `put` as they are finished or,
+ * where the job names a file, through part.h: an earlier start of the same work
+ * is gone on with.
  */
-#ifndef BALDISTILL_CMD_GENERATION_H
-#define BALDISTILL_CMD_GENERATION_H
+#ifndef BALDISTILL_PIPELINE_GENERATION_H
+#define BALDISTILL_PIPELINE_GENERATION_H
 
 #include "src/base/hash.h"
-#include "src/cmd/job.h"
+#include "src/pipeline/job.h"
 #include "src/student/generate.h"
 
 struct generation {
@@ -20,7 +20,6 @@ struct generation {
 	bool token_nll;                          /* write them */
 	const struct generate_row *rows;         /* one for each of the job's */
 	const char *name;                        /* of the work (work.h), where the job has an output */
-	bool quiet;                              /* no word about what an earlier start left */
 };
 
 int generation_run(const struct generation *generation, struct err *err);

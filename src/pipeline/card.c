@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE /* asprintf */
-#include "src/cmd/card.h"
+#include "src/pipeline/card.h"
 
 #include <stdio.h>
 #include <stdlib.h>

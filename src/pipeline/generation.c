@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/cmd/generation.h"
+#include "src/pipeline/generation.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,14 +96,10 @@ static int fill_block(const struct generation *g, size_t first, size_t n, struct
 	return rc;
 }
 
-/* Into part or, where it is NULL, to standard output: finished rows do not wait for later ones. */
+/* Into part or, where it is NULL, to the job's own output: finished rows do not wait for later ones. */
 static int keep_block(const struct generation *g, struct part *part, const struct block *block, struct err *err)
 {
-	if (part)
-		return part_add(part, block->text, block->n, err);
-	if (job_put(g->job, block->text, block->n, err))
-		return -1;
-	return fflush(stdout) ? err_set_errno(err, ERR_IO, "cannot write standard output") : 0;
+	return part ? part_add(part, block->text, block->n, err) : job_put(g->job, block->text, block->n, err);
 }
 
 static size_t done_rows(const struct generation *g, const struct part *part)
@@ -119,7 +114,7 @@ static int run_blocks(const struct generation *g, struct part *part, struct err 
 	struct progress progress;
 	struct block block = {0};
 	int rc = 0;
-	progress_begin(&progress, &g->job->progress, "generate", "rows", rows, first);
+	progress_begin(&progress, g->job->voice.progress, "generate", "rows", rows, first);
 	for (size_t n; !rc && first < rows; first += n) {
 		n = rows - first < most ? rows - first : most;
 		block.n = 0;
@@ -132,15 +127,13 @@ static int run_blocks(const struct generation *g, struct part *part, struct err 
 
 static void say_start(const struct generation *g, const struct part *part)
 {
+	const struct voice *voice = &g->job->voice;
 	char shown[512];
-	if (g->quiet || (!part->dropped && !part->blocks))
-		return;
 	text_escape(shown, sizeof shown, part->path, strlen(part->path));
 	if (part->dropped)
-		fprintf(stderr, "generate: '%s' holds other work (model, rows or options); starting anew\n", shown);
-	else
-		fprintf(stderr, "generate: '%s' holds %zu of %zu rows; going on\n", shown, done_rows(g, part),
-			g->job->rows.n);
+		voice_say(voice, "generate: '%s' holds other work (model, rows or options); starting anew", shown);
+	else if (part->blocks)
+		voice_say(voice, "generate: '%s' holds %zu of %zu rows; going on", shown, done_rows(g, part), g->job->rows.n);
 }
 
 int generation_run(const struct generation *g, struct err *err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* card.h - README.md of a trained adapter or checkpoint: what it was made of, in a page. */
-#ifndef BALDISTILL_CMD_CARD_H
-#define BALDISTILL_CMD_CARD_H
+#ifndef BALDISTILL_PIPELINE_CARD_H
+#define BALDISTILL_PIPELINE_CARD_H
 
 #include "src/student/train_config.h"
 

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/cmd/eval_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/tree.h"
+#include "src/cmd/job.h"
+
+static void free_texts(const char **text, size_t n)
+{
+	for (size_t i = 0; text && i < n; i++)
+		free((char *)text[i]);
+	free(text);
+}
+
+static const char **render(const struct data *data, const struct examples *gold, struct err *err)
+{
+	const char **prompt = mem_array(gold->n, sizeof *prompt, err);
+	for (size_t i = 0; prompt && i < gold->n; i++) {
+		const struct example *row = &gold->row[i];
+		prompt[i] = data_prompt(data, PROMPT_STUDENT, row, gold->domain[row->domain].name, NULL, err);
+		if (!prompt[i]) {
+			free_texts(prompt, i);
+			return NULL;
+		}
+	}
+	return prompt;
+}
+
+static char *list_domains(const struct examples *known, struct err *err)
+{
+	const char **names = mem_array(known->l, sizeof *names, err);
+	for (size_t d = 0; names && d < known->l; d++)
+		names[d] = known->domain[d].name;
+	char *listed = names ? prompt_domains(names, known->l, err) : NULL;
+	free(names);
+	return listed;
+}
+
+static const char **make_prompts(const struct eval_model *m, const struct examples *gold, const struct examples *known,
+				 enum answer_type type, struct err *err)
+{
+	struct data data = {.task.type = type};
+	if (prompts_load(&data.prompts, type, m->prompts, err))
+		return NULL;
+	data.listed = list_domains(known, err);
+	const char **prompt = data.listed ? render(&data, gold, err) : NULL;
+	free(data.listed);
+	prompts_release(&data.prompts);
+	return prompt;
+}
+
+static struct student *open_student(const struct eval_model *m, struct err *err)
+{
+	struct student_options options = {
+		.directory = m->directory, .adapter = m->adapter, .backend = m->backend, .chat_template = m->chat,
+		.threads = (int)m->threads, .batch_invariant = m->batch_invariant, .memory = m->memory,
+	};
+	return job_read_dtype(m->dtype, &options.dtype, err) ? NULL : student_open(&options, err);
+}
+
+/* Blocks of answers lie in a folder of their own while the work goes on. */
+static int answer(struct completions *done, const struct eval_model *m, struct student *student,
+		  const char *const *prompt, size_t n, struct err *err)
+{
+	char folder[] = "/tmp/baldistill-eval-XXXXXX";
+	const struct plan plan = {.student = {.slots = (int64_t)m->slots, .memory = m->memory}};
+	if (!mkdtemp(folder))
+		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", folder);
+	char *path = tree_join(folder, "completions.jsonl", err);
+	const struct completions_job job = {.student = student, .plan = &plan, .prompt = prompt, .n = n, .path = path,
+					    .max_new_tokens = (int64_t)m->max_new_tokens, .label = "eval", .voice = m->voice};
+	int rc = path ? completions_make(done, &job, err) : -1;
+	free(path);
+	return tree_remove(folder, rc ? NULL : err) || rc ? -1 : 0;
+}
+
+int eval_model_answer(struct completions *done, const struct eval_model *m, const struct examples *gold,
+		      const struct examples *known, enum answer_type type, struct err *err)
+{
+	*done = (struct completions){0};
+	const char **prompt = make_prompts(m, gold, known, type, err);
+	struct student *student = prompt ? open_student(m, err) : NULL;
+	int rc = student ? answer(done, m, student, prompt, gold->n, err) : -1;
+	student_close(student);
+	free_texts(prompt, gold->n);
+	if (rc)
+		completions_release(done);
+	return rc;
+}
