@@ -163,7 +163,7 @@ int run_finish(struct run *run, struct err *err)
 			     ? -1 : 0;
 	free(cassette);
 	run->step = "done";
-	if (rc || run_status(run, err))
+	if (rc || run_status(run, err) || run_log(run, "finished", err))
 		return -1;
 	return report_write(run->directory, NULL, run->options->version, err);
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* asprintf */
 #include "src/pipeline/run.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +202,7 @@ static int open_directory(struct run *run, struct err *err)
 	if (!rc && !same)
 		rc = file_save(path, run->plan->resolved, strlen(run->plan->resolved), 0600, err);
 	free(path);
-	return rc ? -1 : ledger_verify_files(run->ledger, err);
+	return rc || run_log(run, "start", err) ? -1 : ledger_verify_files(run->ledger, err);
 }
 
 static void say_data(const struct run *run)
@@ -258,6 +259,34 @@ int run_stages(struct run *run, struct err *err)
 		if (stage_run(run, k, err))
 			return -1;
 	return run_status(run, err);
+}
+
+static int append(const char *path, const char *line, size_t n, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_set_errno(err, ERR_CANTCREATE, "cannot open '%s'", path);
+	int rc = write(fd, line, n) == (ssize_t)n ? 0 : err_set_errno(err, ERR_IO, "cannot write '%s'", path);
+	close(fd);
+	return rc;
+}
+
+int run_log(const struct run *run, const char *event, struct err *err)
+{
+	char at[32], *line = NULL, *path = tree_join(run->directory, "log.jsonl", err);
+	struct tm tm;
+	time_t now = time(NULL);
+	strftime(at, sizeof at, "%FT%TZ", gmtime_r(&now, &tm));
+	int n = path ? asprintf(&line, "{\"at\":\"%s\",\"event\":\"%s\",\"stage\":%lld,\"step\":\"%s\"}\n", at, event,
+				(long long)run->at, run->step)
+		     : -1;
+	if (path && n < 0)
+		err_set(err, ERR_MEMORY, "out of memory for a line of '%s'", path);
+	int rc = n < 0 ? -1 : append(path, line, (size_t)n, err);
+	if (n >= 0)
+		free(line);
+	free(path);
+	return rc;
 }
 
 int run_status(struct run *run, struct err *err)

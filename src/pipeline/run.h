@@ -93,6 +93,9 @@ int64_t run_cumulative(const struct run *run, int64_t k);
 /* "DIRECTORY/stage-K/NAME", released with free(); NAME "": the stage's directory. */
 char *run_path(const struct run *run, int64_t stage, const char *name, struct err *err);
 
+/* A line of log.jsonl: {"at", "event", "stage", "step"}; at: UTC. For people; nothing reads it back. */
+int run_log(const struct run *run, const char *event, struct err *err);
+
 /* status.json as things stand. */
 int run_status(struct run *run, struct err *err);
 

@@ -233,7 +233,8 @@ int stage_run(struct run *run, int64_t k, struct err *err)
 			return -1;
 		if (!done) {
 			voice_say(run->options->voice, "stage %lld of %lld: %s", (long long)k, (long long)run->stages, step->name);
-			if (run_status(run, err) || do_step(run, k, step, err))
+			if (run_status(run, err) || run_log(run, "begin", err) || do_step(run, k, step, err) ||
+			    run_log(run, "done", err))
 				return -1;
 		}
 		if (step == steps) {
