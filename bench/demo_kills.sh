@@ -18,7 +18,7 @@ while [ $kills -lt "$n" ]; do
 	status=0
 	timeout --foreground -s KILL "$pause" "$program" run --quiet killed.yaml || status=$?
 	[ $status -ne 0 ] || break
-	[ $status -eq 137 ] || exit 1
+	[ $status -eq 137 ] || [ $status -eq 124 ] || exit 1 # 124: it had just ended
 	kills=$((kills + 1))
 done
 "$program" run --quiet killed.yaml

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/base/tree.h"
 #include "src/dataset/rows.h"
 
@@ -271,15 +271,14 @@ void comparison_put(struct json_writer *w, const struct comparison *c)
 
 static int save(const struct comparison *c, const struct plan *plan, struct err *err)
 {
+	char *path = tree_join(plan->output_dir, "compare.json", err);
 	struct json_writer w;
-	size_t n;
+	if (!path)
+		return -1;
 	json_writer_init(&w, 0);
 	comparison_put(&w, c);
-	const char *text = json_writer_text(&w, &n, err);
-	char *path = text ? tree_join(plan->output_dir, "compare.json", err) : NULL;
-	int rc = path ? file_save(path, text, n, 0666, err) : -1;
+	int rc = json_save(&w, path, err);
 	free(path);
-	json_writer_release(&w);
 	return rc;
 }
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/base/tree.h"
 #include "src/dataset/rows.h"
 #include "src/pipeline/completions.h"
@@ -22,17 +22,13 @@ static int write_prediction(struct file_writer *writer, const struct ifd_id *id,
 			    struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	row_put_id(&w, id);
 	json_put_key(&w, "prediction");
 	json_put_string(&w, c->text ? c->text : "", c->n);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, &n, err);
-	int rc = text && !file_writer_write(writer, text, n, err) && !file_writer_write(writer, "\n", 1, err) ? 0 : -1;
-	json_writer_release(&w);
-	return rc;
+	return json_save_row(&w, writer, err);
 }
 
 int predictions_save(const struct examples *gold, const struct completions *done, const char *path, struct err *err)
@@ -51,13 +47,9 @@ int predictions_save(const struct examples *gold, const struct completions *done
 static int save_metrics(const struct scoring *scoring, const char *path, struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
 	scoring_put(&w, scoring);
-	const char *text = json_writer_text(&w, &n, err);
-	int rc = text ? file_save(path, text, n, 0666, err) : -1;
-	json_writer_release(&w);
-	return rc;
+	return json_save(&w, path, err);
 }
 
 static int score(const struct run *run, const struct completions *done, const char *path, struct err *err)

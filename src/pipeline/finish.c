@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/base/tree.h"
 #include "src/dataset/rows.h"
 #include "src/ledger/cassette.h"
@@ -59,12 +59,12 @@ static int write_rows(const struct run *run, const struct rows *rows, const char
 		return -1;
 	for (size_t i = 0; !rc && i < rows->n; i++) {
 		struct json_writer w;
-		size_t n;
 		json_writer_init(&w, 0);
-		const char *text = put_row(&w, rows, i, run->source.teacher ? run->source.model : "", err)
-					   ? NULL : json_writer_text(&w, &n, err);
-		rc = text && !file_writer_write(&writer, text, n, err) && !file_writer_write(&writer, "\n", 1, err) ? 0 : -1;
-		json_writer_release(&w);
+		rc = put_row(&w, rows, i, run->source.teacher ? run->source.model : "", err);
+		if (rc)
+			json_writer_release(&w);
+		else
+			rc = json_save_row(&w, &writer, err);
 	}
 	if (rc)
 		file_writer_abort(&writer);

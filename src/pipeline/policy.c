@@ -6,6 +6,7 @@
 
 #include "reference/policy.h"
 #include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/pipeline/run.h"
 
 enum { MAX_FILE = 64 << 20 };
@@ -108,7 +109,6 @@ static void put_domain(struct json_writer *w, const struct example_domain *name,
 int allocation_save(const struct allocation *a, const struct run *run, const char *path, struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	json_member_int(&w, "stage", a->stage);
@@ -120,10 +120,7 @@ int allocation_save(const struct allocation *a, const struct run *run, const cha
 		put_domain(&w, &run->data.pool.domain[d], &a->domain[d]);
 	json_end_array(&w);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, &n, err);
-	int rc = text ? file_save(path, text, n, 0666, err) : -1;
-	json_writer_release(&w);
-	return rc;
+	return json_save(&w, path, err);
 }
 
 static int read_domain(struct allocation_domain *d, struct json_value value, const char *name, struct err *err)

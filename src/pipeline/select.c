@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/base/tree.h"
 #include "src/dataset/rows.h"
 #include "src/pipeline/bought.h"
@@ -251,7 +251,6 @@ static int write_score(struct file_writer *writer, const struct selection *s, si
 {
 	const struct example *row = &s->run->data.pool.row[i];
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	row_put_id(&w, &row->id);
@@ -260,10 +259,7 @@ static int write_score(struct file_writer *writer, const struct selection *s, si
 	if (s->scored[i])
 		put_score(&w, &s->score[i]);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, &n, err);
-	int rc = text && !file_writer_write(writer, text, n, err) && !file_writer_write(writer, "\n", 1, err) ? 0 : -1;
-	json_writer_release(&w);
-	return rc;
+	return json_save_row(&w, writer, err);
 }
 
 static int save_scores(const struct selection *s, const char *path, struct err *err)

@@ -206,6 +206,17 @@ static int is_done(bool *done, struct run *run, int64_t k, const struct step *st
 	return rc;
 }
 
+/* A kill between a step's end and the removal of its place of work. */
+static int remove_work(const struct run *run, int64_t k, const struct step *step, struct err *err)
+{
+	char name[32];
+	snprintf(name, sizeof name, "%s.part", step->name);
+	char *work = run_path(run, k, name, err);
+	int rc = work ? tree_remove(work, err) : -1;
+	free(work);
+	return rc;
+}
+
 static bool reached(const struct run *run, int64_t k, const struct step *step)
 {
 	const struct run_until *until = &run->options->until;
@@ -230,6 +241,8 @@ int stage_run(struct run *run, int64_t k, struct err *err)
 		run->at = k;
 		run->step = step->name;
 		if (is_done(&done, run, k, step, err))
+			return -1;
+		if (done && remove_work(run, k, step, err))
 			return -1;
 		if (!done) {
 			voice_say(run->options->voice, "stage %lld of %lld: %s", (long long)k, (long long)run->stages, step->name);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/base/tree.h"
 #include "src/pipeline/bought.h"
 #include "src/pipeline/finetune.h"
@@ -69,12 +69,11 @@ static int write_row(struct file_writer *writer, const struct run *run, int64_t 
 		     struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
-	const char *text = put_row(&w, run, k, row, err) ? NULL : json_writer_text(&w, &n, err);
-	int rc = text && !file_writer_write(writer, text, n, err) && !file_writer_write(writer, "\n", 1, err) ? 0 : -1;
+	if (!put_row(&w, run, k, row, err))
+		return json_save_row(&w, writer, err);
 	json_writer_release(&w);
-	return rc;
+	return -1;
 }
 
 /* ---- counts ------------------------------------------------------------------------------------------------ */
@@ -121,7 +120,6 @@ static void put_domain(struct json_writer *w, const struct run *run, const struc
 static int save_counts(const struct run *run, const struct bought *b, size_t rows, const char *path, struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	json_member_int(&w, "stage", b->stage);
@@ -132,10 +130,7 @@ static int save_counts(const struct run *run, const struct bought *b, size_t row
 		put_domain(&w, run, b, d);
 	json_end_array(&w);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, &n, err);
-	int rc = text ? file_save(path, text, n, 0666, err) : -1;
-	json_writer_release(&w);
-	return rc;
+	return json_save(&w, path, err);
 }
 
 /* ---- all stages so far ----------------------------------------------------------------------------------------- */

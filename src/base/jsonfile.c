@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/base/jsonfile.h"
+
+int json_save(struct json_writer *w, const char *path, struct err *err)
+{
+	size_t n;
+	const char *text = json_writer_text(w, &n, err);
+	int rc = text ? file_save(path, text, n, 0666, err) : -1;
+	json_writer_release(w);
+	return rc;
+}
+
+int json_save_row(struct json_writer *w, struct file_writer *file, struct err *err)
+{
+	size_t n;
+	const char *text = json_writer_text(w, &n, err);
+	int rc = text && !file_writer_write(file, text, n, err) && !file_writer_write(file, "\n", 1, err) ? 0 : -1;
+	json_writer_release(w);
+	return rc;
+}
