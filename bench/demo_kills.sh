@@ -14,7 +14,7 @@ start=$(date +%s)
 seconds=$(($(date +%s) - start))
 kills=0
 while [ $kills -lt "$n" ]; do
-	pause=$(awk -v s="$(od -An -N4 -tu4 /dev/urandom)" -v t=$seconds -v n="$n" 'BEGIN { srand(s); print 0.05 + rand() * 3 * t / n }')
+	pause=$(awk -v s="$(od -An -N4 -tu4 /dev/urandom)" -v t=$seconds -v n="$n" 'BEGIN { srand(s); print 0.05 + rand() * 1.6 * t / n }')
 	status=0
 	timeout --foreground -s KILL "$pause" "$program" run --quiet killed.yaml || status=$?
 	[ $status -ne 0 ] || break

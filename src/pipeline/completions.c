@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/pipeline/completions.h"
+#include "src/pipeline/completions_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -166,72 +166,6 @@ static int make_blocks(const struct queue *q, struct part *part, struct err *err
 	return rc;
 }
 
-/* ---- what the file says -------------------------------------------------------------------------------- */
-
-static int read_numbers(struct completion *row, struct json_value root, struct err *err)
-{
-	struct json_value ids = json_in(root, "ids"), logp = json_in(root, "logp");
-	size_t n, m;
-	if (json_get_length(ids, &n, err) || json_get_length(logp, &m, err))
-		return -1;
-	row->tokens = (int64_t)n;
-	row->ids = mem_array(n, sizeof *row->ids, err);
-	row->logp = mem_array(n, sizeof *row->logp, err);
-	if (!row->ids || !row->logp || m != n)
-		return m != n ? err_set(err, ERR_DATA, "'ids' and 'logp' differ in length") : -1;
-	for (size_t i = 0; i < n; i++) {
-		int64_t id;
-		double value;
-		if (json_get_int64(json_at(ids, i), &id, err) || json_get_double(json_at(logp, i), &value, err))
-			return -1;
-		row->ids[i] = (int32_t)id;
-		row->logp[i] = (float)value;
-	}
-	return json_get_bool(json_in(root, "stop"), &row->stopped, err);
-}
-
-static int read_row(struct completions *done, struct student *student, struct json_value root, struct err *err)
-{
-	uint64_t of;
-	if (json_get_uint64(json_in(root, "of"), &of, err))
-		return -1;
-	if (of >= done->n || done->row[of].ids)
-		return err_set(err, ERR_DATA, "row %llu is not expected", (unsigned long long)of);
-	struct completion *row = &done->row[of];
-	if (read_numbers(row, root, err))
-		return -1;
-	row->text = tokenizer_decode(student->tokenizer, row->ids, (size_t)(row->tokens - row->stopped), true, &row->n, err);
-	return row->text ? 0 : -1;
-}
-
-static int read_line(struct completions *done, struct student *student, const char *line, size_t n, struct err *err)
-{
-	struct json *doc = json_parse(line, n, NULL, err);
-	int rc = doc ? read_row(done, student, json_root(doc), err) : -1;
-	json_free(doc);
-	return rc;
-}
-
-static int read_file(struct completions *done, const struct completions_job *job, struct err *err)
-{
-	size_t n;
-	char *text = file_read(job->path, SIZE_MAX / 2, &n, err);
-	int rc = text ? 0 : -1;
-	for (char *at = text, *end; !rc && at < text + n; at = end + 1) {
-		end = memchr(at, '\n', (size_t)(text + n - at));
-		if (!end)
-			rc = err_set(err, ERR_DATA, "its last line is cut");
-		else
-			rc = read_line(done, job->student, at, (size_t)(end - at), err);
-		if (rc)
-			err_prefix(err, "%s", job->path);
-		if (!end)
-			break;
-	}
-	free(text);
-	return rc;
-}
-
 /* ---- all of it -------------------------------------------------------------------------------------------- */
 
 /* What decides the bytes, beside the student, which a part directory is bound to. */
@@ -273,7 +207,7 @@ int completions_make(struct completions *done, const struct completions_job *job
 	if (!rc && access(job->path, F_OK))
 		rc = make_file(&q, name, err);
 	if (!rc)
-		rc = read_file(done, job, err);
+		rc = completions_read(done, job, err);
 	release_queue(&q);
 	if (rc)
 		completions_release(done);
