@@ -221,7 +221,53 @@ grows()
 {
 	plan grow && run grow --until 0.train || return 1
 	sed -i 's/^budget: .*/budget: 22/' grow.yaml && run grow && grep -q '"used": 22,' grow/status.json || return 1
-	sed -i 's/^budget: .*/budget: 40/' grow.yaml && ends 78 'every stage has begun' run --quiet grow.yaml
+	sed -i 's/^budget: .*/budget: 40/' grow.yaml && ends 78 'every stage has begun' run --quiet grow.yaml || return 1
+	sed -i 's/^budget: .*/budget: 22/' grow.yaml && run grow # what was refused has changed nothing
+}
+
+# A row whose prompt alone fills max_length is bought and left out; it does not end the run.
+too_long()
+{
+	plan long "method: random-finetune-cot" && sed -i 's/, learning_rate/, max_length: 190, learning_rate/; s/^budget: .*/budget: 26/' long.yaml &&
+		awk 'NR == 2 { sub(/price rose 2 of 1/, "price rose 2 of 1 and rose and rose and rose and rose and rose and rose and rose and rose and rose and rose and rose and rose") } 1' train.jsonl >longer.jsonl &&
+		sed -i 's/train: train.jsonl/train: longer.jsonl/; s/cassette: teacher.jsonl/cassette: teacher.jsonl, on_missing: skip/' long.yaml &&
+		"$program" plan --quiet long.yaml && "$program" run long.yaml 2>said
+	status=$?
+	grep 'left out' said
+	[ $status -eq 0 ]
+}
+
+changed_data()
+{
+	cp train.jsonl mine.jsonl && plan changed && sed -i 's/train: train.jsonl/train: mine.jsonl/' changed.yaml &&
+		run changed --until 0.train && sed -i '1s/wheat/oats/' mine.jsonl && ends 78 'began with' run --quiet changed.yaml
+}
+
+made_up_id()
+{
+	sed '1s/"id": 1/"id": "synthetic\/1\/ship\/0"/' train.jsonl >own.jsonl && plan own && sed -i 's/train: train.jsonl/train: own.jsonl/' own.yaml &&
+		ends 65 'own.jsonl:1: ids' run --quiet own.yaml
+}
+
+# The closing sentence names no class: that is another answer than the gold one.
+no_class()
+{
+	sed 's/\("kind": "annotate".*\)The answer is [a-z]*/\1The answer is weather/' teacher.jsonl >weather.jsonl && plan weather &&
+		sed -i 's/cassette: teacher.jsonl/cassette: weather.jsonl/' weather.yaml && ends 80 'not one row' run --quiet weather.yaml
+}
+
+plans_all_methods()
+{
+	for name in zero-shot-cot random-finetune active-finetune-cot baldistill-naive; do
+		"$program" plan --quiet --json $name.yaml | grep -q '"queries": *{' || return 1
+	done
+}
+
+until_beyond()
+{
+	ends 78 'this run has 3' run --quiet whole.yaml --until 9.select &&
+		ends 78 'evaluation.stages' compare --quiet none.yaml --methods random-finetune-cot --seeds 1 &&
+		ends 78 'twice' compare --quiet whole.yaml --methods random-finetune-cot --seeds 1,1
 }
 
 damaged()
@@ -303,6 +349,13 @@ check 'tail domains get synthetic rows, bad ones are dropped' synthesises
 check 'a paid teacher is asked for every unit once' paid
 check 'a comparison shares what was paid for, within a bound' shares
 check 'a budget may grow while a stage is left' grows
+check 'a prompt that is too long is left out' too_long
+check 'changed data are refused' changed_data
+check "ids of a run's own kind are refused" made_up_id
+check 'an answer that is no class is a wrong one' no_class
+check 'plan knows every kind of method' plans_all_methods
+plan none && sed -i 's/stages: all/stages: none/' none.yaml
+check 'a stage, a figure, a seed that is not there' until_beyond
 check 'a changed result is refused' damaged
 check 'a changed plan is refused' other_plan
 check 'a foreign directory is left alone' not_a_run

@@ -53,6 +53,9 @@ static int read_seeds(struct compare_command *c, struct err *err)
 		unsigned long long seed = strtoull(at, &end, 10);
 		if (end == at || *at == '-' || (*end && *end != ',') || c->options.seeds == MAX_SEEDS)
 			return err_set(err, ERR_CONFIG, "'--seeds' takes numbers with commas between, not '%s'", c->seeds);
+		for (size_t i = 0; i < c->options.seeds; i++)
+			if (c->seed[i] == seed)
+				return err_set(err, ERR_CONFIG, "'--seeds' names %llu twice", seed);
 		c->seed[c->options.seeds++] = seed;
 		if (!*end)
 			return 0;

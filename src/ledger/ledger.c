@@ -113,7 +113,7 @@ static int check_identity(struct ledger *l, const struct ledger_options *o, stru
 	    database_int(&l->db, err, &same, 0, "SELECT params_sha256=?1 FROM run", "b", o->params_sha256,
 			 (size_t)HASH_SIZE))
 		return -1;
-	return same ? 0 : err_set(err, ERR_CONFIG, "this run began with another plan; begin in another directory");
+	return same ? 0 : err_set(err, ERR_CONFIG, "this run began with another plan, other examples or other prompts; restore them or begin in another directory");
 }
 
 static int check_witness(struct ledger *l, const struct ledger_options *o, struct err *err)
@@ -140,6 +140,8 @@ static int apply_caps(struct ledger *l, const struct ledger_options *o, struct e
 	if (o->budget < budget)
 		return err_set(err, ERR_CONFIG, "the budget of a run cannot shrink from %lld to %lld", (long long)budget,
 			       (long long)o->budget);
+	if (o->allow && o->allow(o->allow_context, l, err))
+		return -1;
 	if (o->budget == budget && o->max_cost == cost_cap)
 		return 0;
 	snprintf(detail, sizeof detail, "budget %lld to %lld, max_cost %lld to %lld", (long long)budget,

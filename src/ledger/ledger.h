@@ -75,6 +75,9 @@ struct ledger_verdict;
 typedef int ledger_judge(void *context, const struct ledger_query *query, const struct ledger_received *received,
 			 struct ledger_verdict *verdict, struct err *err);
 
+/* May this run go on with the budget of the options? -1: the open fails and nothing has changed. */
+typedef int ledger_allow(void *context, struct ledger *ledger, struct err *err);
+
 struct ledger_options {
 	const char *directory;       /* the run directory: exists, not writable by group or others */
 	const char *state_directory; /* of witnesses, made where missing; NULL: BALDISTILL_STATE_DIR, else XDG's */
@@ -89,6 +92,8 @@ struct ledger_options {
 	bool billable;               /* false: interrupted attempts cost nothing and are released */
 	bool strict;                 /* refusals that are said to be unbilled stay counted */
 	bool inspect;                /* only look: no recovery, no slots, every write refused; other fields unread */
+	ledger_allow *allow;         /* asked before a grown budget is taken on; NULL: always allowed */
+	void *allow_context;
 	ledger_judge *judge;         /* needed where billable */
 	void *judge_context;
 	int64_t now;

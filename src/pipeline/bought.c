@@ -89,11 +89,14 @@ static int judge(bool *wrong, const struct run *run, const struct example *examp
 	const struct plan_method *m = &run->plan->method;
 	struct answer_task task = data_task(&run->data, example);
 	struct answer answer;
+	struct span said;
 	double score = 1;
 	*wrong = false;
 	if (m->on_wrong_answer == WRONG_KEEP || (data_gold_shown(&run->data) && m->preset != PRESET_AUTHORS))
 		return 0;
 	answer_extract(&answer, &task, text, strlen(text));
+	if (!answer.found && answer_closing(&said, text, strlen(text)))
+		score = 0;
 	if (answer.found && answer_score(&score, &task, &answer, example->label, strlen(example->label), err))
 		return -1;
 	*wrong = score < 1 && task.type != ANSWER_QA;

@@ -15,14 +15,12 @@
 /* Row `at` again, under a name of its own. */
 static int add_repeat(struct bought *b, size_t at, int64_t times, struct err *err)
 {
-	char number[32];
 	struct bought_row *row = bought_add_row(b, err);
 	if (!row)
 		return -1;
 	*row = b->row[at];
 	row->repeated = true;
-	snprintf(number, sizeof number, "%lld", (long long)row->key.number);
-	char *name = grown_format(err, "repeat/%s/%lld", row->key.is_number ? number : row->key.text, (long long)times);
+	char *name = grown_format(err, "repeat/%s/%lld", row->id, (long long)times);
 	const struct ifd_id id = {.text = name ? arena_strdup(&b->arena, name, err) : NULL};
 	char *json = id.text ? data_id(&id, err) : NULL;
 	row->id = json ? arena_strdup(&b->arena, json, err) : NULL;

@@ -54,7 +54,8 @@ static int read_prediction(const struct rows *rows, size_t i, const struct ifd_i
 		err_set(err, ERR_DATA, "not the id of the test set's row %zu", i + 1);
 		return row_refuse(rows, i, err);
 	}
-	return json_get_string(json_in(json_root(rows->row[i].doc), "prediction"), text, NULL, err);
+	size_t n; /* a NUL ends the text */
+	return json_get_string(json_in(json_root(rows->row[i].doc), "prediction"), text, &n, err) ? row_refuse(rows, i, err) : 0;
 }
 
 static int score_rows(struct comparison *c, struct comparison_cell *cell, const struct rows *rows, const struct plan *plan,
@@ -222,6 +223,8 @@ static int compare(struct comparison *c, const struct compare_options *o, const 
 	c->cassette = c->row ? mem_array(c->rows * c->seeds, sizeof *c->cassette, err) : NULL;
 	if (!c->cassette || data_load(&c->data, plan, err))
 		return -1;
+	if (plan->evaluation.stages == EVALUATE_NONE)
+		return err_set(err, ERR_CONFIG, "%s: a comparison needs evaluation.stages last or all", plan->path);
 	if (!c->data.test.n)
 		return err_set(err, ERR_CONFIG, "%s: a comparison needs task.test", plan->path);
 	return do_rows(c, o, err) || compute(c, plan, err) || save(c, plan, err) ? -1 : 0;

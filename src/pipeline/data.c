@@ -70,13 +70,23 @@ static int load_test(struct data *data, const struct plan *plan, struct err *err
 		return 0;
 	if (examples_load(&data->test, path, data->task.type, &plan->task.fields, err) || check_test(data, err))
 		return -1;
-	const char **texts = mem_array(data->test.n, sizeof *texts, err);
-	if (!texts)
-		return -1;
-	for (size_t i = 0; i < data->test.n; i++)
-		texts[i] = data->test.row[i].input;
-	data->test_copies = copies_new(texts, data->test.n, err);
+	return 0;
+}
+
+/* Inputs that no synthetic example may copy: the test file's, also where another one is evaluated on. */
+static int index_test(struct data *data, const struct plan *plan, struct err *err)
+{
+	struct examples own, *test = &data->test;
+	examples_init(&own);
+	if (plan->task.test && plan->evaluation.on == EVALUATE_VALID)
+		test = &own;
+	int rc = test == &own ? examples_load(&own, plan->task.test, data->task.type, &plan->task.fields, err) : 0;
+	const char **texts = rc ? NULL : mem_array(test->n, sizeof *texts, err);
+	for (size_t i = 0; texts && i < test->n; i++)
+		texts[i] = test->row[i].input;
+	data->test_copies = texts ? copies_new(texts, test->n, err) : NULL;
 	free(texts);
+	examples_release(&own);
 	return data->test_copies ? 0 : -1;
 }
 
@@ -146,6 +156,18 @@ static int compare_rows(const void *a, const void *b, void *context)
 	return ifd_id_compare(&row[*(const size_t *)a].id, &row[*(const size_t *)b].id);
 }
 
+/* Names of this form are given to the rows that a run makes. */
+static int check_ids(const struct data *data, struct err *err)
+{
+	for (size_t i = 0; i < data->pool.n; i++) {
+		const struct example *row = &data->pool.row[i];
+		if (!row->id.is_number && (!strncmp(row->id.text, "synthetic/", 10) || !strncmp(row->id.text, "repeat/", 7)))
+			return err_set(err, ERR_DATA, "%s:%zu: ids that begin with synthetic/ or repeat/ are a run's own; rename it",
+				       data->pool.path, row->line);
+	}
+	return 0;
+}
+
 static int index_ids(struct data *data, struct err *err)
 {
 	data->by_id = mem_array(data->pool.n, sizeof *data->by_id, err);
@@ -164,7 +186,8 @@ int data_load(struct data *data, const struct plan *plan, struct err *err)
 	examples_init(&data->pool);
 	examples_init(&data->test);
 	if (!prompts_load(&data->prompts, data->task.type, plan->task.prompts, err) && !load_pool(data, plan, err) &&
-	    !restrict_pool(data, plan, err) && !index_ids(data, err) && !load_test(data, plan, err))
+	    !restrict_pool(data, plan, err) && !check_ids(data, err) && !index_ids(data, err) && !load_test(data, plan, err) &&
+	    !index_test(data, plan, err))
 		return 0;
 	data_release(data);
 	return -1;

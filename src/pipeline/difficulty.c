@@ -56,6 +56,9 @@ static int generate(struct difficulty *d, const char *const *prompt, const char 
 		bool empty = c->tokens - c->stopped <= 0 || !c->n;
 		d->target[i] = (struct score_row){.target = c->ids, .target_n = empty ? 0 : c->tokens, .conditional = c->logp};
 	}
+	if (!rc && d->generated.too_long)
+		voice_say(d->run->options->voice, "%zu candidates are too long for the student: ranked last",
+			  d->generated.too_long);
 	free(path);
 	return rc;
 }

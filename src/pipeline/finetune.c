@@ -19,8 +19,9 @@ const char *finetune_name(const struct run *run)
 
 /* ---- rows ------------------------------------------------------------------------------------------------- */
 
+/* A prompt that leaves no room for its completion teaches nothing and is left out. */
 static int add_row(struct train_set *set, struct student *student, const struct rows *rows, size_t i,
-		   struct example_ids *ids, struct err *err)
+		   struct example_ids *ids, size_t *too_long, struct err *err)
 {
 	struct json_value root = json_root(rows->row[i].doc);
 	const char *prompt, *completion, *domain;
@@ -30,9 +31,13 @@ static int add_row(struct train_set *set, struct student *student, const struct 
 		return row_refuse(rows, i, err);
 	const struct train_row_info info = {.key = (uint32_t)(row_key_of(&rows->row[i].id) % UINT32_MAX),
 					    .line = rows->row[i].line, .domain = domain};
-	if (completions_encode(student, prompt, completion, ids, err) || train_set_add(set, ids, &info, err))
+	if (completions_encode(student, prompt, completion, ids, err))
 		return row_refuse(rows, i, err);
-	return 0;
+	if ((int64_t)ids->prompt.n >= set->max_length) {
+		(*too_long)++;
+		return 0;
+	}
+	return train_set_add(set, ids, &info, err) ? row_refuse(rows, i, err) : 0;
 }
 
 static int encode_rows(struct train_set *set, struct run *run, struct student *student, const struct rows *rows,
@@ -40,16 +45,23 @@ static int encode_rows(struct train_set *set, struct run *run, struct student *s
 {
 	const struct train_config *config = &run->plan->training;
 	struct example_ids ids = {0};
+	size_t too_long = 0;
 	int rc = 0;
 	set->max_length = config->max_length < student->model->positions ? config->max_length : student->model->positions;
 	set->completion_only = config->completion_only_loss;
 	for (size_t i = 0; !rc && i < rows->n; i++)
-		rc = add_row(set, student, rows, i, &ids, err);
+		rc = add_row(set, student, rows, i, &ids, &too_long, err);
 	example_release(&ids);
 	train_set_finish(set);
 	if (!rc && set->cut)
 		voice_say(run->options->voice, "%zu rows are longer than %lld tokens and lose their last", set->cut,
 			  (long long)set->max_length);
+	if (!rc && too_long)
+		voice_say(run->options->voice, "%zu rows are left out: their prompts alone have %lld tokens or more", too_long,
+			  (long long)set->max_length);
+	if (!rc && !set->n)
+		rc = err_set(err, ERR_DATA, "%s: every prompt is too long for the %lld tokens of max_length and the student",
+			     rows->path, (long long)set->max_length);
 	return rc;
 }
 

@@ -42,7 +42,10 @@ static int expected(struct allocation *a, const struct run *run, int64_t k, stru
 		if (required[d])
 			domain[n++] = (struct policy_domain){pool->domain[d].name, required[d]};
 	int64_t budget = run->method->draw == DRAW_NONE ? 0 : run->budget[k] < left ? run->budget[k] : left;
-	int rc = some && (!n || !policy_allocate(some, &policy, domain, n, budget, 0)) ? 0 : -1;
+	int rc = some ? 0 : -1;
+	if (!rc && n && budget && policy_allocate(some, &policy, domain, n, budget, 0))
+		rc = err_set(err, ERR_CONFIG, "a budget of %lld over %zu domains is outside the policy's limits",
+			     (long long)budget, n);
 	for (size_t d = 0, at = 0; !rc && d < pool->l; d++)
 		required[d] = required[d] ? some[at++] : 0;
 	if (!rc)
@@ -82,7 +85,8 @@ static int64_t candidates(const struct run *run, const struct allocation_domain 
 	bool whole = run->method->draw == DRAW_HARDEST;
 	if (!whole && (!d->real || d->real == d->available))
 		return 0;
-	most = most && most < d->real ? d->real : most;
+	int64_t least = whole ? run->budget[0] : d->real;
+	most = most && most < least ? least : most;
 	return most && most < d->available ? most : d->available;
 }
 

@@ -114,12 +114,18 @@ static int time_answers(struct probe *p, struct err *err)
 	struct example_ids ids[ROWS] = {0};
 	struct generate_row rows[ROWS];
 	double one = 0, more = 0;
-	size_t n = p->n < ROWS ? p->n : ROWS;
+	size_t n = 0;
 	int rc = 0;
-	for (size_t i = 0; !rc && i < n; i++) {
-		rc = encode(p, i, NULL, &ids[i], err);
-		rows[i] = (struct generate_row){ids[i].prompt.ids, (int64_t)ids[i].prompt.n, i};
+	for (size_t i = 0; !rc && i < p->n && n < ROWS; i++) {
+		rc = encode(p, i, NULL, &ids[n], err);
+		if (!rc && (int64_t)ids[n].prompt.n + 1 + TOKENS <= p->student->model->positions) {
+			rows[n] = (struct generate_row){ids[n].prompt.ids, (int64_t)ids[n].prompt.n, i};
+			n++;
+		}
 	}
+	if (!rc && !n)
+		return err_set(err, ERR_DATA, "not one prompt fits into the student's %lld positions",
+			       (long long)p->student->model->positions);
 	if (!rc)
 		rc = answer(&one, p, rows, n, 1, err) || answer(&one, p, rows, n, 1, err) ||
 				     answer(&more, p, rows, n, 1 + TOKENS, err)
@@ -162,10 +168,16 @@ static int time_learning(struct probe *p, struct err *err)
 	struct train_set set = {.max_length = p->plan->training.max_length, .completion_only = false};
 	struct example_ids ids = {0};
 	int rc = 0;
+	if (set.max_length > p->student->model->positions)
+		set.max_length = p->student->model->positions;
 	for (size_t i = 0; !rc && i < p->n && set.tokens < LEARNED; i++) {
 		const struct train_row_info info = {.key = (uint32_t)i, .line = i + 1};
-		rc = encode(p, i, "The answer is here.", &ids, err) || train_set_add(&set, &ids, &info, err) ? -1 : 0;
+		rc = encode(p, i, "The answer is here.", &ids, err);
+		if (!rc && (int64_t)ids.prompt.n < set.max_length)
+			rc = train_set_add(&set, &ids, &info, err);
 	}
+	if (!rc && !set.n)
+		rc = err_set(err, ERR_DATA, "not one prompt is shorter than the %lld tokens of max_length", (long long)set.max_length);
 	train_set_finish(&set);
 	if (!rc && !mkdtemp(directory))
 		rc = err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);

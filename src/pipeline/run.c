@@ -3,6 +3,7 @@
 #include "src/pipeline/run.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,11 +117,12 @@ static int check_plan(const struct run *run, const char *path, bool *same, struc
 /* ---- budgets ---------------------------------------------------------------------------------------------------------- */
 
 /* Stages begun keep their part; what a grown budget adds goes to the others. */
-static int grow_budgets(struct run *run, struct err *err)
+static int grow_budgets(void *context, struct ledger *ledger, struct err *err)
 {
+	struct run *run = context;
 	int64_t begun = 0, cum = 0, before = 0;
 	for (; begun < run->stages; begun++) {
-		if (ledger_stage_cum(run->ledger, begun, &cum, err))
+		if (ledger_stage_cum(ledger, begun, &cum, err))
 			return -1;
 		if (cum < 0)
 			break;
@@ -159,6 +161,30 @@ static int settled(void *context, struct err *err)
 	return run_status(context, err);
 }
 
+static int add_file(struct hash *hash, const char *path, struct err *err)
+{
+	unsigned char digest[HASH_SIZE];
+	return path ? hash_file(digest, path, err) || hash_update(hash, digest, sizeof digest, err) : 0;
+}
+
+/* What a run is held to: its plan, its examples, its prompts. A cassette may be mended between two starts. */
+static int hash_inputs(unsigned char digest[HASH_SIZE], const struct run *run, struct err *err)
+{
+	const struct plan_task *task = &run->plan->task;
+	struct hash hash;
+	if (plan_hash(digest, run->plan, err) || hash_init(&hash, err))
+		return -1;
+	int rc = hash_update(&hash, digest, HASH_SIZE, err) || add_file(&hash, task->train, err) ||
+		 add_file(&hash, task->valid, err) || add_file(&hash, task->test, err);
+	for (int i = 0; !rc && i < PROMPT_KINDS; i++) {
+		const char *text = run->data.prompts.prompt[i].text;
+		rc = hash_update(&hash, text, strlen(text) + 1, err);
+	}
+	rc = rc || hash_final(digest, &hash, err) ? -1 : 0;
+	hash_release(&hash);
+	return rc;
+}
+
 static int open_ledger(struct run *run, struct err *err)
 {
 	const struct plan_teacher *t = &run->plan->teacher;
@@ -166,12 +192,13 @@ static int open_ledger(struct run *run, struct err *err)
 	struct ledger_options options = {
 		.directory = run->directory, .host = run->source.teacher ? run->source.host : "none",
 		.model = run->source.teacher ? run->source.model : "none", .budget = run->plan->budget,
-		.max_cost = t->max_cost < 0 ? -1 : (int64_t)(t->max_cost * 1e9),
+		.max_cost = t->max_cost < 0 ? -1 : (int64_t)fmin(t->max_cost * 1e9, 9e18),
+		.allow = grow_budgets, .allow_context = run,
 		.slots = run->source.teacher ? (int)t->max_concurrent_requests : 1, .slot_bytes = SLOT_BYTES,
 		.max_retries = (int)t->max_retries, .billable = run->source.teacher && run->source.teacher->billable,
 		.strict = run->options->strict, .judge = collect_judge, .judge_context = &run->collector, .now = now_ms(),
 	};
-	if (plan_hash(options.params_sha256, run->plan, err))
+	if (hash_inputs(options.params_sha256, run, err))
 		return -1;
 	run->collector = (struct collector){.cassette = run->options->cassette, .cassettes = run->options->cassettes,
 					    .source = run->source.teacher, .teacher = t, .budget = run->plan->budget,
@@ -185,7 +212,7 @@ static int open_ledger(struct run *run, struct err *err)
 	if (recovery.salvaged || recovery.in_doubt)
 		voice_say(run->options->voice, "the last start was interrupted: %d replies salvaged, %d units in doubt",
 			  recovery.salvaged, recovery.in_doubt);
-	return grow_budgets(run, err);
+	return 0;
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------------- */
@@ -217,10 +244,19 @@ static void say_data(const struct run *run)
 			  (long long)run->plan->budget, d->pool.n);
 }
 
+static int check_until(const struct run *run, struct err *err)
+{
+	const struct run_until *until = &run->options->until;
+	if (!until->step || until->stage < run->stages)
+		return 0;
+	return err_set(err, ERR_CONFIG, "'--until' names stage %lld; this run has %lld, from 0", (long long)until->stage,
+		       (long long)run->stages);
+}
+
 static int open_all(struct run *run, struct err *err)
 {
 	const struct source_options options = {.allow_http = run->options->allow_http, .voice = run->options->voice};
-	if (data_load(&run->data, run->plan, err) || make_budgets(run, err))
+	if (data_load(&run->data, run->plan, err) || make_budgets(run, err) || check_until(run, err))
 		return -1;
 	say_data(run);
 	run->used = mem_array(run->data.pool.n, sizeof *run->used, err);

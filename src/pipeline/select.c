@@ -76,7 +76,7 @@ static int score_candidates(struct selection *s, const char *work, struct err *e
 		const struct allocation_domain *a = s->allocation.domain ? &s->allocation.domain[d] : NULL;
 		if (a && (!a->real || a->real == a->available))
 			continue;
-		if (add_candidates(s, d, a ? a->real : 0, err))
+		if (add_candidates(s, d, a ? a->real : s->run->budget[s->k], err))
 			return -1;
 	}
 	draw_query_order(s->candidate, s->candidates, &s->run->data.pool);
