@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <strings.h>
 
 #ifndef PKGLIBDIR
@@ -107,6 +108,14 @@ static const struct backend *module_object(const char *name, void *module, char 
 	return NULL;
 }
 
+/* OpenBLAS asks for its first buffer again and again for ever where it gets none: is there room for it and the library? */
+static bool has_room(void)
+{
+	const size_t bytes = (size_t)224 << 20;
+	void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return room != MAP_FAILED && !munmap(room, bytes);
+}
+
 static const struct backend *load(const char *name, bool *built, char *reason, size_t size)
 {
 	const char *folder = getenv("BALDISTILL_MODULE_DIR");
@@ -125,6 +134,10 @@ static const struct backend *load(const char *name, bool *built, char *reason, s
 	fclose(file);
 	if (!strcmp(name, "openblas"))
 		choose_settings();
+	if (!strcmp(name, "openblas") && !has_room()) {
+		snprintf(reason, size, "there is not enough memory for OpenBLAS");
+		return NULL;
+	}
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (module)
 		return module_object(name, module, reason, size);
@@ -161,6 +174,7 @@ static const struct backend *probe(const char *name, struct backend_info *info)
 	}
 	const struct backend *backend = load(name, &info->built, info->reason, sizeof info->reason);
 
+	info->broken = !backend && info->built;
 	if (!backend)
 		return NULL;
 	backend->probe(info);
@@ -183,8 +197,14 @@ static const struct backend *find(const char *name, struct err *err)
 	if (!strcmp(name, "auto")) {
 		const struct backend *backend = NULL;
 
-		for (const char *const *at = backend_names; *at && !backend; at++)
+		for (const char *const *at = backend_names; *at && !backend; at++) {
 			backend = probe(*at, &info);
+			if (info.broken) {
+				err_set(err, ERR_MEMORY, "backend '%s' cannot be opened (%s); name another to do without it", *at,
+					info.reason);
+				return NULL;
+			}
+		}
 		return backend; /* the reference at least */
 	}
 	if (!known(name)) {

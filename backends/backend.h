@@ -41,6 +41,7 @@ struct device_options {
 struct backend_info {
 	char name[16];
 	bool built;        /* the module is there */
+	bool broken;       /* it is, and cannot be opened: "auto" does not silently take another for it */
 	bool usable;
 	char reason[256];  /* why not usable; "" otherwise */
 	char library[128]; /* "OpenBLAS 0.3.21" */
@@ -66,7 +67,10 @@ struct backend {
 /* Names in the order "auto" tries them, ends with "reference" and NULL. */
 extern const char *const backend_names[];
 
-/* Open by name or "auto". ERR_CONFIG for an unknown name, ERR_UNAVAILABLE for one that is not built or not usable. */
+/*
+ * Open by name or "auto". ERR_CONFIG for an unknown name, ERR_UNAVAILABLE for one that is not built or not usable,
+ * ERR_MEMORY for "auto" where one that is built cannot be opened.
+ */
 struct device *backend_open(const char *name, const struct device_options *options, struct err *err);
 void backend_close(struct device *dev);
 

@@ -270,6 +270,33 @@ until_beyond()
 		ends 78 'twice' compare --quiet whole.yaml --methods random-finetune-cot --seeds 1,1
 }
 
+# final/ can be made again from the stages, and is.
+final_again()
+{
+	results whole >before && echo x >>whole/final/merged/config.json && rm whole/final/dataset/train.jsonl &&
+		"$program" run whole.yaml 2>said && grep 'making it again' said && results whole | cmp - before
+}
+
+# What a file system cannot tell is not taken for absent.
+not_told()
+{
+	strace -f -o /dev/null true 2>/dev/null || { echo 'strace is not here, or may not trace'; return 77; }
+	plan told && mkdir told && for part in evaluate.part/metrics.json train.part/adapter select.part/scores.jsonl; do
+		rm -rf told
+		strace -f -o /dev/null -P "$folder/told/stage-0/$part" -e trace=lstat,newfstatat,access,faccessat2 \
+			-e inject=lstat,newfstatat,access,faccessat2:error=EIO "$program" run --quiet "$folder/told.yaml"
+		[ $? -eq 74 ] && run told && results told | sed '/plan.yaml\|report.html/d' | cmp - a || { echo "$part"; return 1; }
+	done
+}
+
+escapes()
+{
+	cp train.jsonl "$(printf 'a\033[31mb.jsonl')"
+	plan escapes && sed -i 's|train: train.jsonl|train: "a\\e[31mb.jsonl"|' escapes.yaml && "$program" run escapes.yaml --until 0.select 2>said
+	cat -v said
+	! grep -q "$(printf '\033')" said && grep -q 'x1B' said
+}
+
 damaged()
 {
 	echo >>twin/stage-1/scores.jsonl && ends 82 'stage-1/scores.jsonl' run --quiet twin.yaml
@@ -356,6 +383,9 @@ check 'an answer that is no class is a wrong one' no_class
 check 'plan knows every kind of method' plans_all_methods
 plan none && sed -i 's/stages: all/stages: none/' none.yaml
 check 'a stage, a figure, a seed that is not there' until_beyond
+check 'a damaged final/ is made again' final_again
+check 'an error of the file system ends the run, not a result' not_told
+check 'nothing drives the terminal' escapes
 check 'a changed result is refused' damaged
 check 'a changed plan is refused' other_plan
 check 'a foreign directory is left alone' not_a_run

@@ -32,6 +32,16 @@ int tree_make(const char *path, unsigned mode, struct err *err)
 	return S_ISDIR(info.st_mode) ? 0 : err_set(err, ERR_CANTCREATE, "'%s' is no directory", path);
 }
 
+int tree_look(const char *path, enum tree_kind *kind, struct err *err)
+{
+	struct stat info;
+	*kind = TREE_NOTHING;
+	if (lstat(path, &info))
+		return errno == ENOENT || errno == ENOTDIR ? 0 : err_set_errno(err, ERR_IO, "cannot look at '%s'", path);
+	*kind = S_ISDIR(info.st_mode) ? TREE_DIRECTORY : TREE_FILE;
+	return 0;
+}
+
 /* ---- entries in byte order, so that whatever is done to them is done in one order ------------------------- */
 
 static int not_dot(const struct dirent *entry)

@@ -20,6 +20,10 @@ char *tree_join(const char *a, const char *b, struct err *err);
 /* A directory, made or there already, with the permission bits less the umask; what is no directory is refused. */
 int tree_make(const char *path, unsigned mode, struct err *err);
 
+/* What stands under a name, if anything; a link counts as itself. */
+enum tree_kind { TREE_NOTHING, TREE_FILE, TREE_DIRECTORY };
+int tree_look(const char *path, enum tree_kind *kind, struct err *err);
+
 /* Names of all regular files below a directory, sorted, relative to it ("adapter/x.json"); owned by the arena. */
 int tree_list(const char ***names, size_t *n, const char *path, struct arena *arena, struct err *err);
 

@@ -90,13 +90,6 @@ static void print_table(const struct comparison *c)
 
 /* ---- the command -------------------------------------------------------------------------------------------------- */
 
-static void say(void *context, const char *message)
-{
-	const struct arguments *args = context;
-	if (!args->quiet)
-		fprintf(stderr, "baldistill: %s\n", message);
-}
-
 static int print(const struct comparison *c, const struct arguments *args, struct err *err)
 {
 	struct json_writer w;
@@ -139,7 +132,7 @@ static int run(struct arguments *args, struct err *err)
 	if (go <= 0)
 		return go;
 	struct progress_output progress = progress_of(args->quiet);
-	struct voice voice = {.say = say, .context = args, .progress = &progress};
+	struct voice voice = {.say = print_note, .context = args, .progress = &progress};
 	signals_catch(&voice);
 	c.options.run.voice = &voice;
 	c.options.run.version = PACKAGE_VERSION;

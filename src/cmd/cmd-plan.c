@@ -122,13 +122,6 @@ static void print_table(const struct forecast *f)
 
 /* ---- the command ---------------------------------------------------------------------------------------------------- */
 
-static void say(void *context, const char *message)
-{
-	const struct arguments *args = context;
-	if (!args->quiet)
-		fprintf(stderr, "baldistill: %s\n", message);
-}
-
 static int print_defaults(struct err *err)
 {
 	char *text = plan_defaults(err);
@@ -140,7 +133,7 @@ static int print_defaults(struct err *err)
 
 static int forecast(struct arguments *args, struct err *err)
 {
-	const struct voice voice = {.say = say, .context = args};
+	const struct voice voice = {.say = print_note, .context = args};
 	struct plan plan;
 	struct forecast f;
 	if (plan_load(&plan, args->argv[0], err))

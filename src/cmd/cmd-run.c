@@ -5,19 +5,13 @@
 #include <stdio.h>
 
 #include "src/cmd/cmd.h"
+#include "src/cmd/print.h"
 #include "src/cmd/progress.h"
 #include "src/cmd/signals.h"
 #include "src/pipeline/run.h"
 #include "src/pipeline/until.h"
 
 /* ---- options -------------------------------------------------------------------------------------------------------- */
-
-static void say(void *context, const char *message)
-{
-	const struct arguments *args = context;
-	if (!args->quiet)
-		fprintf(stderr, "baldistill: %s\n", message);
-}
 
 /* ---- results ----------------------------------------------------------------------------------------------------------- */
 
@@ -26,10 +20,10 @@ static void say_end(const struct run *run, const struct arguments *args)
 	if (args->quiet)
 		return;
 	if (run->stopped)
-		fprintf(stderr, "baldistill: stopped as asked; the same command without --until goes on\n");
+		print_line("stopped as asked; the same command without --until goes on");
 	else
-		fprintf(stderr, "baldistill: done; see %s/report.html, or type: baldistill status %s\n", run->directory,
-			run->directory);
+		voice_say(run->options->voice, "done; see %s/report.html, or type: baldistill status %s", run->directory,
+			  run->directory);
 }
 
 static int run_plan(struct plan *plan, struct arguments *args, const struct run_options *options, struct err *err)
@@ -46,7 +40,7 @@ static int run(struct arguments *args, struct err *err)
 {
 	const char *until = NULL;
 	struct progress_output progress;
-	struct voice voice = {.say = say, .context = args, .progress = &progress};
+	struct voice voice = {.say = print_note, .context = args, .progress = &progress};
 	struct run_options options = {.voice = &voice, .version = PACKAGE_VERSION};
 	const struct option_row rows[] = {
 		{"until", OPTION_TEXT, &until, "STEP", "stop after this step: [STAGE.]select, annotate, synthesise, train or evaluate"},

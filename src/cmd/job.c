@@ -2,7 +2,9 @@
 #include "src/cmd/job.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "src/base/text.h"
 #include "src/cmd/progress.h"
 
 static int to_stdout(void *context, const char *text, size_t n, struct err *err)
@@ -13,8 +15,9 @@ static int to_stdout(void *context, const char *text, size_t n, struct err *err)
 
 static void say(void *context, const char *message)
 {
+	char shown[4096];
 	(void)context;
-	fprintf(stderr, "%s\n", message);
+	fprintf(stderr, "%s\n", text_escape(shown, sizeof shown, message, strlen(message)));
 }
 
 void job_connect(struct job *job, const struct arguments *args)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/text.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/print.h"
 
 /* In the order of --help: what a user needs first stands first. */
 static const struct command *const commands[] = {
@@ -55,16 +56,6 @@ static int run(int argc, char **argv, struct err *err)
 	return command->run(&args, err);
 }
 
-/* A message is one line: text from outside is in it, so a newline is as unwelcome as an escape sequence. */
-static void print_error(const struct err *err)
-{
-	char shown[4 * sizeof err->message + 1];
-	text_escape(shown, sizeof shown, err->message, strlen(err->message));
-	for (char *p = strchr(shown, '\n'); p; p = strchr(p, '\n'))
-		*p = ' ';
-	fprintf(stderr, "baldistill: %s\n", shown);
-}
-
 /* Output that was not written (a full disk, a closed descriptor) must not look like success. */
 static int flush_output(struct err *err)
 {
@@ -77,8 +68,9 @@ static int flush_output(struct err *err)
 int main(int argc, char **argv)
 {
 	struct err err = {0};
+	signal(SIGXFSZ, SIG_IGN); /* a write over the limit of the file size is an error like a full disk */
 	if (run(argc, argv, &err) || flush_output(&err)) {
-		print_error(&err);
+		print_line(err.message);
 		return err.code;
 	}
 	return 0;

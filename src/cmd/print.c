@@ -2,6 +2,10 @@
 #include "src/cmd/print.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "src/base/text.h"
+#include "src/cmd/cmd.h"
 
 int print_document(struct json_writer *w, struct err *err)
 {
@@ -10,4 +14,20 @@ int print_document(struct json_writer *w, struct err *err)
 		puts(text);
 	json_writer_release(w);
 	return text ? 0 : -1;
+}
+
+void print_line(const char *text)
+{
+	char shown[4 * sizeof((struct err *)NULL)->message + 1];
+	text_escape(shown, sizeof shown, text, strlen(text));
+	for (char *at = shown; (at = strpbrk(at, "\n\t")); at++)
+		*at = ' ';
+	fprintf(stderr, "baldistill: %s\n", shown);
+}
+
+void print_note(void *context, const char *message)
+{
+	const struct arguments *args = context;
+	if (!args->quiet)
+		print_line(message);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/mem.h"
@@ -71,7 +72,10 @@ int journal_check(int directory, const char *uuid, struct err *err)
 	int fd = openat(directory, "ledger.db-journal", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_set_errno(err, ERR_LEDGER, "cannot read 'ledger.db-journal'");
-	int failed = check(fd, uuid, err);
+	struct stat info;
+	int failed = fstat(fd, &info) || !S_ISREG(info.st_mode)
+			     ? err_set(err, ERR_LEDGER, "'ledger.db-journal' is not a regular file; remove it")
+			     : check(fd, uuid, err);
 	close(fd);
 	return failed;
 }

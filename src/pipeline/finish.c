@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "src/base/file.h"
 #include "src/base/jsonfile.h"
 #include "src/base/tree.h"
 #include "src/dataset/rows.h"
 #include "src/ledger/cassette.h"
+#include "src/ledger/manifest.h"
 #include "src/model/export.h"
 #include "src/pipeline/completions.h"
 #include "src/pipeline/finetune.h"
@@ -119,18 +120,66 @@ static int write_models(const struct run *run, const char *final, struct err *er
 	return rc;
 }
 
+/* The log of the training tells rates, which differ from run to run. */
+static size_t without_logs(const char **names, size_t n)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!strstr(names[i], "trainer_log.jsonl"))
+			names[kept++] = names[i];
+	return kept;
+}
+
+/* Names and SHA-256 of all of final/ but logs, for this program and for whoever gets the folder. */
+static int write_manifest(const char *part, struct err *err)
+{
+	struct arena arena;
+	struct json_writer w;
+	const char **names;
+	size_t n;
+	char *path = tree_join(part, "manifest.json", err);
+	arena_init(&arena);
+	json_writer_init(&w, 0);
+	int rc = !path || tree_list(&names, &n, part, &arena, err) || !manifest_write(&w, part, names, without_logs(names, n), err) ? -1 : 0;
+	if (!rc)
+		rc = json_save(&w, path, err);
+	else
+		json_writer_release(&w);
+	arena_release(&arena);
+	free(path);
+	return rc;
+}
+
+/* What is there as it was written? What is not can be made again. */
+static bool is_whole(const struct run *run, const char *final)
+{
+	struct err why = {0};
+	size_t n;
+	char *path = tree_join(final, "manifest.json", &why), *text = path ? file_read(path, 1 << 20, &n, &why) : NULL;
+	bool whole = text && !manifest_verify(final, text, &why);
+	if (!whole)
+		voice_say(run->options->voice, "final/ is not as it was written (%s); making it again", why.message);
+	free(text);
+	free(path);
+	return whole;
+}
+
+static int make_final(const struct run *run, const char *part, const char *final, struct err *err)
+{
+	if (tree_remove(part, err) || tree_remove(final, err) || tree_make(part, 0777, err) || write_models(run, part, err) ||
+	    write_dataset(run, part, err) || write_manifest(part, err) || tree_sync(part, err))
+		return -1;
+	return rename(part, final) ? err_set_errno(err, ERR_IO, "cannot rename '%s'", part) : 0;
+}
+
 /* final/ is whole or absent. */
 static int write_final(const struct run *run, struct err *err)
 {
 	char *final = tree_join(run->directory, "final", err), *part = tree_join(run->directory, "final.part", err);
-	int rc = final && part ? 0 : -1;
-	if (!rc && access(final, F_OK)) {
-		rc = tree_remove(part, err) || tree_make(part, 0777, err) || write_models(run, part, err) ||
-				     write_dataset(run, part, err) || tree_sync(part, err)
-			     ? -1 : 0;
-		if (!rc && rename(part, final))
-			rc = err_set_errno(err, ERR_IO, "cannot rename '%s'", part);
-	}
+	enum tree_kind kind;
+	int rc = final && part ? tree_look(final, &kind, err) : -1;
+	if (!rc && (kind == TREE_NOTHING || !is_whole(run, final)))
+		rc = make_final(run, part, final, err);
 	free(part);
 	free(final);
 	return rc;
@@ -143,7 +192,10 @@ static int copy_last(const struct run *run, const char *name, struct err *err)
 {
 	char *from = run_path(run, run->stages - 1, name, err), *to = tree_join(run->directory, name, err);
 	int rc = from && to ? 0 : -1;
-	if (!rc && !access(from, F_OK))
+	enum tree_kind kind = TREE_NOTHING;
+	if (!rc)
+		rc = tree_look(from, &kind, err);
+	if (!rc && kind != TREE_NOTHING)
 		rc = tree_copy(to, from, err);
 	free(from);
 	free(to);

@@ -47,24 +47,20 @@ static int64_t now_ms(void)
 
 /* ---- directory and plan -------------------------------------------------------------------------------------------- */
 
-static bool has(const struct run *run, const char *name)
-{
-	char *path = tree_join(run->directory, name, NULL);
-	bool yes = path && !access(path, F_OK);
-	free(path);
-	return yes;
-}
-
 /* A directory that is there must be a run's, or empty. A run's has a lock before it has anything else. */
 static int check_directory(const struct run *run, struct err *err)
 {
 	struct arena arena;
 	const char **names;
 	size_t n;
-	if (has(run, "run.lock"))
-		return 0;
+	enum tree_kind kind;
+	char *lock = tree_join(run->directory, "run.lock", err);
+	int rc = lock ? tree_look(lock, &kind, err) : -1;
+	free(lock);
+	if (rc || kind != TREE_NOTHING)
+		return rc;
 	arena_init(&arena);
-	int rc = tree_list(&names, &n, run->directory, &arena, err);
+	rc = tree_list(&names, &n, run->directory, &arena, err);
 	if (!rc && n)
 		rc = err_set(err, ERR_CANTCREATE, "'%s' holds something else than a run ('%s'); choose another output_dir",
 			     run->directory, names[0]);
@@ -103,7 +99,10 @@ static int check_plan(const struct run *run, const char *path, bool *same, struc
 	size_t n;
 	bool backend_changed = false;
 	*same = false;
-	if (access(path, F_OK))
+	enum tree_kind kind;
+	if (tree_look(path, &kind, err))
+		return -1;
+	if (kind == TREE_NOTHING)
 		return 0;
 	char *before = file_read(path, MAX_PLAN, &n, err);
 	int rc = before ? plan_compare(run->plan, before, &backend_changed, err) : -1;

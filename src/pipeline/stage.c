@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/file.h"
 #include "src/base/tree.h"
@@ -63,11 +62,17 @@ static char *configuration(const struct run *run, int64_t k, struct err *err)
 	return NULL;
 }
 
-static bool same_file(const char *path, const char *text)
+/* 1: the file holds this text, 0: it does not or is not there, -1. */
+static int same_file(const char *path, const char *text, struct err *err)
 {
+	enum tree_kind kind;
 	size_t n;
-	char *found = access(path, F_OK) ? NULL : file_read(path, 4096, &n, NULL);
-	bool same = found && !strcmp(found, text);
+	if (tree_look(path, &kind, err))
+		return -1;
+	if (kind == TREE_NOTHING)
+		return 0;
+	char *found = file_read(path, 4096, &n, err);
+	int same = found ? !strcmp(found, text) : err->code == ERR_DATA || err->code == ERR_NOINPUT ? 0 : -1;
 	free(found);
 	return same;
 }
@@ -76,8 +81,8 @@ static bool same_file(const char *path, const char *text)
 static int open_work(const struct run *run, int64_t k, const char *work, struct err *err)
 {
 	char *text = configuration(run, k, err), *path = text ? tree_join(work, "configuration", err) : NULL;
-	int rc = path ? 0 : -1;
-	if (!rc && !same_file(path, text))
+	int same = path ? same_file(path, text, err) : -1, rc = same < 0 ? -1 : 0;
+	if (!same)
 		rc = tree_remove(work, err) || tree_make(work, 0777, err) || file_save(path, text, strlen(text), 0666, err) ? -1 : 0;
 	free(path);
 	free(text);
@@ -129,20 +134,15 @@ static int add_directory(struct results *r, int64_t k, const char *name, const c
 	return 0;
 }
 
-static bool is_directory(const char *path)
-{
-	char *inside = tree_join(path, ".", NULL);
-	bool yes = inside && !access(inside, F_OK);
-	free(inside);
-	return yes;
-}
-
 /* Sync one result and give it its place. */
 static int publish(struct results *r, const char *from, const char *to, int64_t k, const char *name, struct err *err)
 {
-	if (access(from, F_OK))
+	enum tree_kind kind;
+	if (tree_look(from, &kind, err))
+		return -1;
+	if (kind == TREE_NOTHING)
 		return 0;
-	if (is_directory(from) ? add_directory(r, k, name, from, err) : add_result(r, k, name, "", err))
+	if (kind == TREE_DIRECTORY ? add_directory(r, k, name, from, err) : add_result(r, k, name, "", err))
 		return -1;
 	if (tree_sync(from, err))
 		return -1;
