@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,7 +67,6 @@ static int flush_output(struct err *err)
 int main(int argc, char **argv)
 {
 	struct err err = {0};
-	signal(SIGXFSZ, SIG_IGN); /* a write over the limit of the file size is an error like a full disk */
 	if (run(argc, argv, &err) || flush_output(&err)) {
 		print_line(err.message);
 		return err.code;

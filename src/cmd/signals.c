@@ -28,6 +28,7 @@ void signals_catch(struct voice *voice)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	voice->signals = &signals;
 	voice->paying = &paying;
 }
