@@ -13,7 +13,6 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -214,17 +213,6 @@ struct Fake : teacher_source {
 };
 
 /* ---- a run ------------------------------------------------------------------------------------ */
-
-/* Most of the time of these tests would be syncs that prove nothing: use a disk in memory where there is room. */
-struct QuickDirectory {
-	QuickDirectory()
-	{
-		struct statvfs status;
-		if (!statvfs("/dev/shm", &status) && (uint64_t)status.f_bavail * status.f_frsize > (512u << 20) &&
-		    !access("/dev/shm", W_OK))
-			setenv("TMPDIR", "/dev/shm", 0);
-	}
-};
 
 struct World {
 	QuickDirectory quick;

@@ -11,7 +11,6 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -70,17 +69,6 @@ inline int world_judge(void *, const struct ledger_query *, const struct ledger_
 	verdict->cost = -1;
 	return 0;
 }
-
-/* Most of the time of these tests would be syncs that prove nothing: use a disk in memory where there is room. */
-struct QuickDirectory {
-	QuickDirectory()
-	{
-		struct statvfs status;
-		if (!statvfs("/dev/shm", &status) && (uint64_t)status.f_bavail * status.f_frsize > (512u << 20) &&
-		    !access("/dev/shm", W_OK))
-			setenv("TMPDIR", "/dev/shm", 0);
-	}
-};
 
 struct World {
 	QuickDirectory quick;

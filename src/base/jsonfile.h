@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * jsonfile.h - what a JSON writer holds, into a file. Both release the writer,
- * whatever happens; failures are the writer's first and those of file.h.
+ * jsonfile.h - what a JSON writer holds, into a file or a block of rows. All
+ * release the writer, whatever happens; failures are the writer's first, those
+ * of file.h, and ERR_MEMORY.
  */
 #ifndef BALDISTILL_BASE_JSONFILE_H
 #define BALDISTILL_BASE_JSONFILE_H
@@ -18,6 +19,13 @@ int json_save(struct json_writer *w, const char *path, struct err *err);
 
 /* One row of a JSON Lines file. On failure the caller aborts the file. */
 int json_save_row(struct json_writer *w, struct file_writer *file, struct err *err);
+
+/* Rows of a JSON Lines file as text, such as a block of part.h; begins as zeros, text released with free(). */
+struct json_rows {
+	char *text;
+	size_t n, room;
+};
+int json_rows_add(struct json_rows *rows, struct json_writer *w, struct err *err);
 
 #ifdef __cplusplus
 }

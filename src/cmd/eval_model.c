@@ -7,27 +7,6 @@
 #include "src/base/tree.h"
 #include "src/cmd/job.h"
 
-static void free_texts(const char **text, size_t n)
-{
-	for (size_t i = 0; text && i < n; i++)
-		free((char *)text[i]);
-	free(text);
-}
-
-static const char **render(const struct data *data, const struct examples *gold, struct err *err)
-{
-	const char **prompt = mem_array(gold->n, sizeof *prompt, err);
-	for (size_t i = 0; prompt && i < gold->n; i++) {
-		const struct example *row = &gold->row[i];
-		prompt[i] = data_prompt(data, PROMPT_STUDENT, row, gold->domain[row->domain].name, NULL, err);
-		if (!prompt[i]) {
-			free_texts(prompt, i);
-			return NULL;
-		}
-	}
-	return prompt;
-}
-
 static char *list_domains(const struct examples *known, struct err *err)
 {
 	const char **names = mem_array(known->l, sizeof *names, err);
@@ -45,7 +24,7 @@ static const char **make_prompts(const struct eval_model *m, const struct exampl
 	if (prompts_load(&data.prompts, type, m->prompts, err))
 		return NULL;
 	data.listed = list_domains(known, err);
-	const char **prompt = data.listed ? render(&data, gold, err) : NULL;
+	const char **prompt = data.listed ? data_prompts(&data, gold, NULL, gold->n, err) : NULL;
 	free(data.listed);
 	prompts_release(&data.prompts);
 	return prompt;
@@ -84,7 +63,7 @@ int eval_model_answer(struct completions *done, const struct eval_model *m, cons
 	struct student *student = prompt ? open_student(m, err) : NULL;
 	int rc = student ? answer(done, m, student, prompt, gold->n, err) : -1;
 	student_close(student);
-	free_texts(prompt, gold->n);
+	data_prompts_free(prompt, gold->n);
 	if (rc)
 		completions_release(done);
 	return rc;

@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "src/base/file.h"
 #include "src/base/hash.h"
+#include "src/base/jsonfile.h"
 #include "src/base/part.h"
+#include "src/base/tree.h"
 #include "src/student/generate.h"
 
 /* ---- the student ------------------------------------------------------------------------------------ */
@@ -107,37 +107,19 @@ static void put_row(struct json_writer *w, size_t of, const struct generated *ou
 	json_end_object(w);
 }
 
-struct text {
-	char *bytes;
-	size_t n, room;
-};
-
-static int append_line(struct text *text, struct json_writer *w, struct err *err)
-{
-	size_t n;
-	const char *line = json_writer_text(w, &n, err);
-	if (!line || mem_grow(&text->bytes, &text->room, text->n + n + 1, 1, err))
-		return -1;
-	memcpy(text->bytes + text->n, line, n);
-	text->bytes[text->n + n] = '\n';
-	text->n += n + 1;
-	return 0;
-}
-
 static int make_block(const struct queue *q, const struct generate_options *options, size_t first, size_t n,
-		      struct text *text, struct progress *progress, struct err *err)
+		      struct json_rows *block, struct progress *progress, struct err *err)
 {
 	struct generated *out = mem_array(n, sizeof *out, err);
 	if (!out)
 		return -1;
 	int rc = student_generate(q->job->student->model, q->row + first, n, options, out, progress, err);
-	text->n = 0;
+	block->n = 0;
 	for (size_t i = 0; !rc && i < n; i++) {
 		struct json_writer w;
 		json_writer_init(&w, 0);
 		put_row(&w, q->of[first + i], &out[i]);
-		rc = append_line(text, &w, err);
-		json_writer_release(&w);
+		rc = json_rows_add(block, &w, err);
 	}
 	for (size_t i = 0; i < n; i++)
 		generated_release(&out[i]);
@@ -152,17 +134,17 @@ static int make_blocks(const struct queue *q, struct part *part, struct err *err
 						 .memory = q->job->plan->student.memory};
 	size_t most = (size_t)generate_block(&options), first = part->blocks * most;
 	struct progress progress;
-	struct text text = {0};
+	struct json_rows block = {0};
 	int rc = 0;
 	first = first < q->n ? first : q->n;
 	progress_begin(&progress, voice_progress(q->job->voice), q->job->label, "rows", q->n, first);
 	for (size_t n; !rc && first < q->n; first += n) {
 		n = q->n - first < most ? q->n - first : most;
-		rc = make_block(q, &options, first, n, &text, &progress, err) || part_add(part, text.bytes, text.n, err)
+		rc = make_block(q, &options, first, n, &block, &progress, err) || part_add(part, block.text, block.n, err)
 			     ? -1 : 0;
 	}
 	progress_finish(&progress);
-	free(text.bytes);
+	free(block.text);
 	return rc;
 }
 
@@ -201,10 +183,13 @@ int completions_make(struct completions *done, const struct completions_job *job
 {
 	struct queue q = {.job = job};
 	char name[HASH_HEX_ROOM];
+	enum tree_kind kind;
 	*done = (struct completions){.n = job->n};
 	done->row = mem_array(job->n, sizeof *done->row, err);
 	int rc = !done->row || name_work(name, job, err) || make_queue(&q, done, err) ? -1 : 0;
-	if (!rc && access(job->path, F_OK))
+	if (!rc)
+		rc = tree_look(job->path, &kind, err);
+	if (!rc && kind == TREE_NOTHING)
 		rc = make_file(&q, name, err);
 	if (!rc)
 		rc = completions_read(done, job, err);

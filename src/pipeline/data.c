@@ -220,6 +220,28 @@ char *data_prompt(const struct data *data, enum prompt_kind kind, const struct e
 	return text;
 }
 
+const char **data_prompts(const struct data *data, const struct examples *of, const size_t *row, size_t n,
+			  struct err *err)
+{
+	const char **prompt = mem_array(n, sizeof *prompt, err);
+	for (size_t i = 0; prompt && i < n; i++) {
+		const struct example *example = &of->row[row ? row[i] : i];
+		prompt[i] = data_prompt(data, PROMPT_STUDENT, example, of->domain[example->domain].name, NULL, err);
+		if (!prompt[i]) {
+			data_prompts_free(prompt, i);
+			return NULL;
+		}
+	}
+	return prompt;
+}
+
+void data_prompts_free(const char **prompt, size_t n)
+{
+	for (size_t i = 0; prompt && i < n; i++)
+		free((char *)prompt[i]);
+	free(prompt);
+}
+
 char *data_request(const struct plan *plan, const char *prompt, double temperature, size_t *n, struct err *err)
 {
 	struct teacher_message message = {"user", prompt, strlen(prompt)};

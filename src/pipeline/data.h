@@ -50,6 +50,14 @@ struct answer_task data_task(const struct data *data, const struct example *exam
 char *data_prompt(const struct data *data, enum prompt_kind kind, const struct example *example, const char *domain,
 		  const char *demonstrations, struct err *err);
 
+/*
+ * The student's prompts for n examples of a set: those named in row[], or the
+ * first n where it is NULL. Released with data_prompts_free.
+ */
+const char **data_prompts(const struct data *data, const struct examples *of, const size_t *row, size_t n,
+			  struct err *err);
+void data_prompts_free(const char **prompt, size_t n);
+
 /* A chat completion's body that asks this as one message; released with free(). */
 char *data_request(const struct plan *plan, const char *prompt, double temperature, size_t *n, struct err *err);
 

@@ -24,25 +24,6 @@ struct difficulty {
 	struct completions generated;
 };
 
-static const char **render(const struct difficulty *d, struct err *err)
-{
-	const char **prompt = mem_array(d->n, sizeof *prompt, err);
-	int rc = prompt ? 0 : -1;
-	for (size_t i = 0; !rc && i < d->n; i++) {
-		const struct example *row = &d->run->data.pool.row[d->row[i]];
-		prompt[i] = data_prompt(&d->run->data, PROMPT_STUDENT, row, d->run->data.pool.domain[row->domain].name, NULL, err);
-		rc = prompt[i] ? 0 : -1;
-	}
-	if (rc && prompt)
-		for (size_t i = 0; i < d->n; i++)
-			free((char *)prompt[i]);
-	if (rc) {
-		free(prompt);
-		return NULL;
-	}
-	return prompt;
-}
-
 /* Targets are what the student said; an empty answer is no target and ranks last. */
 static int generate(struct difficulty *d, const char *const *prompt, const char *work, struct err *err)
 {
@@ -108,14 +89,12 @@ static int score_targets(struct difficulty *d, struct ifd_score *score, struct e
 
 static int score_all(struct difficulty *d, struct ifd_score *score, const char *work, struct err *err)
 {
-	const char **prompt = render(d, err);
+	const char **prompt = data_prompts(&d->run->data, &d->run->data.pool, d->row, d->n, err);
 	if (!prompt)
 		return -1;
 	bool gold = d->run->plan->selection.ifd_target == TARGET_GOLD;
 	int rc = (gold ? encode_gold(d, prompt, err) : generate(d, prompt, work, err)) || score_targets(d, score, err) ? -1 : 0;
-	for (size_t i = 0; i < d->n; i++)
-		free((char *)prompt[i]);
-	free(prompt);
+	data_prompts_free(prompt, d->n);
 	return rc;
 }
 

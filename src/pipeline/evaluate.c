@@ -74,27 +74,6 @@ static int score(const struct run *run, const struct completions *done, const ch
 
 /* ---- predictions --------------------------------------------------------------------------------------------- */
 
-static void free_texts(const char **text, size_t n)
-{
-	for (size_t i = 0; text && i < n; i++)
-		free((char *)text[i]);
-	free(text);
-}
-
-static const char **render(const struct run *run, struct err *err)
-{
-	const struct examples *test = &run->data.test;
-	const char **prompt = mem_array(test->n, sizeof *prompt, err);
-	for (size_t i = 0; prompt && i < test->n; i++) {
-		prompt[i] = data_prompt(&run->data, PROMPT_STUDENT, &test->row[i], test->domain[test->row[i].domain].name, NULL, err);
-		if (!prompt[i]) {
-			free_texts(prompt, i);
-			return NULL;
-		}
-	}
-	return prompt;
-}
-
 /* The stage's student; the base where the method trains nothing. */
 static struct student *open_student(const struct run *run, int64_t k, struct err *err)
 {
@@ -109,7 +88,7 @@ static struct student *open_student(const struct run *run, int64_t k, struct err
 static int predict(struct completions *done, struct run *run, int64_t k, const char *work, struct err *err)
 {
 	char *path = tree_join(work, "completions.jsonl", err);
-	const char **prompt = path ? render(run, err) : NULL;
+	const char **prompt = path ? data_prompts(&run->data, &run->data.test, NULL, run->data.test.n, err) : NULL;
 	struct student *student = prompt ? open_student(run, k, err) : NULL;
 	struct completions_job job = {.student = student, .plan = run->plan, .prompt = prompt, .n = run->data.test.n,
 				      .max_new_tokens = run->plan->evaluation.max_new_tokens, .path = path,
@@ -119,7 +98,7 @@ static int predict(struct completions *done, struct run *run, int64_t k, const c
 		voice_say(run->options->voice, "%zu test prompts are too long for the student: no answer, counted as wrong",
 			  done->too_long);
 	student_close(student);
-	free_texts(prompt, run->data.test.n);
+	data_prompts_free(prompt, run->data.test.n);
 	free(path);
 	return rc;
 }

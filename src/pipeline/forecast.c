@@ -5,6 +5,7 @@
 
 #include "reference/policy.h"
 #include "src/pipeline/evaluate.h"
+#include "src/pipeline/select.h"
 
 /* A run without directory, ledger and teacher, whose stages take any rows in place of those that would be chosen. */
 static int open_run(struct run *run, struct forecast *f, const struct plan *plan, struct err *err)
@@ -73,30 +74,15 @@ static int take(struct run *run, const struct allocation *a, struct err *err)
 	return 0;
 }
 
-static bool scores(const struct run *run, int64_t k)
-{
-	const struct method *m = run->method;
-	return m->ifd && (k || m->first_ifd || run->plan->method.first_stage == FIRST_IFD);
-}
-
-static int64_t candidates(const struct run *run, const struct allocation_domain *d)
-{
-	int64_t most = run->plan->selection.candidates_per_domain;
-	bool whole = run->method->draw == DRAW_HARDEST;
-	if (!whole && (!d->real || d->real == d->available))
-		return 0;
-	int64_t least = whole ? run->budget[0] : d->real;
-	most = most && most < least ? least : most;
-	return most && most < d->available ? most : d->available;
-}
-
 static void count(struct forecast *f, const struct run *run, int64_t k, int64_t *rows)
 {
 	const struct allocation *a = &f->stage[k];
+	bool scores = select_by_difficulty(run, k), whole = run->method->draw == DRAW_HARDEST;
 	for (size_t d = 0; d < a->l; d++) {
+		const struct allocation_domain *domain = whole ? NULL : &a->domain[d];
 		f->annotate += run->method->teacher ? a->domain[d].real : 0;
 		f->synthesise += a->domain[d].synthetic;
-		f->candidates += scores(run, k) ? candidates(run, &a->domain[d]) : 0;
+		f->candidates += scores ? (int64_t)select_candidates(run, k, domain, (size_t)a->domain[d].available) : 0;
 		*rows += a->domain[d].real + a->domain[d].synthetic + a->domain[d].repeated;
 	}
 	f->trained += *rows;

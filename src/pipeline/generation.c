@@ -4,29 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/jsonfile.h"
 #include "src/base/mem.h"
-#include "src/base/text.h"
 #include "src/base/part.h"
+#include "src/base/text.h"
 
 /* ---- rows of output ----------------------------------------------------------------- */
-
-/* Rows of a block as text. */
-struct block {
-	char *text;
-	size_t n, room;
-};
-
-static int append_row(struct block *block, struct json_writer *w, struct err *err)
-{
-	size_t n;
-	const char *text = json_writer_text(w, &n, err);
-	if (!text || mem_grow(&block->text, &block->room, block->n + n + 1, 1, err))
-		return -1;
-	memcpy(block->text + block->n, text, n);
-	block->text[block->n + n] = '\n';
-	block->n += n + 1;
-	return 0;
-}
 
 static void put_ids(struct json_writer *w, const struct generated *out)
 {
@@ -52,7 +35,7 @@ static void put_nll(struct json_writer *w, const struct generated *out, bool eac
 	json_end_array(w);
 }
 
-static int write_row(struct job *job, size_t i, const struct generated *out, bool token_nll, struct block *block,
+static int write_row(struct job *job, size_t i, const struct generated *out, bool token_nll, struct json_rows *block,
 		     struct err *err)
 {
 	static const char *const own[] = {"completion", "completion_ids", "finish_reason", "completion_tokens", "nll",
@@ -73,15 +56,14 @@ static int write_row(struct job *job, size_t i, const struct generated *out, boo
 	json_member_int(&w, "completion_tokens", out->n);
 	put_nll(&w, out, token_nll);
 	json_end_object(&w);
-	int rc = append_row(block, &w, err);
-	json_writer_release(&w);
+	int rc = json_rows_add(block, &w, err);
 	free(text);
 	return rc;
 }
 
 /* ---- blocks ---------------------------------------------------------------------------- */
 
-static int fill_block(const struct generation *g, size_t first, size_t n, struct block *block, struct progress *progress,
+static int fill_block(const struct generation *g, size_t first, size_t n, struct json_rows *block, struct progress *progress,
 		      struct err *err)
 {
 	struct generated *out = mem_array(n, sizeof *out, err);
@@ -97,7 +79,7 @@ static int fill_block(const struct generation *g, size_t first, size_t n, struct
 }
 
 /* Into part or, where it is NULL, to the job's own output: finished rows do not wait for later ones. */
-static int keep_block(const struct generation *g, struct part *part, const struct block *block, struct err *err)
+static int keep_block(const struct generation *g, struct part *part, const struct json_rows *block, struct err *err)
 {
 	return part ? part_add(part, block->text, block->n, err) : job_put(g->job, block->text, block->n, err);
 }
@@ -112,7 +94,7 @@ static int run_blocks(const struct generation *g, struct part *part, struct err 
 {
 	size_t rows = g->job->rows.n, most = (size_t)generate_block(g->options), first = part ? done_rows(g, part) : 0;
 	struct progress progress;
-	struct block block = {0};
+	struct json_rows block = {0};
 	int rc = 0;
 	progress_begin(&progress, g->job->voice.progress, "generate", "rows", rows, first);
 	for (size_t n; !rc && first < rows; first += n) {

@@ -49,19 +49,32 @@ static void mark(bool *flag, const size_t *list, size_t n)
 
 /* ---- candidates -------------------------------------------------------------------------------------------- */
 
-static int add_candidates(struct selection *s, size_t domain, int64_t real, struct err *err)
+bool select_by_difficulty(const struct run *run, int64_t k)
 {
-	const struct plan *plan = s->run->plan;
-	size_t *list = s->candidate + s->candidates, most = (size_t)plan->selection.candidates_per_domain;
-	size_t n = unused_rows(s, domain, false, list);
-	if (most && most < (size_t)real)
-		most = (size_t)real;
-	if (most && n > most) {
-		if (draw_order(list, n, &s->run->data.pool, plan->seed, DRAW_CANDIDATES, (uint32_t)s->k, (uint32_t)domain, err))
-			return -1;
-		n = most;
-	}
-	s->candidates += n;
+	const struct method *m = run->method;
+	return m->ifd && (k || m->first_ifd || run->plan->method.first_stage == FIRST_IFD);
+}
+
+size_t select_candidates(const struct run *run, int64_t k, const struct allocation_domain *domain, size_t available)
+{
+	size_t least = (size_t)(domain ? domain->real : run->budget[k]);
+	size_t most = (size_t)run->plan->selection.candidates_per_domain;
+	if (domain && (!least || least == available))
+		return 0;
+	most = most && most < least ? least : most;
+	return most && most < available ? most : available;
+}
+
+static int add_candidates(struct selection *s, size_t domain, struct err *err)
+{
+	const struct run *run = s->run;
+	size_t *list = s->candidate + s->candidates, n = unused_rows(s, domain, false, list);
+	const struct allocation_domain *a = s->allocation.domain ? &s->allocation.domain[domain] : NULL;
+	size_t scored = select_candidates(run, s->k, a, n);
+	if (scored && scored < n &&
+	    draw_order(list, n, &run->data.pool, run->plan->seed, DRAW_CANDIDATES, (uint32_t)s->k, (uint32_t)domain, err))
+		return -1;
+	s->candidates += scored;
 	return 0;
 }
 
@@ -72,13 +85,9 @@ static int score_candidates(struct selection *s, const char *work, struct err *e
 	s->candidate = mem_array(pool_n, sizeof *s->candidate, err);
 	if (!s->candidate)
 		return -1;
-	for (size_t d = 0; d < s->run->data.pool.l; d++) {
-		const struct allocation_domain *a = s->allocation.domain ? &s->allocation.domain[d] : NULL;
-		if (a && (!a->real || a->real == a->available))
-			continue;
-		if (add_candidates(s, d, a ? a->real : s->run->budget[s->k], err))
+	for (size_t d = 0; d < s->run->data.pool.l; d++)
+		if (add_candidates(s, d, err))
 			return -1;
-	}
 	draw_query_order(s->candidate, s->candidates, &s->run->data.pool);
 	struct ifd_score *score = mem_array(s->candidates, sizeof *score, err);
 	int rc = score ? 0 : -1;
@@ -135,12 +144,6 @@ static int draw_hardest(struct selection *s, const char *work, struct err *err)
 
 /* ---- the choice ---------------------------------------------------------------------------------------------- */
 
-static bool by_difficulty(const struct selection *s)
-{
-	const struct method *m = s->run->method;
-	return m->ifd && (s->k || m->first_ifd || s->run->plan->method.first_stage == FIRST_IFD);
-}
-
 /* `real` of the domain: the hardest where it was scored, else drawn. */
 static int choose_domain(struct selection *s, size_t d, size_t *list, struct err *err)
 {
@@ -183,7 +186,7 @@ static int select_rows(struct selection *s, const char *work, struct err *err)
 		return draw_hardest(s, work, err) || choose(s, err) ? -1 : 0;
 	default:
 		if (allocation_make(&s->allocation, s->run, s->k, s->replacement, err) ||
-		    (by_difficulty(s) && score_candidates(s, work, err)))
+		    (select_by_difficulty(s->run, s->k) && score_candidates(s, work, err)))
 			return -1;
 		return choose(s, err);
 	}

@@ -26,6 +26,16 @@ extern "C" {
 int select_step(struct run *run, int64_t k, const char *work, struct err *err);
 int select_load(struct run *run, int64_t k, struct err *err);
 
+/* Are head examples of stage k chosen by difficulty? */
+bool select_by_difficulty(const struct run *run, int64_t k);
+
+/*
+ * How many of a domain's `available` examples are scored then: none where all
+ * or none are taken, all, or as many as `candidates_per_domain` says, and never
+ * fewer than may be taken. domain NULL: the stage draws from the whole pool.
+ */
+size_t select_candidates(const struct run *run, int64_t k, const struct allocation_domain *domain, size_t available);
+
 /* difficulty.c: IFD of n rows of the pool under the student of stage k - 1 (k 0: the base). */
 int difficulty_score(struct ifd_score *score, struct run *run, int64_t k, const size_t *row, size_t n, const char *work,
 		     struct err *err);

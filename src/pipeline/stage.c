@@ -44,9 +44,22 @@ static const struct step steps[] = {
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 
-const char *const stage_steps[] = {"select", "annotate", "synthesise", "train", "evaluate", NULL};
+const char *stage_step(const char *name)
+{
+	for (size_t i = 0; i < STEPS; i++)
+		if (!strcmp(steps[i].name, name))
+			return steps[i].name;
+	return NULL;
+}
 
 /* ---- the place of work ------------------------------------------------------------------------------------- */
+
+static char *work_path(const struct run *run, int64_t k, const struct step *step, struct err *err)
+{
+	char name[32];
+	snprintf(name, sizeof name, "%s.part", step->name);
+	return run_path(run, k, name, err);
+}
 
 /* What a part directory was begun for: the plan, and the budget of the stage. */
 static char *configuration(const struct run *run, int64_t k, struct err *err)
@@ -181,12 +194,8 @@ static int finish(struct run *run, int64_t k, const struct step *step, const cha
 
 static int do_step(struct run *run, int64_t k, const struct step *step, struct err *err)
 {
-	char *stage = run_path(run, k, "", err), *work = NULL;
-	if (!stage || asprintf(&work, "%s/%s.part", stage, step->name) < 0) {
-		free(stage);
-		return err_set(err, ERR_MEMORY, "out of memory for a path of stage %lld", (long long)k);
-	}
-	int rc = tree_make(stage, 0777, err) || remove_results(run, k, step, err) || open_work(run, k, work, err) ||
+	char *stage = run_path(run, k, "", err), *work = stage ? work_path(run, k, step, err) : NULL;
+	int rc = !work || tree_make(stage, 0777, err) || remove_results(run, k, step, err) || open_work(run, k, work, err) ||
 				 (!step->asks && ledger_step_open(run->ledger, k, step->name, NULL, 0, err)) ||
 				 step->work(run, k, work, err) || finish(run, k, step, work, err)
 			 ? -1 : 0;
@@ -209,9 +218,7 @@ static int is_done(bool *done, struct run *run, int64_t k, const struct step *st
 /* A kill between a step's end and the removal of its place of work. */
 static int remove_work(const struct run *run, int64_t k, const struct step *step, struct err *err)
 {
-	char name[32];
-	snprintf(name, sizeof name, "%s.part", step->name);
-	char *work = run_path(run, k, name, err);
+	char *work = work_path(run, k, step, err);
 	int rc = work ? tree_remove(work, err) : -1;
 	free(work);
 	return rc;

@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-/* "select", "annotate", "synthesise", "train", "evaluate"; ended by NULL. */
-extern const char *const stage_steps[];
+/* The table's own "select", "annotate", "synthesise", "train" or "evaluate"; NULL for a name that is none. */
+const char *stage_step(const char *name);
 
 /* Stage k from its first step that is not done; stops after `until`, which sets run->stopped. */
 int stage_run(struct run *run, int64_t k, struct err *err);

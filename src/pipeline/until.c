@@ -20,9 +20,7 @@ int until_read(struct run_until *until, const char *text, struct err *err)
 	}
 	if (!strcmp(text, "collect"))
 		text = "synthesise";
-	for (const char *const *step = stage_steps; *step; step++)
-		if (!strcmp(*step, text))
-			until->step = *step;
+	until->step = stage_step(text);
 	return until->step ? 0
 			   : err_set(err, ERR_CONFIG, "'--until' knows select, annotate, synthesise, train and evaluate, not '%s'", text);
 }
