@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <strings.h>
+#include <unistd.h>
 
 #ifndef PKGLIBDIR
 #define PKGLIBDIR "/usr/local/lib/baldistill"
@@ -96,6 +97,21 @@ static void choose_settings(void)
 		setenv("GOMP_SPINCOUNT", "2000", 0);
 }
 
+/*
+ * Is there a GPU's driver? A package may bring the CUDA module to machines
+ * without one, where its libraries need not be: that is no fault of the machine.
+ */
+static bool has_nvidia_driver(void)
+{
+	return !access("/proc/driver/nvidia/version", F_OK) || !access("/dev/nvidiactl", F_OK);
+}
+
+/* A module that is there and cannot be opened, on a machine that should open it. */
+static bool is_broken(const char *name)
+{
+	return strcmp(name, "cuda") || has_nvidia_driver();
+}
+
 /* The object of an opened module; NULL where it is missing or of another build. Modules stay until the end. */
 static const struct backend *module_object(const char *name, void *module, char *reason, size_t size)
 {
@@ -141,7 +157,7 @@ static const struct backend *load(const char *name, bool *built, char *reason, s
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (module)
 		return module_object(name, module, reason, size);
-	snprintf(reason, size, "%s: %s", advice_of(name), dlerror());
+	snprintf(reason, size, "%s: %s", is_broken(name) ? advice_of(name) : "there is no NVIDIA driver here", dlerror());
 	return NULL;
 }
 
@@ -174,7 +190,7 @@ static const struct backend *probe(const char *name, struct backend_info *info)
 	}
 	const struct backend *backend = load(name, &info->built, info->reason, sizeof info->reason);
 
-	info->broken = !backend && info->built;
+	info->broken = !backend && info->built && is_broken(name);
 	if (!backend)
 		return NULL;
 	backend->probe(info);

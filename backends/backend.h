@@ -30,11 +30,12 @@
 extern "C" {
 #endif
 
-#define BACKEND_ABI 1
+#define BACKEND_ABI 2
 
 struct device_options {
 	int threads;          /* 0: as many as the process may use */
 	bool batch_invariant; /* CONTRACT: rows do not depend on their neighbours, exactly */
+	enum dtype dtype;     /* DTYPE_BF16: products and activations in bf16 where the backend can, else f32 */
 };
 
 /* What this build and machine can do with one backend. */

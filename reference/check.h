@@ -4,7 +4,8 @@
  *
  * Each operation calls its check first; false means: do nothing. A failure is
  * then kept in the device, "linear: y is [3, 4] f32, expected [3, 5]". A check
- * is also false, silently, once the device has failed.
+ * is also false, silently, once the device has failed. What indices hold is
+ * checked here where the host can read them, else by the backend (device.remote).
  */
 #ifndef BALDISTILL_REFERENCE_CHECK_H
 #define BALDISTILL_REFERENCE_CHECK_H

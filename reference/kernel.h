@@ -142,6 +142,7 @@ struct device {
 	enum dtype resid_dtype; /* of x */
 	enum dtype act_dtype;   /* of q, k, v, o */
 	bool batch_invariant;   /* a row's bits do not depend on its neighbours (CONTRACT, equality) */
+	bool remote;            /* the host cannot read its arrays: what indices hold is checked by its own operations */
 	size_t allocated;       /* bytes of buffers and scratch now held */
 	size_t prepared;        /* bytes of packed or copied weights now held */
 	struct buffer scratch;  /* reserved once */

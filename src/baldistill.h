@@ -95,7 +95,7 @@ struct bd_generate_options {
 	int batch_invariant;
 	int token_nll;             /* not 0: write the negative log-likelihood of every token */
 	uint64_t seed;             /* of the draws; 0: 1 */
-	uint64_t slots;            /* rows decoded together; 0: 64 */
+	uint64_t slots;            /* rows decoded together; 0: 64, on a GPU 256 */
 	uint64_t max_new_tokens;   /* 0: 200 */
 	uint64_t top_k;            /* 0: all */
 	double temperature;        /* 0: greedy */
@@ -117,7 +117,7 @@ struct bd_train_options {
 	const char *init_adapter;  /* start from this adapter, or NULL */
 	uint64_t seed;             /* of order, dropout and first values; 0: 1 */
 	uint64_t save_steps;       /* a checkpoint every so many steps; 0: every epoch */
-	uint64_t tokens;           /* computed together at most; 0: 2048 */
+	uint64_t tokens;           /* computed together at most; 0: 2048, on a GPU 8192 */
 	int no_shuffle;            /* not 0: keep the order of the file */
 };
 

@@ -49,12 +49,27 @@ json_members()
 	done
 }
 
+# a CUDA module that cannot be opened is no fault of a machine without a driver: auto goes on to the next
+absent_cuda()
+{
+	if [ -e /proc/driver/nvidia/version ] || [ -e /dev/nvidiactl ]; then
+		echo "this machine has an NVIDIA driver"
+		return 77
+	fi
+	mkdir "$folder/modules" && echo nothing >"$folder/modules/baldistill-cuda.so" || return 1
+	BALDISTILL_MODULE_DIR=$folder/modules "$program" backends >"$folder/out" &&
+		grep '^cuda  *not usable  *there is no NVIDIA driver here' "$folder/out" &&
+		BALDISTILL_MODULE_DIR=$folder/modules "$program" bench products >"$folder/out" &&
+		grep 'reference' "$folder/out"
+}
+
 check "no command: 64" ends 64 "no command"
 check "unknown command: 64, named" ends 64 "'frobnicate'" frobnicate
 check "unknown option: 64, named" ends 64 "'--frobnicate'" backends --frobnicate
 check "superfluous operand: 64, named" ends 64 "'extra'" backends extra
 check "missing value: 64" ends 64 "needs a value" bench --backend
 check "unknown job of bench: 64" ends 64 "'nothing'" bench nothing
+check "cuda is passed over where there is no driver" absent_cuda
 check "unknown backend: 78, named" ends 78 "'nothing'" bench kernels --backend nothing
 check "unknown model: 78, named" ends 78 "'nothing'" bench kernels --model nothing
 check "bad number: 78" ends 78 "'x'" bench kernels --threads x

@@ -9,6 +9,12 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#ifdef CUDA_ON_HOST /* the CUDA backend compiled for the host, alone */
+#undef HAVE_OPENBLAS
+#undef HAVE_ONEDNN
+#undef HAVE_CUDA
+#define HAVE_CUDA 1
+#endif
 
 #include <string>
 #include <vector>
@@ -60,7 +66,7 @@ protected:
 
 	void SetUp() override
 	{
-		struct device_options options = {2, false};
+		struct device_options options = {2, false, DTYPE_F32};
 		struct err err;
 		if (is_reference()) {
 			dev = device_reference_new();

@@ -90,8 +90,7 @@ protected:
 			struct forward_draw draw = {};
 			int32_t id = -1;
 			float logp;
-			EXPECT_EQ(forward_run(f, &rows, &err), 0) << err.message;
-			EXPECT_EQ(forward_sample(f, &last, 1, &draw, &id, &logp, &err), 0) << err.message;
+			EXPECT_EQ(forward_sample(f, &rows, &last, 1, &draw, &id, &logp, &err), 0) << err.message;
 			forward_free(f);
 			out.push_back(id);
 			ids.push_back(id);

@@ -535,7 +535,7 @@ protected:
 
 static int child_main()
 {
-	struct device_options options = {2, false};
+	struct device_options options = {2, false, DTYPE_F32};
 	struct err err = {};
 	for (const struct backend *backend : linked_backends()) {
 		if (strcmp(backend ? backend->name : "", getenv("TRAIN_TEST_BACKEND")))

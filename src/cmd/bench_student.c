@@ -141,7 +141,8 @@ static double decode_bytes(const struct trial *t)
 {
 	const struct model_config *c = &t->model->config;
 	double keys = (double)t->options->length + (double)(t->options->steps + 1) / 2;
-	double cache = (double)(c->num_hidden_layers * c->num_key_value_heads * c->head_dim) * 2 * sizeof(float);
+	double cache = (double)(c->num_hidden_layers * c->num_key_value_heads * c->head_dim) * 2 *
+		       (double)dtype_size(t->model->dev->act_dtype);
 	double weights = parameters(c) * (double)dtype_size(t->options->dtype);
 	return (double)t->options->steps * (weights + (double)t->options->slots * keys * cache);
 }
@@ -218,7 +219,7 @@ static void release(struct trial *t)
 
 static int run_job(const struct bench_student *options, const struct job *job, double product_scale, struct err *err)
 {
-	const struct device_options device = {.threads = (int)options->threads};
+	const struct device_options device = {.threads = (int)options->threads, .dtype = options->dtype};
 	const struct model_options model = {.dtype = options->dtype};
 	struct trial t = {.options = options};
 	struct device *dev = backend_open(options->backend, &device, err);

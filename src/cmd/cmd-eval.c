@@ -257,7 +257,7 @@ static int run(struct arguments *args, struct err *err)
 		{"prompts", OPTION_TEXT, &s.model.prompts, "DIR", "prompt templates (built in)"},
 		{"chat-template", OPTION_TEXT, &s.model.chat, "NAME", "auto, none, chatml, llama2, llama3, mistral or zephyr (none)"},
 		{"max-new-tokens", OPTION_NUMBER, &s.model.max_new_tokens, "N", "tokens of an answer at most (200)"},
-		{"slots", OPTION_NUMBER, &s.model.slots, "N", "rows decoded together (64)"},
+		{"slots", OPTION_NUMBER, &s.model.slots, "N", "rows decoded together (64; on a GPU 256)"},
 		{"batch-invariant", OPTION_FLAG, &s.model.batch_invariant, NULL, "rows do not depend on their neighbours, exactly"},
 		{"backend", OPTION_TEXT, &s.model.backend, "NAME", "backend (auto)"},
 		{"dtype", OPTION_TEXT, &s.model.dtype, "TYPE", "base weights as float32 or bfloat16 (float32)"},

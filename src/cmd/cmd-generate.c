@@ -26,7 +26,7 @@ static int run(struct arguments *args, struct err *err)
 		{"top-k", OPTION_NUMBER, &s.top_k, "N", "draw among the N likeliest tokens; 0: all (0)"},
 		{"top-p", OPTION_REAL, &s.top_p, "X", "draw among the likeliest tokens that reach X (1)"},
 		{"seed", OPTION_NUMBER, &job.seed, "N", "of the draws (1)"},
-		{"slots", OPTION_NUMBER, &job.slots, "N", "rows decoded together (64)"},
+		{"slots", OPTION_NUMBER, &job.slots, "N", "rows decoded together (64; on a GPU 256)"},
 		{"token-nll", OPTION_FLAG, &s.token_nll, NULL, "write the negative log-likelihood of every token"},
 		JOB_DEVICE(&job),
 		{0},

@@ -41,7 +41,7 @@ static int run(struct arguments *args, struct err *err)
 		{"no-shuffle", OPTION_FLAG, &c.o.no_shuffle, NULL, "keep the order of the file"},
 		{"seed", OPTION_NUMBER, &c.job.seed, "N", "of order, dropout and first values (1)"},
 		{"save-steps", OPTION_NUMBER, &c.o.save_steps, "N", "a checkpoint every N steps (every epoch)"},
-		{"tokens", OPTION_NUMBER, &c.o.tokens, "N", "tokens computed together at most (2048)"},
+		{"tokens", OPTION_NUMBER, &c.o.tokens, "N", "tokens computed together at most (2048; on a GPU 8192)"},
 		{"dump-gradients", OPTION_TEXT, &c.o.dump_gradients, "FILE", "the first step's gradients as safetensors"},
 		JOB_COMPUTE(&c.job),
 	};

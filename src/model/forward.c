@@ -2,10 +2,12 @@
 #include "src/model/forward.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/mem.h"
+#include "src/model/graphs.h"
 
-enum { BUFFERS = 32 };
+enum { BUFFERS = 32, ALIGNMENT = 16 /* numbers: where an array of a call begins */ };
 
 struct forward {
 	struct model *model;
@@ -20,8 +22,13 @@ struct forward {
 	struct view key, value;          /* without a cache: [prefix + rows, K D] of one layer */
 	struct view kept_key, kept_value;/* prefix, or cache, of all layers: [layers * kept, K D] */
 	int64_t kept;                    /* rows of a layer in them */
+	struct view call;                /* all of a call's i32 arrays, sent at once: the views below lie in it */
 	struct view ids, pos, kv_dst, q_begin, own_begin, own_len, prefix_begin, prefix_len, pages;
-	struct view row, target, logp, y, logits, sampled, seed, row_id, position;
+	int32_t *host;                   /* what `call` is sent from, and `answer` fetched to */
+	int64_t laid;                    /* numbers of it in use */
+	struct view answer, sampled, logp; /* i32 [2, targets]: ids, and log-probabilities as f32 */
+	struct view row, target, y, logits, seed, row_id, position;
+	struct graphs graphs;            /* of decoding */
 };
 
 /* ---- arrays ------------------------------------------------------------------- */
@@ -37,23 +44,27 @@ static int64_t most(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* Numbers of all arrays of a call. */
+static int64_t call_room(const struct forward_limits *l)
+{
+	enum { ARRAYS = 9 };
+	return 3 * l->rows + 5 * (l->segments + 1) + l->segments * l->pages + ARRAYS * ALIGNMENT;
+}
+
 /* Every array of a forward with these limits; n of them. */
 static int plan_arrays(const struct model *m, const struct forward_limits *l, struct plan *plan)
 {
 	const struct model_config *c = &m->config;
 	int64_t C = c->hidden_size, Q = c->num_attention_heads * c->head_dim, K = c->num_key_value_heads * c->head_dim;
 	int64_t kept = (l->cache_rows ? l->cache_rows : l->prefix) * c->num_hidden_layers, R = l->rows;
-	int64_t now = l->cache_rows ? 0 : l->prefix + R, S = l->segments, N = most(l->targets, 1);
+	int64_t now = l->cache_rows ? 0 : l->prefix + R, N = most(l->targets, 1);
 	enum dtype act = m->dev->act_dtype, resid = m->dev->resid_dtype;
 #define AT(field) offsetof(struct forward, field)
 	const struct plan all[] = {
 		{AT(x), R, C, resid}, {AT(q), R, Q, act}, {AT(o), R, Q, act}, {AT(key), now, K, act},
 		{AT(value), now, K, act}, {AT(kept_key), kept, K, act}, {AT(kept_value), kept, K, act},
-		{AT(ids), 1, R, DTYPE_I32}, {AT(pos), 1, R, DTYPE_I32}, {AT(kv_dst), 1, R, DTYPE_I32},
-		{AT(q_begin), 1, S + 1, DTYPE_I32}, {AT(own_begin), 1, S, DTYPE_I32}, {AT(own_len), 1, S, DTYPE_I32},
-		{AT(prefix_begin), 1, S, DTYPE_I32}, {AT(prefix_len), 1, S, DTYPE_I32},
-		{AT(pages), S, l->pages, DTYPE_I32}, {AT(row), 1, N, DTYPE_I32}, {AT(target), 1, N, DTYPE_I32},
-		{AT(logp), 1, N, DTYPE_F32}, {AT(y), N, C, resid}, {AT(sampled), 1, N, DTYPE_I32},
+		{AT(call), 1, call_room(l), DTYPE_I32}, {AT(answer), 2, N, DTYPE_I32},
+		{AT(row), 1, N, DTYPE_I32}, {AT(target), 1, N, DTYPE_I32}, {AT(y), N, C, resid},
 		{AT(seed), 1, 1, DTYPE_U64}, {AT(row_id), 1, N, DTYPE_U64}, {AT(position), 1, N, DTYPE_I32},
 	};
 #undef AT
@@ -125,11 +136,16 @@ struct forward *forward_new(struct model *model, const struct forward_limits *li
 		return NULL;
 	*f = (struct forward){.model = model, .dev = model->dev, .k = model->dev->k, .limits = *limits,
 			      .kept = limits->cache_rows ? limits->cache_rows : limits->prefix};
-	int n = plan_arrays(model, limits, plan);
+	graphs_init(&f->graphs, f->dev, GRAPHS_MOST);
+	f->host = mem_array((size_t)most(call_room(limits), 2 * limits->targets), sizeof *f->host, err);
+	int n = f->host ? plan_arrays(model, limits, plan) : 0;
 	for (int i = 0; i < n; i++)
 		make_array(f, &plan[i]);
+	f->sampled = view_rows(f->answer, 0, 1);
+	f->logp = view_rows(f->answer, 1, 1);
+	f->logp.dtype = DTYPE_F32;
 	f->k->reserve(f->dev, scratch_bytes(model, limits));
-	if (failed(f, err)) {
+	if (!f->host || failed(f, err)) {
 		forward_free(f);
 		return NULL;
 	}
@@ -138,8 +154,12 @@ struct forward *forward_new(struct model *model, const struct forward_limits *li
 
 void forward_free(struct forward *f)
 {
-	while (f && f->buffers > 0)
+	if (!f)
+		return;
+	graphs_release(&f->graphs);
+	while (f->buffers > 0)
 		f->k->free(f->dev, f->buffer[--f->buffers]);
+	free(f->host);
 	free(f);
 }
 
@@ -150,20 +170,14 @@ static void put(struct forward *f, struct view v, const void *host, int64_t n)
 	f->k->upload(f->dev, view_cols(v, 0, n), host);
 }
 
-/* Segment arrays that follow from the rest; scratch of `segments` numbers. */
-static void put_segments(struct forward *f, const struct forward_rows *r, int64_t prefix, int32_t *numbers)
+/* n numbers into the call, each value (0 where there are none) plus `add`. */
+static struct view lay(struct forward *f, int64_t n, const int32_t *values, int64_t add)
 {
-	for (int64_t s = 0; s < r->segments; s++)
-		numbers[s] = (int32_t)prefix + r->q_begin[s];
-	put(f, f->own_begin, numbers, r->segments);
-	for (int64_t s = 0; s < r->segments; s++)
-		numbers[s] = (int32_t)prefix;
-	put(f, f->prefix_len, numbers, r->segments);
-	for (int64_t s = 0; s < r->segments; s++)
-		numbers[s] = 0;
-	put(f, f->prefix_begin, numbers, r->segments);
-	put(f, f->q_begin, r->q_begin, r->segments + 1);
-	put(f, f->own_len, r->own_len, r->segments);
+	struct view v = view_cols(f->call, f->laid, n);
+	for (int64_t i = 0; i < n; i++)
+		f->host[f->laid + i] = (values ? values[i] : 0) + (int32_t)add;
+	f->laid += (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	return v;
 }
 
 static int check_rows(const struct forward *f, const struct forward_rows *r, int64_t prefix, struct err *err)
@@ -178,20 +192,24 @@ static int check_rows(const struct forward *f, const struct forward_rows *r, int
 		       (long long)r->rows, (long long)r->segments, (long long)keys);
 }
 
-static int put_rows(struct forward *f, const struct forward_rows *r, int64_t prefix, struct err *err)
+static void put_rows(struct forward *f, const struct forward_rows *r, int64_t prefix)
 {
-	int32_t *numbers = mem_array((size_t)r->segments, sizeof *numbers, err);
-	if (!numbers)
-		return -1;
-	put(f, f->ids, r->ids, r->rows);
-	put(f, f->pos, r->pos, r->rows);
+	int64_t S = r->segments, P = f->limits.pages;
+	f->laid = 0;
+	f->ids = lay(f, r->rows, r->ids, 0);
+	f->pos = lay(f, r->rows, r->pos, 0);
+	f->q_begin = lay(f, S + 1, r->q_begin, 0);
+	f->own_begin = lay(f, S, r->q_begin, prefix);
+	f->own_len = lay(f, S, r->own_len, 0);
+	f->prefix_begin = lay(f, S, NULL, 0);
+	f->prefix_len = lay(f, S, NULL, prefix);
 	if (f->limits.cache_rows) {
-		put(f, f->kv_dst, r->kv_dst, r->rows);
-		f->k->upload(f->dev, view_rows(f->pages, 0, r->segments), r->pages);
+		f->kv_dst = lay(f, r->rows, r->kv_dst, 0);
+		f->pages = lay(f, S * P, r->pages, 0);
+		f->pages.rows = S;
+		f->pages.cols = f->pages.ld = P;
 	}
-	put_segments(f, r, prefix, numbers);
-	free(numbers);
-	return 0;
+	put(f, f->call, f->host, f->laid);
 }
 
 static int64_t longest(const struct forward_rows *r)
@@ -204,16 +222,13 @@ static int64_t longest(const struct forward_rows *r)
 
 static struct segments segments_of(const struct forward *f, const struct forward_rows *r)
 {
-	int64_t S = r->segments;
 	struct segments seg = {
-		.count = S, .max_queries = longest(r), .max_keys = f->limits.keys,
-		.window = f->model->config.sliding_window, .q_begin = view_cols(f->q_begin, 0, S + 1),
-		.own_begin = view_cols(f->own_begin, 0, S), .own_len = view_cols(f->own_len, 0, S),
-		.prefix_begin = view_cols(f->prefix_begin, 0, S), .prefix_len = view_cols(f->prefix_len, 0, S),
-		.pos = view_cols(f->pos, 0, r->rows),
+		.count = r->segments, .max_queries = longest(r), .max_keys = f->limits.keys,
+		.window = f->model->config.sliding_window, .q_begin = f->q_begin, .own_begin = f->own_begin,
+		.own_len = f->own_len, .prefix_begin = f->prefix_begin, .prefix_len = f->prefix_len, .pos = f->pos,
 	};
 	if (f->limits.cache_rows) {
-		seg.pages = view_rows(f->pages, 0, S);
+		seg.pages = f->pages;
 		seg.page_size = f->limits.page_size;
 	}
 	return seg;
@@ -231,7 +246,7 @@ static struct kv kv_of(struct forward *f, int64_t layer, int64_t rows, int64_t p
 	struct view kept_key = view_rows(f->kept_key, layer * f->kept, f->kept);
 	struct view kept_value = view_rows(f->kept_value, layer * f->kept, f->kept);
 	if (f->limits.cache_rows)
-		return (struct kv){kept_key, kept_value, kept_key, kept_value, view_cols(f->kv_dst, 0, rows)};
+		return (struct kv){kept_key, kept_value, kept_key, kept_value, f->kv_dst};
 	struct kv kv = {.key = view_rows(f->key, 0, prefix + rows), .value = view_rows(f->value, 0, prefix + rows),
 			.to_key = view_rows(f->key, prefix, rows), .to_value = view_rows(f->value, prefix, rows)};
 	if (prefix) {
@@ -257,21 +272,35 @@ static void run_layer(struct forward *f, int64_t layer, const struct forward_row
 	}
 }
 
-static int run(struct forward *f, const struct forward_rows *r, int64_t prefix, bool keep, struct err *err)
+/* All layers over rows that are on the device. */
+static void run_layers(struct forward *f, const struct forward_rows *r, int64_t prefix, bool keep)
 {
-	if (check_rows(f, r, prefix, err) || put_rows(f, r, prefix, err))
-		return -1;
 	struct segments seg = segments_of(f, r);
-	f->k->embed(f->dev, view_rows(f->x, 0, r->rows), &f->model->embedding, view_cols(f->ids, 0, r->rows));
+	f->k->embed(f->dev, view_rows(f->x, 0, r->rows), &f->model->embedding, f->ids);
 	for (int64_t layer = 0; layer < f->model->config.num_hidden_layers; layer++)
 		run_layer(f, layer, r, prefix, &seg, keep);
+}
+
+static int begin_call(struct forward *f, const struct forward_rows *r, int64_t prefix, struct err *err)
+{
+	if (check_rows(f, r, prefix, err))
+		return -1;
+	put_rows(f, r, prefix);
 	f->rows = r->rows;
-	return failed(f, err);
+	return 0;
+}
+
+static int64_t prefix_of(const struct forward *f, const struct forward_rows *r)
+{
+	return r->no_prefix ? 0 : f->prefix;
 }
 
 int forward_run(struct forward *f, const struct forward_rows *rows, struct err *err)
 {
-	return run(f, rows, rows->no_prefix ? 0 : f->prefix, false, err);
+	if (begin_call(f, rows, prefix_of(f, rows), err))
+		return -1;
+	run_layers(f, rows, prefix_of(f, rows), false);
+	return 0;
 }
 
 /* The prefix in pieces of limits.rows would see no earlier piece without a cache: it must fit one call. */
@@ -297,7 +326,11 @@ int forward_set_prefix(struct forward *f, const int32_t *ids, int64_t n, struct 
 	const int32_t q_begin[2] = {0, (int32_t)n}, own_len = (int32_t)n;
 	struct forward_rows rows = {.rows = n, .segments = 1, .ids = ids, .pos = pos, .q_begin = q_begin,
 				    .own_len = &own_len, .kv_dst = pos, .pages = pages};
-	int rc = run(f, &rows, 0, l->cache_rows == 0, err);
+	int rc = begin_call(f, &rows, 0, err);
+	if (!rc) {
+		run_layers(f, &rows, 0, l->cache_rows == 0);
+		rc = failed(f, err);
+	}
 	f->prefix = rc ? 0 : n;
 	free(pos);
 	free(pages);
@@ -306,65 +339,123 @@ int forward_set_prefix(struct forward *f, const int32_t *ids, int64_t n, struct 
 
 /* ---- what is asked of the last residual ------------------------------------------- */
 
-/* Rows of x into y; n within the limits. */
-static int gather(struct forward *f, const int32_t *row, int64_t n, struct err *err)
+static int check_targets(const struct forward *f, int64_t n, struct err *err)
 {
-	if (n > f->y.rows)
-		return err_set(err, ERR_INTERNAL, "%lld targets exceed the limit", (long long)n);
-	put(f, f->row, row, n);
-	f->k->gather_rows(f->dev, view_rows(f->y, 0, n), view_rows(f->x, 0, f->rows), view_cols(f->row, 0, n));
-	return 0;
+	return n <= f->y.rows ? 0 : err_set(err, ERR_INTERNAL, "%lld targets exceed the limit", (long long)n);
+}
+
+/* The rows of x that f->row names into y. */
+static struct view gather(struct forward *f, int64_t n)
+{
+	struct view y = view_rows(f->y, 0, n);
+	f->k->gather_rows(f->dev, y, view_rows(f->x, 0, f->rows), view_cols(f->row, 0, n));
+	return y;
 }
 
 int forward_logp(struct forward *f, const int32_t *row, const int32_t *target, int64_t n, float *logp,
 		 struct err *err)
 {
-	if (gather(f, row, n, err))
+	if (check_targets(f, n, err))
 		return -1;
+	put(f, f->row, row, n);
 	put(f, f->target, target, n);
-	f->k->head_loss(f->dev, view_cols(f->logp, 0, n), view_none(), NULL, view_rows(f->y, 0, n), &f->model->head,
+	f->k->head_loss(f->dev, view_cols(f->logp, 0, n), view_none(), NULL, gather(f, n), &f->model->head,
 			view_cols(f->target, 0, n), view_none());
 	f->k->download(f->dev, logp, view_cols(f->logp, 0, n));
 	return failed(f, err);
 }
 
-/* Logits of n rows, in an array made when it is first asked for. */
-static int make_logits(struct forward *f, const int32_t *row, int64_t n, struct err *err)
+/* The array of logits is made when it is first asked for. */
+static int make_logits(struct forward *f, int64_t n, struct err *err)
 {
-	if (gather(f, row, n, err))
+	if (check_targets(f, n, err))
 		return -1;
-	if (!view_present(f->logits)) {
-		struct plan plan = {offsetof(struct forward, logits), f->y.rows, f->model->config.vocab_size, DTYPE_F32};
-		make_array(f, &plan);
-	}
-	if (failed(f, err))
-		return -1;
-	f->k->logits(f->dev, view_rows(f->logits, 0, n), view_rows(f->y, 0, n), &f->model->head);
+	if (view_present(f->logits))
+		return 0;
+	struct plan plan = {offsetof(struct forward, logits), f->y.rows, f->model->config.vocab_size, DTYPE_F32};
+	make_array(f, &plan);
 	return failed(f, err);
+}
+
+static struct view run_logits(struct forward *f, int64_t n)
+{
+	struct view z = view_rows(f->logits, 0, n);
+	f->k->logits(f->dev, z, gather(f, n), &f->model->head);
+	return z;
 }
 
 int forward_logits(struct forward *f, const int32_t *row, int64_t n, float *logits, struct err *err)
 {
-	if (make_logits(f, row, n, err))
+	if (make_logits(f, n, err))
 		return -1;
-	f->k->download(f->dev, logits, view_rows(f->logits, 0, n));
+	put(f, f->row, row, n);
+	f->k->download(f->dev, logits, run_logits(f, n));
 	return failed(f, err);
 }
 
-int forward_sample(struct forward *f, const int32_t *row, int64_t n, const struct forward_draw *draw, int32_t *id,
-		   float *logp, struct err *err)
+/* ---- decoding ----------------------------------------------------------------------- */
+
+/* One call of forward_sample. */
+struct step {
+	struct forward *f;
+	const struct forward_rows *rows;
+	int64_t n;
+	const struct sample_rule *rule;
+};
+
+/* Between what is sent and what is fetched: operations alone. */
+static void run_step(void *context)
 {
-	if (make_logits(f, row, n, err))
+	const struct step *s = context;
+	struct forward *f = s->f;
+	run_layers(f, s->rows, prefix_of(f, s->rows), false);
+	if (!s->n)
+		return;
+	struct sample_rng rng = {f->seed, view_cols(f->row_id, 0, s->n), view_cols(f->position, 0, s->n)};
+	f->k->sample(f->dev, view_cols(f->sampled, 0, s->n), view_cols(f->logp, 0, s->n), run_logits(f, s->n), s->rule,
+		     &rng);
+}
+
+/* A step of decoding alone, one token of every segment, comes again and again; others hardly ever do. */
+static void run_or_replay(struct step *s)
+{
+	struct graph_shape shape = {{s->rows->segments, s->n}};
+	_Static_assert(sizeof *s->rule <= sizeof shape.number - 2 * sizeof shape.number[0], "a rule is part of the shape");
+	memcpy(&shape.number[2], s->rule, sizeof *s->rule);
+	if (s->f->limits.cache_rows && s->rows->rows == s->rows->segments && longest(s->rows) == 1)
+		graphs_run(&s->f->graphs, &shape, run_step, s);
+	else
+		run_step(s);
+}
+
+static void put_draw(struct forward *f, const int32_t *row, int64_t n, const struct forward_draw *draw)
+{
+	put(f, f->row, row, n);
+	if (draw->rule.temperature <= 0)
+		return;
+	put(f, f->seed, &draw->seed, 1);
+	put(f, f->row_id, draw->row_id, n);
+	put(f, f->position, draw->position, n);
+}
+
+static int fetch_answer(struct forward *f, int64_t n, int32_t *id, float *logp, struct err *err)
+{
+	f->k->download(f->dev, f->host, view_cols(f->answer, 0, n));
+	if (failed(f, err))
 		return -1;
-	struct sample_rng rng = {f->seed, view_cols(f->row_id, 0, n), view_cols(f->position, 0, n)};
-	if (draw->rule.temperature > 0) {
-		put(f, f->seed, &draw->seed, 1);
-		put(f, f->row_id, draw->row_id, n);
-		put(f, f->position, draw->position, n);
-	}
-	f->k->sample(f->dev, view_cols(f->sampled, 0, n), view_cols(f->logp, 0, n), view_rows(f->logits, 0, n),
-		     &draw->rule, &rng);
-	f->k->download(f->dev, id, view_cols(f->sampled, 0, n));
-	f->k->download(f->dev, logp, view_cols(f->logp, 0, n));
-	return failed(f, err);
+	memcpy(id, f->host, (size_t)n * sizeof *id);
+	memcpy(logp, f->host + n, (size_t)n * sizeof *logp);
+	return 0;
+}
+
+int forward_sample(struct forward *f, const struct forward_rows *rows, const int32_t *row, int64_t n,
+		   const struct forward_draw *draw, int32_t *id, float *logp, struct err *err)
+{
+	struct step step = {f, rows, n, &draw->rule};
+	if ((n && make_logits(f, n, err)) || begin_call(f, rows, prefix_of(f, rows), err))
+		return -1;
+	if (n)
+		put_draw(f, row, n, draw);
+	run_or_replay(&step);
+	return n ? fetch_answer(f, n, id, logp, err) : failed(f, err);
 }

@@ -19,7 +19,9 @@
  * pages of them.
  *
  * Arrays on the host are borrowed for the call. Failures: ERR_MEMORY where the
- * device has too little, ERR_INTERNAL for rows beyond the limits.
+ * device has too little, ERR_INTERNAL for rows beyond the limits. What fails on
+ * the device in forward_run is told by what is asked of it next: a call waits
+ * for the device once, when it fetches.
  */
 #ifndef BALDISTILL_MODEL_FORWARD_H
 #define BALDISTILL_MODEL_FORWARD_H
@@ -71,17 +73,21 @@ int forward_run(struct forward *f, const struct forward_rows *rows, struct err *
 int forward_logp(struct forward *f, const int32_t *row, const int32_t *target, int64_t n, float *logp,
 		 struct err *err);
 
-/* What forward_sample draws with; arrays of n. */
+/* What forward_sample draws with; arrays of n. A greedy rule needs none of them. */
 struct forward_draw {
 	struct sample_rule rule;
 	uint64_t seed;
-	const uint64_t *row_id;  /* unused when greedy */
+	const uint64_t *row_id;
 	const int32_t *position; /* of the token to come */
 };
 
-/* One token for each of n rows of the last call, and its log-probability. */
-int forward_sample(struct forward *f, const int32_t *row, int64_t n, const struct forward_draw *draw, int32_t *id,
-		   float *logp, struct err *err);
+/*
+ * forward_run, and one token for each of n rows of the call (n may be 0), with
+ * its log-probability. With a cache, a call of one token for every segment is
+ * captured when its shape comes again, and replayed from then on.
+ */
+int forward_sample(struct forward *f, const struct forward_rows *rows, const int32_t *row, int64_t n,
+		   const struct forward_draw *draw, int32_t *id, float *logp, struct err *err);
 
 /* The logits [n, V] of n rows of the last call, for tests and tools. */
 int forward_logits(struct forward *f, const int32_t *row, int64_t n, float *logits, struct err *err);

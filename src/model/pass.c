@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 #include "src/base/mem.h"
+#include "src/model/graphs.h"
 
-enum { FIXED = 32, PER_LAYER = 8 };
+enum { FIXED = 32, PER_LAYER = 8, GRAPHS = 8 };
 
 /* What a layer's forward leaves for its backward. */
 struct kept {
@@ -26,6 +27,7 @@ struct pass {
 	struct view x, dx, d_o, dq, dk, dv, inputs, y, dy;
 	struct view ids, pos, row_key, state, row, target, weight, logp;
 	struct view q_begin, own_begin, own_len, prefix_begin, prefix_len, user_begin, user;
+	struct graphs graphs;
 };
 
 /* ---- arrays ---------------------------------------------------------------------- */
@@ -158,6 +160,7 @@ struct pass *pass_new(struct model *model, const struct pass_trained *trained, c
 		return NULL;
 	*p = (struct pass){.model = model, .dev = model->dev, .k = model->dev->k, .trained = *trained,
 			   .limits = *limits, .slots = slots_of(model, limits)};
+	graphs_init(&p->graphs, p->dev, GRAPHS);
 	p->kept = mem_array((size_t)p->slots, sizeof *p->kept, err);
 	p->buffer = mem_array(FIXED + PER_LAYER * (size_t)p->slots, sizeof(struct buffer *), err);
 	if (!p->kept || !p->buffer) {
@@ -178,6 +181,7 @@ void pass_free(struct pass *p)
 {
 	if (!p)
 		return;
+	graphs_release(&p->graphs);
 	while (p->buffers > 0)
 		p->k->free(p->dev, p->buffer[--p->buffers]);
 	free(p->buffer);
@@ -364,20 +368,35 @@ static void backward(struct pass *p, const struct segments *seg, struct view x, 
 		p->k->embed_backward(p->dev, p->trained.full->embedding, dx, view_cols(p->ids, 0, x.rows));
 }
 
-int pass_run(struct pass *p, const struct pass_rows *r, float *logp, struct err *err)
+/* A call's operations, between what is sent and what is fetched. */
+struct call {
+	struct pass *p;
+	const struct pass_rows *rows;
+	struct segments seg;
+};
+
+static void run_call(void *context)
 {
-	if (check_rows(p, r, err) || put_rows(p, r, err))
-		return -1;
-	int64_t N = r->targets;
-	struct segments seg = segments_of(p, r);
-	struct view x = view_rows(p->x, 0, r->rows), dx = view_rows(p->dx, 0, r->rows);
+	const struct call *c = context;
+	struct pass *p = c->p;
+	int64_t N = c->rows->targets;
+	struct view x = view_rows(p->x, 0, c->rows->rows), dx = view_rows(p->dx, 0, c->rows->rows);
 	struct view y = view_rows(p->y, 0, N), dy = view_rows(p->dy, 0, N), row = view_cols(p->row, 0, N);
-	forward(p, &seg, x);
+	forward(p, &c->seg, x);
 	p->k->gather_rows(p->dev, y, x, row);
 	p->k->head_loss(p->dev, view_cols(p->logp, 0, N), dy, p->trained.full ? &p->trained.full->head : NULL, y,
 			&p->model->head, view_cols(p->target, 0, N), view_cols(p->weight, 0, N));
 	p->k->scatter_rows(p->dev, dx, dy, row);
-	backward(p, &seg, x, dx);
-	p->k->download(p->dev, logp, view_cols(p->logp, 0, N));
+	backward(p, &c->seg, x, dx);
+}
+
+int pass_run(struct pass *p, const struct pass_rows *r, float *logp, struct err *err)
+{
+	if (check_rows(p, r, err) || put_rows(p, r, err))
+		return -1;
+	struct call call = {p, r, segments_of(p, r)};
+	const struct graph_shape shape = {{r->rows, r->segments, r->targets, r->prefix, call.seg.max_queries}};
+	graphs_run(&p->graphs, &shape, run_call, &call);
+	p->k->download(p->dev, logp, view_cols(p->logp, 0, r->targets));
 	return failed(p, err);
 }

@@ -132,7 +132,7 @@ static int make_blocks(const struct queue *q, struct part *part, struct err *err
 	const struct generate_options options = {.slots = q->job->plan->student.slots, .seed = q->job->plan->seed,
 						 .max_new_tokens = q->job->max_new_tokens,
 						 .memory = q->job->plan->student.memory};
-	size_t most = (size_t)generate_block(&options), first = part->blocks * most;
+	size_t most = (size_t)generate_block(q->job->student->model, &options), first = part->blocks * most;
 	struct progress progress;
 	struct json_rows block = {0};
 	int rc = 0;

@@ -86,13 +86,13 @@ static int keep_block(const struct generation *g, struct part *part, const struc
 
 static size_t done_rows(const struct generation *g, const struct part *part)
 {
-	size_t done = part->blocks * (size_t)generate_block(g->options);
+	size_t done = part->blocks * (size_t)generate_block(g->job->student->model, g->options);
 	return done < g->job->rows.n ? done : g->job->rows.n;
 }
 
 static int run_blocks(const struct generation *g, struct part *part, struct err *err)
 {
-	size_t rows = g->job->rows.n, most = (size_t)generate_block(g->options), first = part ? done_rows(g, part) : 0;
+	size_t rows = g->job->rows.n, most = (size_t)generate_block(g->job->student->model, g->options), first = part ? done_rows(g, part) : 0;
 	struct progress progress;
 	struct json_rows block = {0};
 	int rc = 0;

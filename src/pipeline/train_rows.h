@@ -32,7 +32,7 @@ struct train_rows_options {
 	const char *init_adapter;   /* directory of first values, or NULL */
 	const char *dump_gradients; /* file, or NULL */
 	uint64_t save_steps;        /* 0: every epoch */
-	uint64_t tokens;            /* 0: 2048 */
+	uint64_t tokens;            /* 0: train.h */
 	bool no_shuffle;
 	const char *const *value;   /* [of train_keys] over the file's; NULL: not given */
 };

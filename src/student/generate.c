@@ -8,7 +8,7 @@
 #include "src/model/forward.h"
 #include "src/student/prefix.h"
 
-enum { SLOTS = 64, CALL_ROWS = 512, PAGE = 32, BLOCK_SLOTS = 16 };
+enum { SLOTS = 64, CALL_ROWS = 512, REMOTE_SLOTS = 256, REMOTE_CALL_ROWS = 8192, PAGE = 32, BLOCK_SLOTS = 16 };
 
 /* A row being worked on. */
 struct slot {
@@ -45,9 +45,14 @@ void generated_release(struct generated *out)
 	*out = (struct generated){0};
 }
 
-int64_t generate_block(const struct generate_options *options)
+static int64_t slots_of(const struct model *model, const struct generate_options *options)
 {
-	return BLOCK_SLOTS * (options->slots ? options->slots : SLOTS);
+	return options->slots ? options->slots : model->dev->remote ? REMOTE_SLOTS : SLOTS;
+}
+
+int64_t generate_block(const struct model *model, const struct generate_options *options)
+{
+	return BLOCK_SLOTS * slots_of(model, options);
 }
 
 /* ---- beginning ------------------------------------------------------------------- */
@@ -100,20 +105,34 @@ static struct forward_limits limits_of(const struct generation *g, int64_t slots
 				       .pages = pages > prefix_pages ? pages : prefix_pages};
 }
 
+/* Less memory: shorter calls where their length was ours to choose, then fewer slots; false: there is nothing less. */
+static bool take_less(struct generation *g)
+{
+	if (g->model->dev->remote && !g->options->rows && g->call_rows / 2 >= CALL_ROWS && g->call_rows / 2 >= g->slots) {
+		g->call_rows /= 2;
+		return true;
+	}
+	bool more = g->slots > 1;
+	g->slots = (g->slots + 1) / 2;
+	return more;
+}
+
+static uint64_t bytes_of(const struct generation *g, const struct forward_limits *limits)
+{
+	uint64_t logits = (uint64_t)(g->slots * g->model->config.vocab_size) * sizeof(float);
+	return g->model->stored + g->model->dev->prepared + forward_bytes(g->model, limits) + logits;
+}
+
 /* As many slots as memory allows, at most what is asked for and what there are rows. */
 static int make_forward(struct generation *g, int64_t own, struct err *err)
 {
-	uint64_t held = g->model->stored + g->model->dev->prepared, bound = g->options->memory;
-	struct forward_limits limits;
-	for (;; g->slots = (g->slots + 1) / 2) {
-		limits = limits_of(g, g->slots, own);
-		uint64_t logits = (uint64_t)(g->slots * g->model->config.vocab_size) * sizeof(float);
-		uint64_t need = held + forward_bytes(g->model, &limits) + logits;
-		if (!bound || need <= bound)
-			break;
-		if (g->slots == 1)
+	struct forward_limits limits = limits_of(g, g->slots, own);
+	uint64_t need, bound = g->options->memory;
+	while ((need = bytes_of(g, &limits)) > bound && bound) {
+		if (!take_less(g))
 			return err_set(err, ERR_MEMORY, "generating needs %llu MiB for one row, more than the %llu MiB allowed; raise --memory",
 				       (unsigned long long)(need >> 20), (unsigned long long)(bound >> 20));
+		limits = limits_of(g, g->slots, own);
 	}
 	g->own_pages = round_up(own, PAGE) / PAGE;
 	g->pages = limits.pages;
@@ -258,9 +277,7 @@ static int run_call(struct generation *g, struct err *err)
 					  .pages = g->table};
 	const struct forward_draw draw = {.rule = g->options->rule, .seed = g->options->seed, .row_id = g->row_id,
 					  .position = g->position};
-	if (forward_run(g->f, &rows, err))
-		return -1;
-	return g->asked ? forward_sample(g->f, g->row, g->asked, &draw, g->id, g->logp, err) : 0;
+	return forward_sample(g->f, &rows, g->row, g->asked, &draw, g->id, g->logp, err);
 }
 
 static int step(struct generation *g, struct progress *progress, struct err *err)
@@ -288,12 +305,14 @@ static int run(struct generation *g, struct progress *progress, struct err *err)
 	if (check_rows(g, &longest, err))
 		return -1;
 	g->prefix = shared_prefix(g);
-	g->call_rows = g->options->rows ? g->options->rows : CALL_ROWS;
-	g->piece = g->model->dev->batch_invariant ? (g->call_rows + 1) / 2 : 0;
-	g->slots = g->options->slots ? g->options->slots : SLOTS;
+	g->call_rows = g->options->rows ? g->options->rows : g->model->dev->remote ? REMOTE_CALL_ROWS : CALL_ROWS;
+	g->slots = slots_of(g->model, g->options);
 	g->slots = (size_t)g->slots < g->n ? g->slots : (int64_t)g->n;
 	g->call_rows = g->call_rows > g->slots ? g->call_rows : g->slots;
-	if (make_forward(g, longest_own(g, longest), err) || make_arrays(g, err) ||
+	if (make_forward(g, longest_own(g, longest), err))
+		return -1;
+	g->piece = g->model->dev->batch_invariant ? (g->call_rows + 1) / 2 : 0;
+	if (make_arrays(g, err) ||
 	    (g->prefix && forward_set_prefix(g->f, g->rows[0].prompt, g->prefix, err)))
 		return -1;
 	while (g->finished < g->n)

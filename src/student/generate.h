@@ -18,7 +18,7 @@
  * Rows are taken in their order and nothing depends on time, so a call of the
  * same rows, options, backend and threads gives the same bytes. That makes a
  * call of student_generate the unit of resume: a long job is cut into blocks
- * of generate_block(options) rows, one call each.
+ * of generate_block(model, options) rows, one call each.
  *
  * A sampled token depends on (seed, row id, position) and the distribution
  * alone (reference/philox.h).
@@ -40,8 +40,8 @@ struct generate_row {
 };
 
 struct generate_options {
-	int64_t slots;          /* rows decoded together; 0: 64 */
-	int64_t rows;           /* tokens of a call; 0: 512, and at least the slots */
+	int64_t slots;          /* rows decoded together; 0: 64, on a GPU (device.remote) 256 */
+	int64_t rows;           /* tokens of a call, at least the slots; 0: 512, on a GPU 8192 or what `memory` has room for */
 	int64_t max_new_tokens; /* of a row */
 	struct sample_rule rule;
 	uint64_t seed;
@@ -59,7 +59,7 @@ struct generated {
 void generated_release(struct generated *out);
 
 /* Rows of a block: enough that the slots are full for most of it. */
-int64_t generate_block(const struct generate_options *options);
+int64_t generate_block(const struct model *model, const struct generate_options *options);
 
 /*
  * out[i] of each row; progress (may be NULL) counts rows. ERR_DATA for a prompt

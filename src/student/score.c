@@ -7,7 +7,7 @@
 #include "src/student/pack.h"
 #include "src/student/prefix.h"
 
-enum { CALL_ROWS = 2048 };
+enum { CALL_ROWS = 2048, REMOTE_CALL_ROWS = 16384 };
 
 /* What both passes work on. */
 struct scoring {
@@ -91,6 +91,13 @@ static size_t unconditional_sequences(struct scoring *s)
 	return s->n;
 }
 
+static struct forward_limits limits_of(const struct scoring *s, int64_t longest)
+{
+	int64_t rows = longest > s->call_rows ? longest : s->call_rows;
+	return (struct forward_limits){.rows = rows, .segments = rows, .targets = rows, .keys = s->prefix + longest,
+				       .prefix = s->prefix};
+}
+
 /* One forward serves both passes: the longest sequence of either bounds it. */
 static struct forward *make_forward(struct scoring *s, struct err *err)
 {
@@ -98,10 +105,13 @@ static struct forward *make_forward(struct scoring *s, struct err *err)
 	other = pack_longest(s->sequence, unconditional_sequences(s));
 	longest = other > longest ? other : longest;
 	longest = s->prefix > longest ? s->prefix : longest;
-	int64_t rows = longest > s->call_rows ? longest : s->call_rows;
-	struct forward_limits limits = {.rows = rows, .segments = rows, .targets = rows, .keys = s->prefix + longest,
-					.prefix = s->prefix};
-	uint64_t need = forward_bytes(s->model, &limits) + s->model->stored + s->model->dev->prepared;
+	struct forward_limits limits = limits_of(s, longest);
+	uint64_t held = s->model->stored + s->model->dev->prepared, need = held + forward_bytes(s->model, &limits);
+	while (s->options->memory && need > s->options->memory && !s->options->rows && s->call_rows > CALL_ROWS) {
+		s->call_rows /= 2;
+		limits = limits_of(s, longest);
+		need = held + forward_bytes(s->model, &limits);
+	}
 	if (s->options->memory && need > s->options->memory) {
 		err_set(err, ERR_MEMORY, "scoring needs %llu MiB, more than the %llu MiB allowed; raise --memory",
 			(unsigned long long)(need >> 20), (unsigned long long)(s->options->memory >> 20));
@@ -120,10 +130,10 @@ static const int32_t *first_prompt(const struct scoring *s)
 
 static int run_passes(struct scoring *s, struct progress *progress, struct err *err)
 {
-	struct pack_options with = {.rows = s->call_rows, .prefix = s->prefix > 0}, without = {.rows = s->call_rows};
 	struct forward *f = make_forward(s, err);
 	if (!f)
 		return -1;
+	struct pack_options with = {.rows = s->call_rows, .prefix = s->prefix > 0}, without = {.rows = s->call_rows};
 	int rc = s->prefix ? forward_set_prefix(f, first_prompt(s), s->prefix, err) : 0;
 	size_t n = conditional_sequences(s);
 	rc = rc || pack_run(f, s->sequence, n, &with, s->prefix, progress, err);
@@ -137,7 +147,7 @@ int student_score(struct model *model, const struct score_row *rows, size_t n, c
 		  struct ifd_score *scores, struct progress *progress, struct err *err)
 {
 	struct scoring s = {.model = model, .rows = rows, .n = n, .options = options,
-			    .call_rows = options->rows ? options->rows : CALL_ROWS,
+			    .call_rows = options->rows ? options->rows : model->dev->remote ? REMOTE_CALL_ROWS : CALL_ROWS,
 			    .prefix = shared_prefix(model, rows, n)};
 	int rc = check_rows(&s, err) || scoring_init(&s, err) || run_passes(&s, progress, err);
 	for (size_t i = 0; !rc && i < n; i++) {

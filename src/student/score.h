@@ -14,7 +14,8 @@
  *             return -1;
  *
  * Calls are filled in row order up to options.rows tokens, so a result depends
- * on the rows, the options, the backend and its threads, and nothing else.
+ * on the rows, the options, the backend and its threads, and nothing else. A GPU
+ * (device.remote) is filled by longer calls than a CPU's caches.
  */
 #ifndef BALDISTILL_STUDENT_SCORE_H
 #define BALDISTILL_STUDENT_SCORE_H
@@ -36,7 +37,7 @@ struct score_row {
 };
 
 struct score_options {
-	int64_t rows;      /* tokens of a call; 0: 2048 */
+	int64_t rows;      /* tokens of a call; 0: 2048, on a GPU 16384 or what `memory` has room for, not below 2048 */
 	int32_t bos;       /* put before the completion in the unconditional pass; -1: none */
 	uint64_t memory;   /* bound of weights and arrays in bytes; 0: none */
 };

@@ -22,7 +22,8 @@ static int open_text(struct student *s, const struct student_options *o, struct 
 
 static int open_device(struct student *s, const struct student_options *o, struct err *err)
 {
-	const struct device_options device = {.threads = o->threads, .batch_invariant = o->batch_invariant};
+	const struct device_options device = {.threads = o->threads, .batch_invariant = o->batch_invariant,
+					      .dtype = o->dtype};
 	s->dev = backend_open(o->backend, &device, err);
 	return s->dev ? 0 : -1;
 }

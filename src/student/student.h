@@ -32,7 +32,7 @@ struct student_options {
 	const char *directory;     /* a Hugging Face model directory */
 	const char *backend;       /* a name of backend.h, or "auto" */
 	const char *chat_template; /* a family of chat.h, "auto", or NULL: none */
-	enum dtype dtype;          /* of the base weights */
+	enum dtype dtype;          /* of the base weights, and of products where the backend can compute in it */
 	int threads;               /* 0: all */
 	bool batch_invariant;
 	uint64_t memory;           /* bound in bytes; 0: none */

@@ -18,7 +18,7 @@
 #include "src/student/train_hash.h"
 #include "src/student/train_log.h"
 
-enum { TOKENS = 2048 };
+enum { TOKENS = 2048, REMOTE_TOKENS = 8192 };
 
 const struct train_options train_defaults = TRAIN_DEFAULTS;
 
@@ -27,7 +27,7 @@ struct training {
 	struct trainee *trainee;
 	const struct train_row *rows;
 	size_t n;
-	const struct train_options *options;
+	struct train_options options; /* tokens filled in */
 	const struct train_files *files;
 	struct train_result *result;
 	struct batch_limits limits;
@@ -79,10 +79,10 @@ double train_rate(const struct train_options *o, int64_t step, int64_t steps)
 /* Fisher and Yates, from one stream for each epoch. */
 static void order_epoch(struct training *t, int64_t epoch)
 {
-	struct philox_key key = philox_stream(t->options->seed, PHILOX_SHUFFLE, (uint32_t)epoch, 0, 0);
+	struct philox_key key = philox_stream(t->options.seed, PHILOX_SHUFFLE, (uint32_t)epoch, 0, 0);
 	for (size_t i = 0; i < t->n; i++)
 		t->order[i] = i;
-	for (size_t i = t->n; t->options->shuffle && i > 1; i--) {
+	for (size_t i = t->n; t->options.shuffle && i > 1; i--) {
 		size_t j = (size_t)(philox_uniform(philox_at(key, (uint32_t)i, 0)) * (double)i), kept = t->order[j];
 		t->order[j] = t->order[i - 1];
 		t->order[i - 1] = kept;
@@ -93,7 +93,7 @@ static void order_epoch(struct training *t, int64_t epoch)
 /* The rows of a step, from 1. */
 static const size_t *rows_of_step(struct training *t, int64_t step, size_t *n)
 {
-	int64_t per = rows_per_step(t->options), of_epoch = steps_per_epoch(t->options, t->n);
+	int64_t per = rows_per_step(&t->options), of_epoch = steps_per_epoch(&t->options, t->n);
 	int64_t epoch = (step - 1) / of_epoch, first = (step - 1) % of_epoch * per;
 	if (t->ordered != epoch)
 		order_epoch(t, epoch);
@@ -130,7 +130,7 @@ static int run_calls(struct training *t, int64_t step, const size_t *order, size
 	for (size_t done = 0; done < n;) {
 		done += batch_fill(&t->batch, t->rows, order + done, n - done, &t->limits, weight);
 		struct pass_rows *rows = &t->batch.rows;
-		rows->seed = t->options->seed;
+		rows->seed = t->options.seed;
 		rows->step = (uint64_t)step;
 		if (pass_run(t->pass, rows, t->logp, err))
 			return -1;
@@ -151,8 +151,8 @@ static int run_step(struct training *t, int64_t step, int64_t steps, struct err 
 {
 	size_t n;
 	const size_t *order = rows_of_step(t, step, &n);
-	struct train_line line = {.step = step, .learning_rate = train_rate(t->options, step, steps),
-				  .epoch = (double)step / (double)steps_per_epoch(t->options, t->n)};
+	struct train_line line = {.step = step, .learning_rate = train_rate(&t->options, step, steps),
+				  .epoch = (double)step / (double)steps_per_epoch(&t->options, t->n)};
 	double begin = now();
 	parameters_zero(&t->trainee->params);
 	train_log_clear(&t->log);
@@ -170,31 +170,44 @@ static int run_step(struct training *t, int64_t step, int64_t steps, struct err 
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
+/* Tokens of a call that were not asked for: a GPU is filled by more, but not by more than a call can have. */
+static int64_t default_tokens(const struct training *t)
+{
+	int64_t longest = 1;
+	for (size_t i = 0; i < t->n; i++)
+		longest = t->rows[i].n > longest ? t->rows[i].n : longest;
+	int64_t whole = longest * t->options.per_device_train_batch_size;
+	if (!t->trainee->model->dev->remote || whole <= TOKENS)
+		return TOKENS;
+	return whole < REMOTE_TOKENS ? whole : REMOTE_TOKENS;
+}
+
 static void set_limits(struct training *t)
 {
 	int64_t common = batch_common_prefix(t->rows, t->n);
 	t->limits = (struct batch_limits){
-		.per_call = t->options->per_device_train_batch_size,
-		.tokens = t->options->tokens ? t->options->tokens : TOKENS,
+		.per_call = t->options.per_device_train_batch_size,
+		.tokens = t->options.tokens ? t->options.tokens : default_tokens(t),
 		.masked = common,
-		.prefix = t->options->share_prefix && t->options->per_device_train_batch_size > 1 ? common : 0,
+		.prefix = t->options.share_prefix && t->options.per_device_train_batch_size > 1 ? common : 0,
 	};
 	t->result->shared_prefix = t->limits.prefix;
-	t->rule = (struct adamw_rule){t->options->adam_beta1, t->options->adam_beta2, t->options->adam_epsilon,
-				      t->options->weight_decay, t->options->max_grad_norm};
+	t->rule = (struct adamw_rule){t->options.adam_beta1, t->options.adam_beta2, t->options.adam_epsilon,
+				      t->options.weight_decay, t->options.max_grad_norm};
 }
 
-static int check_memory(const struct training *t, const struct pass_trained *trained, const struct pass_limits *limits,
-			struct err *err)
+static uint64_t bytes_of(const struct training *t, const struct pass_trained *trained, const struct pass_limits *limits)
 {
 	const struct model *m = t->trainee->model;
-	uint64_t need = m->stored + m->dev->prepared + pass_bytes(m, trained, limits) +
-			parameters_bytes((uint64_t)t->trainee->params.total);
-	if (!t->options->memory || need <= t->options->memory)
-		return 0;
+	return m->stored + m->dev->prepared + pass_bytes(m, trained, limits) +
+	       parameters_bytes((uint64_t)t->trainee->params.total);
+}
+
+static int refuse_memory(const struct training *t, uint64_t need, struct err *err)
+{
 	return err_set(err, ERR_MEMORY, "training needs %llu MiB, more than the %llu MiB allowed; raise the bound, "
 		       "set gradient_checkpointing, or lower max_length or per_device_train_batch_size",
-		       (unsigned long long)(need >> 20), (unsigned long long)(t->options->memory >> 20));
+		       (unsigned long long)(need >> 20), (unsigned long long)(t->options.memory >> 20));
 }
 
 static int check_rows(const struct training *t, struct err *err)
@@ -206,18 +219,36 @@ static int check_rows(const struct training *t, struct err *err)
 	return 0;
 }
 
+/* The arrays of a call; where its length is ours to choose, half as long while memory has no room. */
+static int size_calls(struct training *t, const struct pass_trained *trained, struct pass_limits *limits, struct err *err)
+{
+	for (;; t->limits.tokens /= 2) {
+		if (batch_init(&t->batch, t->rows, t->n, &t->limits, err))
+			return -1;
+		*limits = t->batch.need;
+		limits->checkpointing = t->options.gradient_checkpointing;
+		uint64_t need = bytes_of(t, trained, limits);
+		if (!t->options.memory || need <= t->options.memory)
+			break;
+		if (t->options.tokens || t->limits.tokens / 2 < TOKENS)
+			return refuse_memory(t, need, err);
+		batch_release(&t->batch);
+	}
+	t->options.tokens = t->limits.tokens;
+	return 0;
+}
+
 static int prepare(struct training *t, struct err *err)
 {
 	const struct pass_trained trained = {t->trainee->adapter, t->trainee->full};
+	struct pass_limits limits;
 	set_limits(t);
-	if (check_rows(t, err) || batch_init(&t->batch, t->rows, t->n, &t->limits, err))
+	if (check_rows(t, err) || size_calls(t, &trained, &limits, err))
 		return -1;
-	struct pass_limits limits = t->batch.need;
-	limits.checkpointing = t->options->gradient_checkpointing;
 	t->logp = mem_array((size_t)limits.targets, sizeof *t->logp, err);
 	t->order = mem_array(t->n, sizeof *t->order, err);
 	t->ordered = -1;
-	if (!t->logp || !t->order || check_memory(t, &trained, &limits, err))
+	if (!t->logp || !t->order)
 		return -1;
 	t->pass = pass_new(t->trainee->model, &trained, &limits, err);
 	return t->pass ? 0 : -1;
@@ -240,7 +271,7 @@ static int resume(struct training *t, struct err *err)
 {
 	char passed[256];
 	t->place.directory = t->files->directory;
-	if (train_hash(t->place.configuration, t->trainee, t->rows, t->n, t->options, err) ||
+	if (train_hash(t->place.configuration, t->trainee, t->rows, t->n, &t->options, err) ||
 	    checkpoint_load(&t->place, &t->trainee->params, &t->result->resumed_from, passed, err))
 		return -1;
 	if (passed[0] && t->files->note)
@@ -251,8 +282,8 @@ static int resume(struct training *t, struct err *err)
 
 static int run_steps(struct training *t, struct progress *progress, struct err *err)
 {
-	int64_t steps = t->result->steps, every = t->options->save_steps;
-	every = every ? every : steps_per_epoch(t->options, t->n);
+	int64_t steps = t->result->steps, every = t->options.save_steps;
+	every = every ? every : steps_per_epoch(&t->options, t->n);
 	for (int64_t step = t->result->resumed_from + 1; step <= steps; step++) {
 		if (run_step(t, step, steps, err))
 			return -1;
@@ -278,7 +309,7 @@ int student_train(struct trainee *trainee, const struct train_row *rows, size_t 
 		  const struct train_files *files, struct train_result *result, struct err *err)
 {
 	struct progress progress;
-	struct training t = {.trainee = trainee, .rows = rows, .n = n, .options = options, .files = files,
+	struct training t = {.trainee = trainee, .rows = rows, .n = n, .options = *options, .files = files,
 			     .result = result, .log = {.fd = -1}, .lock = -1};
 	if (!n)
 		return err_set(err, ERR_DATA, "there is no row to train on");

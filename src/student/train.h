@@ -79,7 +79,7 @@ struct train_options {
 	bool gradient_checkpointing;
 	bool shuffle;          /* false: file order in every epoch */
 	bool share_prefix;     /* false: what rows begin with is computed in each */
-	int64_t tokens;        /* of a call; 0: 2048 */
+	int64_t tokens;        /* of a call; 0: 2048, on a GPU (device.remote) 8192 or what `memory` has room for */
 	int64_t save_steps;    /* a checkpoint every so many steps; 0: at the end of every epoch */
 	uint64_t seed;
 	uint64_t memory;       /* bound of weights and arrays in bytes; 0: none */
