@@ -32,6 +32,7 @@ class Bench
 	~Bench();
 
 	struct view f32(int64_t rows, int64_t cols);
+	struct view matrix(int64_t rows, int64_t cols); /* on the host, as prepare takes it */
 	struct view i32(const std::vector<int32_t> &values);
 	struct view u64(const std::vector<uint64_t> &values);
 	struct weight *weight(std::vector<struct view> matrices);
@@ -44,6 +45,7 @@ class Bench
       private:
 	std::vector<struct buffer *> buffers;
 	std::vector<std::unique_ptr<struct weight>> weights;
+	std::vector<std::unique_ptr<std::pair<std::vector<float>, struct buffer>>> matrices;
 };
 
 Bench::~Bench()
@@ -70,6 +72,15 @@ struct view Bench::f32(int64_t rows, int64_t cols)
 {
 	std::vector<float> values((size_t)(rows * cols), 0.5f);
 	return place(values.data(), rows, cols, DTYPE_F32);
+}
+
+struct view Bench::matrix(int64_t rows, int64_t cols)
+{
+	matrices.push_back(std::make_unique<std::pair<std::vector<float>, struct buffer>>());
+	auto &[values, buffer] = *matrices.back();
+	values.assign((size_t)(rows * cols), 0.5f);
+	buffer = {values.data(), values.size() * sizeof(float)};
+	return view_of(&buffer, rows, cols, DTYPE_F32);
 }
 
 struct view Bench::i32(const std::vector<int32_t> &values)
@@ -130,7 +141,7 @@ static struct lora lora_of(struct view a, struct view b, struct view da, struct 
 
 static void add_products(Bench &b, std::vector<Call> *calls)
 {
-	struct weight *w = b.weight({b.f32(F, C)});
+	struct weight *w = b.weight({b.matrix(F, C)});
 	calls->push_back(
 		{OP_linear,
 		 {{"y", b.f32(R, F), 0}, {"x", b.f32(R, C), 0}, {"bias", b.f32(1, F), OPTIONAL}},
@@ -228,7 +239,7 @@ static void add_pointwise(Bench &b, std::vector<Call> *calls)
 
 static void add_rows(Bench &b, std::vector<Call> *calls)
 {
-	struct weight *w = b.weight({b.f32(V, C)});
+	struct weight *w = b.weight({b.matrix(V, C)});
 	struct view ids = b.i32({0, 9, 3, 1, 0, 5}), row = b.i32({0, -1, 3, 1, 4, 5});
 	calls->push_back({OP_embed, {{"y", b.f32(R, C), 0}, {"ids", ids, 0}}, [&b, w](const std::vector<Arg> &a) {
 				  b.k->embed(b.dev, a[0].v, w, a[1].v);
@@ -317,9 +328,9 @@ static void add_attention(Bench &b, std::vector<Call> *calls)
 
 static void add_layer(Bench &b, std::vector<Call> *calls)
 {
-	struct weight *qkv = b.weight({b.f32(H * D, C), b.f32(K * D, C), b.f32(K * D, C)});
-	struct weight *wo = b.weight({b.f32(C, H * D)}), *gu = b.weight({b.f32(F, C), b.f32(F, C)});
-	struct weight *down = b.weight({b.f32(C, F)});
+	struct weight *qkv = b.weight({b.matrix(H * D, C), b.matrix(K * D, C), b.matrix(K * D, C)});
+	struct weight *wo = b.weight({b.matrix(C, H * D)}), *gu = b.weight({b.matrix(F, C), b.matrix(F, C)});
+	struct weight *down = b.weight({b.matrix(C, F)});
 	struct view table = b.f32(POSITIONS, D / 2), pos = b.i32({0, 1, 2, 3, 4, 5});
 	auto attn_in = [qkv, table](const struct lora *lora, struct view norm_w, struct view bias) {
 		struct attn_in_params p = {};
@@ -424,7 +435,7 @@ static void add_layer(Bench &b, std::vector<Call> *calls)
 
 static void add_head(Bench &b, std::vector<Call> *calls)
 {
-	struct weight *w = b.weight({b.f32(V, C)});
+	struct weight *w = b.weight({b.matrix(V, C)});
 	const Arg norm = {"norm_w", b.f32(1, C), 0};
 	calls->push_back({OP_head_loss,
 			  {{"logp", b.f32(1, R), 0},
@@ -635,11 +646,11 @@ TEST(Failures, Weights)
 	for (const Lane &lane : all_lanes()) {
 		Bench b(lane);
 		struct view probe = b.f32(1, 5);
-		struct weight *w = b.weight({b.f32(F, C)});
+		struct weight *w = b.weight({b.matrix(F, C)});
 		b.k->linear(b.dev, b.f32(R, F), b.f32(R, C), w, 1, view_none(), false);
 		expect_failure(b, {OP_linear, {}, {}}, probe, "matrix 1 of 1");
 		struct weight group = {};
-		const struct view matrices[2] = {b.f32(F, C), b.f32(F, C + 1)};
+		const struct view matrices[2] = {b.matrix(F, C), b.matrix(F, C + 1)};
 		EXPECT_EQ(b.k->prepare(b.dev, &group, 2, matrices, DTYPE_F32, WEIGHT_FORWARD), -1) << lane.name;
 		EXPECT_EQ(std::string(b.dev->failure).rfind("prepare: ", 0), 0u) << lane.name << b.dev->failure;
 	}

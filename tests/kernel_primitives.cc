@@ -190,9 +190,7 @@ TEST(Linear, RefreshFollowsAChange)
 			struct weight *w = run.weight({&before}, WEIGHT_FORWARD | WEIGHT_DX);
 			struct weight *other = run.weight({&after}, WEIGHT_FORWARD);
 			struct view y = run.out("y", 5, 33, As::ACT), dx = run.out("dx", 5, 64, As::ACT);
-			for (int64_t i = 0; i < 33; i++)
-				std::copy_n((const char *)view_row(other->w[0], i), 64 * dtype_size(other->w[0].dtype),
-					    (char *)view_row(w->w[0], i));
+			run.k->copy(run.dev, w->w[0], other->w[0]);
 			run.k->refresh(run.dev, w);
 			run.reserve(OP_linear, sized({{&shape::rows, 5}, {&shape::hidden, 64}, {&shape::ffn, 33}}));
 			run.k->linear(run.dev, y, run.in(x), w, 0, view_none(), false);

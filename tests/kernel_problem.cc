@@ -2,6 +2,12 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#ifdef CUDA_ON_HOST /* the CUDA backend compiled for the host, alone */
+#undef HAVE_OPENBLAS
+#undef HAVE_ONEDNN
+#undef HAVE_CUDA
+#define HAVE_CUDA 1
+#endif
 
 #include "tests/kernel_problem.h"
 
@@ -33,49 +39,43 @@ extern const struct backend cuda_backend;
 #endif
 }
 
-static const struct backend *const linked[] = {
-#if HAVE_OPENBLAS
-	&openblas_backend,
-#endif
-#if HAVE_ONEDNN
-	&onednn_backend,
-#endif
-#if HAVE_CUDA
-	&cuda_backend,
-#endif
-	nullptr,
-};
-
 Lane reference_lane()
 {
 	static struct device *dev = device_reference_new();
 	return {"reference", dev, false};
 }
 
-/* The backends once more where they have several kinds of code: a device's `level` is replaced. */
+/* A backend, once for each kind of code it has: arithmetic, or a vector level (-1: its own choice) that replaces it. */
 struct Kind {
 	const char *name;
 	const struct backend *backend;
+	enum dtype dtype;
 	int level;
 };
 
 static std::vector<Kind> kinds()
 {
 	std::vector<Kind> list;
-	for (size_t i = 0; linked[i]; i++)
-		list.push_back({linked[i]->name, linked[i], -1});
+#if HAVE_ONEDNN
+	list.push_back({"onednn", &onednn_backend, DTYPE_F32, -1});
+#endif
+#if HAVE_CUDA
+	list.push_back({"cuda", &cuda_backend, DTYPE_F32, -1});
+	list.push_back({"cuda-bf16", &cuda_backend, DTYPE_BF16, -1});
+#endif
 #if HAVE_OPENBLAS
+	list.push_back({"openblas", &openblas_backend, DTYPE_F32, -1});
 	static const char *const names[] = {"openblas-base", "openblas-avx2", "openblas-avx512"};
 	for (int level = VEC_LEVEL_BASE; level < VEC_LEVEL_COUNT; level++)
 		if (vec_usable((enum vec_level)level) && vec_at((enum vec_level)level) != vec_choose())
-			list.push_back({names[level], &openblas_backend, level});
+			list.push_back({names[level], &openblas_backend, DTYPE_F32, level});
 #endif
 	return list;
 }
 
 static struct device *open_kind(const Kind &kind)
 {
-	struct device_options options = {};
+	struct device_options options = {0, false, kind.dtype};
 	struct err err = {};
 	struct device *dev = kind.backend->open(&options, &err);
 	if (!dev)
