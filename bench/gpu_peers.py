@@ -2,7 +2,7 @@
 """gpu_peers.py --model NAME --jobs JOB[,JOB...] [--settings SETTING[,SETTING...]] [--repeat 5] [--device cuda]
 gpu_peers.py --table OUR_LINES THEIR_LINES
 
-What bench/gpu_bench.c is measured against, on the same GPU: PyTorch, transformers and PEFT on models of the same shapes
+What bench/gpu is measured against, on the same GPU: PyTorch, transformers and PEFT on models of the same shapes
 with random bf16 weights. One JSON line for each job, setting and variant, at once, so that a job that fails or takes
 too long does not lose the others.
 

@@ -15,12 +15,16 @@
 #include "backends/cuda/attn.cu"
 #include "backends/cuda/check.cu"
 #include "backends/cuda/cuda.cu"
+#include "backends/cuda/dropout.cu"
 #include "backends/cuda/head.cu"
+#include "backends/cuda/lora.cu"
 #include "backends/cuda/low_rank.cu"
+#include "backends/cuda/low_rank_backward.cu"
 #include "backends/cuda/memory.cu"
 #include "backends/cuda/mlp.cu"
 #include "backends/cuda/norm.cu"
 #include "backends/cuda/optim.cu"
+#include "backends/cuda/product.cu"
 #include "backends/cuda/rope.cu"
 #include "backends/cuda/rows.cu"
 #include "backends/cuda/sample.cu"
@@ -47,8 +51,8 @@ static float factor_at(const struct cuda_factor &f, const struct array &a, int64
 	return f.transposed ? element(a, j, i) : element(a, i, j);
 }
 
-void cuda_multiply(struct device *dev, const char *op, struct view c, struct cuda_factor a, struct cuda_factor b,
-		   float alpha, bool add)
+void cuda_blas_multiply(struct device *dev, const char *op, struct view c, struct cuda_factor a, struct cuda_factor b,
+			float alpha, bool add)
 {
 	const struct array x = array_of(a.v), y = array_of(b.v), to = array_of(c);
 	const int64_t k = a.transposed ? a.v.rows : a.v.cols;

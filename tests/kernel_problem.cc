@@ -73,9 +73,9 @@ static std::vector<Kind> kinds()
 	return list;
 }
 
-static struct device *open_kind(const Kind &kind)
+static struct device *open_kind(const Kind &kind, bool invariant = false)
 {
-	struct device_options options = {0, false, kind.dtype};
+	struct device_options options = {0, invariant, kind.dtype};
 	struct err err = {};
 	struct device *dev = kind.backend->open(&options, &err);
 	if (!dev)
@@ -92,6 +92,14 @@ Lane open_again(const Lane &lane)
 	for (const Kind &kind : kinds())
 		if (strcmp(kind.name, lane.name) == 0)
 			return {lane.name, open_kind(kind), lane.once};
+	return {lane.name, device_reference_new(), lane.once};
+}
+
+Lane open_invariant(const Lane &lane)
+{
+	for (const Kind &kind : kinds())
+		if (strcmp(kind.name, lane.name) == 0)
+			return {lane.name, open_kind(kind, true), lane.once};
 	return {lane.name, device_reference_new(), lane.once};
 }
 

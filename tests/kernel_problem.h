@@ -106,6 +106,7 @@ void close_lanes();              /* at the end of the program */
 
 /* Another device of the same backend, for tests that spoil theirs. */
 Lane open_again(const Lane &lane);
+Lane open_invariant(const Lane &lane); /* with batch_invariant */
 void close_again(const Lane &lane);
 
 /* Storage of one array on a device. */

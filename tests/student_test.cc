@@ -321,7 +321,8 @@ TEST_P(Student, NarrowWeightsAreRounded)
 	struct model *wide = load(checkpoint), *narrow = load(checkpoint, DTYPE_BF16);
 	ASSERT_TRUE(wide && narrow);
 	EXPECT_EQ(narrow->stored * 2, wide->stored);
-	EXPECT_EQ(wide->stored, model_stored_bytes(&wide->config, DTYPE_F32));
+	/* a device with copies of its own lets the host's matrices go */
+	EXPECT_EQ(wide->stored, dev->remote ? 0 : model_stored_bytes(&wide->config, DTYPE_F32));
 	Ids ids = random_ids(5, 20, kinds[0].vocab);
 	auto a = naive_logp(wide, ids), b = naive_logp(narrow, ids);
 	double worst = 0;

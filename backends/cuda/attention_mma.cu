@@ -281,7 +281,7 @@ template <int D> static void mma_launch(struct device *dev, const struct att_cal
 	mma_launch_decode<D>(dev, c);
 	if (queries * (c.heads / c.kv_heads) <= 16)
 		return;
-	if (queries <= MMA_KEYS) /* the larger tile would stay empty */
+	if (queries <= MMA_KEYS && !dev->batch_invariant) /* the larger tile would stay empty */
 		mma_launch_forward<D, 1>(dev, c, queries);
 	else
 		mma_launch_forward<D, 2>(dev, c, queries);

@@ -62,8 +62,8 @@ static cudaDataType type_of(struct view v)
 	return v.dtype == DTYPE_F32 ? CUDA_R_32F : CUDA_R_16BF;
 }
 
-void cuda_multiply(struct device *dev, const char *op, struct view c, struct cuda_factor a, struct cuda_factor b,
-		   float alpha, bool add)
+void cuda_blas_multiply(struct device *dev, const char *op, struct view c, struct cuda_factor a, struct cuda_factor b,
+			float alpha, bool add)
 {
 	int64_t k = a.transposed ? a.v.rows : a.v.cols;
 	float beta = add ? 1.0f : 0.0f;

@@ -4,10 +4,11 @@
  *
  * cuda.cu        device, table, probe         module.c     the module's one exported object
  * memory.cu      arrays, transfers, capture   weights.cu   prepared groups
- * blas.cu        the only includer of cuBLAS  check.cu     what only the device can see of its arguments
+ * blas.cu        the only includer of cuBLAS  product.cu   products, also such that rows do not depend on others
+ * check.cu       what only the device can see of its arguments
  * rows.cu        what moves or fills rows     norm.cu      RMSNorm, per head too
  * rope.cu        rotary, q, k, v into place   swiglu.cu
- * low_rank.cu    dropout, adapters beside their weights
+ * low_rank*.cu   adapters inside the products of their weights; dropout.cu; lora.cu: one adapter alone
  * attn.cu, mlp.cu      composites and their backward
  * attention.cu   segment attention, any shape and type; attention_mma*.cu: bf16 on tensor cores
  * head.cu        head_loss, logits, log_softmax   sample.cu   optim.cu: norm, AdamW, merge
@@ -39,6 +40,7 @@ struct cuda_device {
 	struct cuda_blas *blas;
 	int32_t *fault;         /* on the device: 1 + enum op of the first that found a wrong index; 0: none */
 	double *partial;        /* on the device: sums of blocks, CUDA_PARTIALS of them */
+	struct buffer block;    /* with batch_invariant: rows filled up, for product.cu; CUDA_BLOCK bytes */
 	char *staging;          /* pinned, a ring through which small uploads go */
 	size_t staged;
 	int processors;         /* streaming multiprocessors */
@@ -46,7 +48,7 @@ struct cuda_device {
 	char name[64];
 };
 
-enum { CUDA_PARTIALS = 1 << 14 };
+enum { CUDA_PARTIALS = 1 << 14, CUDA_BLOCK = 64 << 20 };
 
 static inline struct cuda_device *cuda_of(struct device *dev)
 {
@@ -69,9 +71,10 @@ struct view cuda_carve(struct view saved, size_t *at, int64_t rows, int64_t cols
 size_t cuda_array_bytes(int64_t rows, int64_t cols, enum dtype dtype);
 
 /*
- * blas.cu. c[m,n] = alpha * op(a) op(b), or c += that; op(a) is [m,k], op(b)
+ * product.cu. c[m,n] = alpha * op(a) op(b), or c += that; op(a) is [m,k], op(b)
  * [k,n], transposed where stored the other way round. a and b are both f32, or
  * both bf16 (c then bf16 or f32); sums are f32. Nothing else is converted.
+ * blas.cu's does the same, and a row's bits depend on m.
  */
 struct cuda_factor {
 	struct view v;
@@ -81,6 +84,8 @@ bool cuda_blas_open(struct cuda_device *cuda);
 void cuda_blas_close(struct cuda_device *cuda);
 void cuda_multiply(struct device *dev, const char *op, struct view c, struct cuda_factor a, struct cuda_factor b,
 		   float alpha, bool add);
+void cuda_blas_multiply(struct device *dev, const char *op, struct view c, struct cuda_factor a, struct cuda_factor b,
+			float alpha, bool add);
 const char *cuda_blas_version(void);
 
 /*
@@ -127,7 +132,7 @@ void cuda_swiglu_backward(struct device *dev, const char *op, struct view dg, st
 			  struct view dy, struct view g, struct view u);
 
 /*
- * low_rank.cu. A product of a group and its adapters is one product: the input
+ * low_rank*.cu. A product of a group and its adapters is one product: the input
  * stands in rows with `width` more columns behind its own M, which hold
  * x A^T, and scale * B stands beside the weights (CUDA_PAD).
  *
@@ -179,7 +184,7 @@ extern const struct backend cuda_backend;
 
 /* Entries of the table, and bytes of scratch and saved areas, of each file's operations; 0 for others. */
 #define CUDA_FILES(X)                                                                                                  \
-	X(memory) X(weights) X(rows) X(norm) X(rope) X(swiglu) X(low_rank) X(attn) X(mlp) X(attention) X(head)         \
+	X(memory) X(weights) X(rows) X(norm) X(rope) X(swiglu) X(lora) X(attn) X(mlp) X(attention) X(head)         \
 	X(sample) X(optim)
 #define CUDA_FILE(file)                                                                                                \
 	void cuda_override_##file(struct kernels *table);                                                              \

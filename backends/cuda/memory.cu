@@ -257,7 +257,11 @@ bool cuda_memory_open(struct cuda_device *cuda)
 	cuda->stream = (void *)stream;
 	cuda->fault = (int32_t *)cuda_bytes(dev, "open", sizeof *cuda->fault);
 	cuda->partial = (double *)cuda_bytes(dev, "open", CUDA_PARTIALS * sizeof *cuda->partial);
-	return cuda->partial &&
+	if (dev->batch_invariant) {
+		cuda->block.data = cuda_bytes(dev, "open", CUDA_BLOCK);
+		cuda->block.bytes = CUDA_BLOCK;
+	}
+	return cuda->partial && !dev->failure[0] &&
 	       cuda_good(dev, "open", (int)cudaHostAlloc((void **)&cuda->staging, STAGING + ALIGNMENT, cudaHostAllocDefault));
 }
 
@@ -267,6 +271,7 @@ void cuda_memory_close(struct cuda_device *cuda)
 	cuda_bytes_free(dev, dev->scratch.data, dev->scratch.bytes);
 	cuda_bytes_free(dev, cuda->fault, sizeof *cuda->fault);
 	cuda_bytes_free(dev, cuda->partial, CUDA_PARTIALS * sizeof *cuda->partial);
+	cuda_bytes_free(dev, cuda->block.data, cuda->block.bytes);
 	if (cuda->staging)
 		cudaFreeHost(cuda->staging);
 	if (cuda->stream)
