@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backends/measure_case.h"
+#include "backends/measure_far.h"
 #include "src/base/mem.h"
 
 const struct measure_model measure_models[] = {
@@ -27,8 +28,10 @@ double measure_now(void)
 }
 
 /* Floats in one array of the bandwidth roofs: four times the last cache, 64 MiB at the least. */
-static size_t roof_floats(void)
+static size_t roof_floats(const struct device *dev)
 {
+	if (dev->remote)
+		return 64u << 20; /* 256 MiB; the host's caches say nothing of it */
 	long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
 	size_t bytes = cache > 0 ? (size_t)cache * 4 : 0;
 	return (bytes > (64u << 20) ? bytes : 64u << 20) / sizeof(float);
@@ -37,7 +40,7 @@ static size_t roof_floats(void)
 int measure_init(struct measure *measure, struct device *dev, const struct backend *backend, struct err *err)
 {
 	size_t n = (size_t)MEASURE_PRODUCT * MEASURE_PRODUCT;
-	*measure = (struct measure){.dev = dev, .backend = backend, .n = roof_floats()};
+	*measure = (struct measure){.dev = dev, .backend = backend, .n = roof_floats(dev)};
 	measure->from = mem_aligned(64, measure->n, sizeof(float), err);
 	measure->to = mem_aligned(64, measure->n, sizeof(float), err);
 	measure->a = mem_aligned(64, n, sizeof(float), err);
@@ -51,11 +54,16 @@ int measure_init(struct measure *measure, struct device *dev, const struct backe
 		measure->a[i] = (float)(i * 7919 % 1021) / 1021 - 0.5f;
 		measure->b[i] = (float)(i * 104729 % 1019) / 1019 - 0.5f;
 	}
+	if (dev->remote && !(measure->far = measure_far_new(measure, err))) {
+		measure_release(measure);
+		return -1;
+	}
 	return 0;
 }
 
 void measure_release(struct measure *measure)
 {
+	measure_far_free(measure->far);
 	free(measure->from);
 	free(measure->to);
 	free(measure->a);
@@ -67,6 +75,8 @@ void measure_release(struct measure *measure)
 double measure_product(struct measure *measure)
 {
 	double n = MEASURE_PRODUCT, begin = measure_now();
+	if (measure->far)
+		return measure_far_product(measure->far);
 	if (!measure->backend->product ||
 	    measure->backend->product(measure->dev, MEASURE_PRODUCT, measure->c, measure->a, measure->b, DTYPE_F32))
 		return 0;
@@ -133,11 +143,15 @@ static double time_parts(struct measure *measure, void *(*fn)(void *))
 
 double measure_read(struct measure *measure)
 {
+	if (measure->far)
+		return measure_far_read(measure->far);
 	return (double)(measure->n * sizeof(float)) / time_parts(measure, read_part);
 }
 
 double measure_copy(struct measure *measure)
 {
+	if (measure->far)
+		return measure_far_copy(measure->far);
 	return 2 * (double)(measure->n * sizeof(float)) / time_parts(measure, copy_part);
 }
 

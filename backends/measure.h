@@ -12,7 +12,9 @@
  * A row is the median of several runs, each taken right after one run of the
  * roof it is judged by, so that a machine whose speed drifts slows both: the
  * library's own product of 2048^3 for what multiplies, reading or copying
- * arrays of at least four times the last cache for what moves bytes.
+ * arrays of at least four times the last cache for what moves bytes. The roofs
+ * of a device whose memory the host cannot read are its own linear, norm2 and
+ * copy (measure_far.c).
  * Operations run on arrays that stay where the last run left them, as in a
  * train step, so what fits the caches may move more than the copy.
  *
@@ -55,6 +57,7 @@ struct measure {
 	size_t n;             /* floats in each of the two arrays of the bandwidth roofs */
 	float *from, *to;
 	float *a, *b, *c;     /* the product roof's matrices */
+	struct measure_far *far; /* the same on a remote device; NULL: the host's */
 };
 
 int measure_init(struct measure *measure, struct device *dev, const struct backend *backend, struct err *err);

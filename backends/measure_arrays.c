@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The arrays that the cases of measure run on. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "backends/measure_case.h"
 #include "reference/philox.h"
@@ -19,6 +20,19 @@ static struct view empty(struct bench *b, int64_t rows, int64_t cols, enum dtype
 	return view_of(buffer, rows, cols, dtype);
 }
 
+/* A matrix on the host; its memory is bench_release's. */
+static struct view on_host(struct bench *b, int64_t rows, int64_t cols, enum dtype dtype)
+{
+	size_t bytes = ((size_t)(rows * cols) * dtype_size(dtype) + 63) / 64 * 64;
+	void *data = b->host < BENCH_HOSTS ? aligned_alloc(64, bytes) : NULL;
+	if (!data) {
+		device_fail(b->dev, "bench", "no memory for a matrix of %zu bytes on the host", bytes);
+		return view_none();
+	}
+	b->hosts[b->host] = (struct buffer){data, bytes};
+	return view_of(&b->hosts[b->host++], rows, cols, dtype);
+}
+
 /* Row by row, so that a large matrix needs no second copy on the host. */
 static void upload_rows(struct bench *b, struct view v, const float *row)
 {
@@ -29,16 +43,32 @@ static void upload_rows(struct bench *b, struct view v, const float *row)
 	}
 }
 
-/* f32 numbers in [-scale, scale); rows are windows into one random row, which costs little to make. */
+/* cols + 100 numbers in [-scale, scale), of which a matrix has windows for rows: that costs little to make. */
+static float *random_row(int64_t cols, float scale, uint32_t which)
+{
+	float *row = malloc((size_t)(cols + 100) * sizeof *row);
+	struct philox_key key = philox_stream(1, PHILOX_INIT, which, 0, 0);
+	for (int64_t j = 0; row && j < cols + 100; j++)
+		row[j] = scale * (2 * (float)philox_uniform(philox_at(key, (uint32_t)j, 0)) - 1);
+	return row;
+}
+
 static struct view random_rows(struct bench *b, int64_t rows, int64_t cols, float scale)
 {
 	struct view v = empty(b, rows, cols, DTYPE_F32);
-	float *row = malloc((size_t)(cols + 100) * sizeof *row);
-	struct philox_key key = philox_stream(1, PHILOX_INIT, (uint32_t)b->n, 0, 0);
-	for (int64_t j = 0; row && j < cols + 100; j++)
-		row[j] = scale * (2 * (float)philox_uniform(philox_at(key, (uint32_t)j, 0)) - 1);
+	float *row = random_row(cols, scale, (uint32_t)b->n);
 	if (row)
 		upload_rows(b, v, row);
+	free(row);
+	return v;
+}
+
+static struct view random_host(struct bench *b, int64_t rows, int64_t cols, float scale)
+{
+	struct view v = on_host(b, rows, cols, DTYPE_F32);
+	float *row = random_row(cols, scale, (uint32_t)(BENCH_BUFFERS + b->host));
+	for (int64_t i = 0; row && view_present(v) && i < rows; i++)
+		memcpy(view_row(v, i), row + i % 97, (size_t)cols * sizeof *row);
 	free(row);
 	return v;
 }
@@ -128,7 +158,7 @@ static void group(struct bench *b, struct weight *w, int n, const int64_t out[],
 {
 	struct view host[3];
 	for (int i = 0; i < n; i++)
-		host[i] = random_rows(b, out[i], in, 0.05f);
+		host[i] = random_host(b, out[i], in, 0.05f);
 	if (!b->dev->failure[0])
 		b->k->prepare(b->dev, w, n, host, DTYPE_F32, WEIGHT_FORWARD | WEIGHT_DX | WEIGHT_GATHER);
 }
@@ -143,10 +173,11 @@ static void weights(struct bench *b)
 	group(b, &b->down, 1, (const int64_t[]){C}, F);
 	group(b, &b->head, 1, (const int64_t[]){m->vocab}, C);
 	group(b, &b->gate, 1, (const int64_t[]){F}, C);
-	struct view narrow = empty(b, F, C, DTYPE_BF16);
+	struct view narrow = on_host(b, F, C, DTYPE_BF16), rounded = empty(b, F, C, DTYPE_BF16);
 	if (b->dev->failure[0])
 		return;
-	b->k->copy(b->dev, narrow, b->gate.w[0]);
+	b->k->copy(b->dev, rounded, b->gate.w[0]);
+	b->k->download(b->dev, view_row(narrow, 0), rounded);
 	b->k->prepare(b->dev, &b->gate16, 1, &narrow, DTYPE_BF16, WEIGHT_FORWARD);
 }
 
@@ -251,4 +282,6 @@ void bench_release(struct bench *b)
 		b->k->release(b->dev, all[i]);
 	while (b->n > 0)
 		b->k->free(b->dev, b->buffers[--b->n]);
+	while (b->host > 0)
+		free(b->hosts[--b->host].data);
 }

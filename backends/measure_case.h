@@ -5,7 +5,11 @@
 
 #include "backends/measure.h"
 
-enum { BENCH_TOKENS = 1024, BENCH_TARGETS = 512, BENCH_RANK = 8, BENCH_SLOTS = 64, BENCH_BUFFERS = 128 };
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { BENCH_TOKENS = 1024, BENCH_TARGETS = 512, BENCH_RANK = 8, BENCH_SLOTS = 64, BENCH_BUFFERS = 128, BENCH_HOSTS = 16 };
 
 struct bench {
 	struct device *dev;
@@ -13,6 +17,8 @@ struct bench {
 	const struct measure_model *m;
 	struct buffer *buffers[BENCH_BUFFERS]; /* all that is to be freed */
 	int n;
+	struct buffer hosts[BENCH_HOSTS];      /* weights as prepare takes them, alive as long as it may refer to them */
+	int host;
 	struct view x, y, h, dx;             /* [T, C] */
 	struct view q, d_q, o;               /* [T, H D] */
 	struct view key, value, d_key, d_value; /* [T, K D] */
@@ -48,5 +54,9 @@ struct bench_case {
 };
 
 extern const struct bench_case bench_cases[]; /* ends with a NULL name */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -152,8 +152,11 @@ private:
 
 	static void upload(struct device *dev, struct view dst, const void *host)
 	{
-		if (!of(dev)->forbidden("upload"))
-			of(dev)->open([=] { of(dev)->inner->upload(dev, dst, host); });
+		if (of(dev)->forbidden("upload"))
+			return;
+		const char *from = (const char *)host; /* read while arrays are closed: it is the host's */
+		std::vector<char> bytes(from, from + (size_t)(dst.rows * dst.cols) * dtype_size(dst.dtype));
+		of(dev)->open([&] { of(dev)->inner->upload(dev, dst, bytes.data()); });
 	}
 
 	static void download(struct device *dev, void *host, struct view src)
@@ -175,7 +178,13 @@ private:
 		for (int i = 0; i < n; row += host[i++].rows) {
 			w->w[i] = view_of(buffer, host[i].rows, host[i].cols, dev->act_dtype);
 			w->w[i].ld = ld, w->w[i].offset = row * ld;
-			dev->k->copy(dev, w->w[i], host[i]);
+			const char *from = (const char *)view_row(host[i], 0); /* as in upload */
+			size_t size = (size_t)((host[i].rows - 1) * host[i].ld + host[i].cols) * dtype_size(host[i].dtype);
+			std::vector<char> bytes(from, from + size);
+			struct buffer copy = {bytes.data(), size};
+			struct view matrix = host[i];
+			matrix.buffer = &copy, matrix.offset = 0;
+			dev->k->copy(dev, w->w[i], matrix);
 		}
 		return dev->failure[0] ? -1 : 0;
 	}

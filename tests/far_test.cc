@@ -7,6 +7,7 @@
  */
 #include <cmath>
 
+#include "backends/measure_case.h"
 #include "src/model/export.h"
 #include "src/model/forward.h"
 #include "src/student/generate.h"
@@ -318,6 +319,24 @@ TEST(Far, TrainingInHalfPrecisionIsNear)
 }
 
 /* What a merge keeps is the base's, whatever the device computes in. */
+/* `bench` on such a device: weights come from the host, and so do no roofs. */
+TEST(Far, IsMeasured)
+{
+	static const struct measure_model small = {"small", 32, 2, 1, 16, 64, 96};
+	Far far(DTYPE_F32);
+	struct measure measure;
+	struct bench bench;
+	struct err err = {};
+	ASSERT_EQ(measure_init(&measure, &far, nullptr, &err), 0) << err.message;
+	EXPECT_GT(measure_read(&measure), 0);
+	measure_release(&measure);
+	ASSERT_EQ(bench_init(&bench, &far, &small), 0) << device_sync(&far);
+	for (const struct bench_case *c = bench_cases; c->name; c++)
+		c->run(&bench);
+	EXPECT_EQ(device_sync(&far), nullptr) << device_sync(&far);
+	bench_release(&bench);
+}
+
 TEST(Far, MergingReadsTheBase)
 {
 	TinyCheckpoint checkpoint(kinds[0]);
