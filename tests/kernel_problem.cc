@@ -1,14 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-#ifdef CUDA_ON_HOST /* the CUDA backend compiled for the host, alone */
-#undef HAVE_OPENBLAS
-#undef HAVE_ONEDNN
-#undef HAVE_CUDA
-#define HAVE_CUDA 1
-#endif
-
 #include "tests/kernel_problem.h"
 
 #include <algorithm>
@@ -20,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "backends/backend.h"
+#include "tests/linked_device.h"
 #if HAVE_OPENBLAS
 extern "C" {
 #include "backends/openblas/openblas.h"
@@ -29,15 +19,6 @@ extern "C" {
 #include "reference/philox.h"
 
 /* ---- backends ------------------------------------------------------------ */
-
-extern "C" {
-#if HAVE_ONEDNN
-extern const struct backend onednn_backend;
-#endif
-#if HAVE_CUDA
-extern const struct backend cuda_backend;
-#endif
-}
 
 Lane reference_lane()
 {

@@ -17,14 +17,15 @@ template <int N> __device__ float head_log_sum(const struct array &z, int64_t t)
 {
 	float most = -INFINITY, sum = 0;
 	for (int64_t j = threadIdx.x * N; j < z.cols; j += (int64_t)blockDim.x * N) {
-		float v[N], high = most;
+		float v[N], high = most, few = 0; /* so that a long sum is one of short ones */
 		load<N>(v, z, t, j);
 		EACH(N, n) high = v[n] > high ? v[n] : high;
 		if (high > most) {
 			sum *= expf(most - high);
 			most = high;
 		}
-		EACH(N, n) sum += most == -INFINITY ? 0 : expf(v[n] - most);
+		EACH(N, n) few += most == -INFINITY ? 0 : expf(v[n] - most);
+		sum += few;
 	}
 	float all = block_max(most);
 	sum = block_sum(most == -INFINITY ? 0.0f : sum * expf(most - all));
