@@ -120,6 +120,26 @@ dataset_agrees()
 		--output prepared >printed && agrees Examples prepared/train.jsonl
 }
 
+collection_agrees()
+{
+	mkdir -p many/train many/test
+	for i in 1 2 3 4 5 6; do
+		echo "{\"goal\": \"goal $i\", \"sol1\": \"a\", \"sol2\": \"b\", \"label\": $((i % 2))}"
+	done >many/train/Race.jsonl && sed 's/goal /test /' many/train/Race.jsonl >many/test/Race.jsonl &&
+		"$program" prepare mcqa many --quiet --domain PIQA=Race.jsonl --keep PIQA=1/3 --draw-test 4 --output mixed \
+			>printed && [ "$(wc -l <mixed/train.jsonl)" -eq 2 ] && [ "$(wc -l <mixed/test.jsonl)" -eq 4 ] &&
+		grep -q '^PIQA  *2  *4 ' printed && agrees Examples mixed/train.jsonl
+}
+
+# Every layout of collection_layout.c stands in the page with the words of its fields, and no other.
+layouts_agree()
+{
+	section "Layouts of public datasets" >table
+	cut -d '|' -f 1 table | sort >named
+	sed -n 's/^\t{ANSWER_[A-Z]*, "\([a-z0-9-]*\)".*/\1/p' "$source/src/dataset/collection_layout.c" | sort >found
+	[ "$(wc -l <found)" -gt 15 ] && diff named found
+}
+
 eval_agrees()
 {
 	"$program" eval --json --predictions tiny/run/predictions.jsonl --gold tiny/test.jsonl --type classification \
@@ -137,6 +157,8 @@ done
 check "keys of eval --json" eval_agrees
 check "keys of compare.json" compare_agrees
 check "keys of a prepared dataset" dataset_agrees
+check "keys of a prepared collection" collection_agrees
+check "layouts of public datasets" layouts_agree
 check "rows of score" agrees_with_input "Rows of score" scored.jsonl tiny/rows.jsonl score
 check "rows of generate" agrees_with_input "Rows of generate" made.jsonl tiny/chat.jsonl \
 	"generate --max-new-tokens 4 --token-nll --chat-template chatml"

@@ -359,6 +359,49 @@ TEST(Examples, ZipfDrawsWithTheSeed)
 	EXPECT_NE(drawn[0], drawn[2]);
 }
 
+TEST(Examples, KeepsSharesOfNamedDomains)
+{
+	const struct {
+		const char *shares;
+		std::string domains;
+	} cases[] = {{"a=1/3,c=0.5", "c:40 a:33 b:30 "}, {"b=0.001", "a:100 c:80 b:1 "}, {"a=1", "a:100 c:80 b:30 "}};
+	for (const auto &c : cases) {
+		Loaded l(rows_of({100, 30, 80}));
+		struct err err;
+		ASSERT_EQ(0, examples_keep(&l.set, c.shares, 3, &err)) << err.message;
+		EXPECT_EQ(c.domains, l.domains());
+		expect_sound(l.set);
+	}
+	Loaded l(rows_of({100, 30}));
+	for (const char *bad : {"a", "a=", "a=x", "a=0", "a=2", "a=-1", "a=1/0", "a=1/", "a=1/3x", "a=nan", "z=0.5"}) {
+		struct err err;
+		EXPECT_EQ(-1, examples_keep(&l.set, bad, 3, &err)) << bad;
+		EXPECT_EQ(ERR_CONFIG, err.code) << bad;
+		EXPECT_EQ(130u, l.set.n) << bad;
+	}
+}
+
+/* Of 900 and 100 rows a tenth is drawn: 90 and 10 within five standard deviations of the hypergeometric law, 2.85. */
+TEST(Examples, DrawsFromAllRowsAlike)
+{
+	std::vector<std::string> drawn[3];
+	for (int k = 0; k < 3; k++) {
+		Loaded l(rows_of({900, 100}));
+		struct err err;
+		ASSERT_EQ(0, examples_draw(&l.set, 2000, 3, &err));
+		EXPECT_EQ(1000u, l.set.n) << "no more than there are";
+		ASSERT_EQ(0, examples_draw(&l.set, 100, k == 2 ? 4 : 3, &err));
+		ASSERT_EQ(100u, l.set.n);
+		ASSERT_EQ(2u, l.set.l);
+		EXPECT_NEAR(10, (double)l.set.domain[1].n, 14.2);
+		EXPECT_GE(l.set.domain[1].n, 1u);
+		expect_sound(l.set);
+		drawn[k] = inputs(l.set);
+	}
+	EXPECT_EQ(drawn[0], drawn[1]);
+	EXPECT_NE(drawn[0], drawn[2]);
+}
+
 TEST(Examples, FindsWhatPoolAndTestShare)
 {
 	const std::string text = "the board of acme said it will pay ten cts a share on may one";

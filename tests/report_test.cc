@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * report_test - report.html of made-up runs (report_run.h): what it holds, that
- * nothing from outside becomes markup, and what it does with damaged files.
+ * nothing from outside becomes markup, and what it does with damaged files; and
+ * compare.html of a comparison made up by hand.
  */
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <regex>
 #include <string>
 #include <vector>
 
+#include "src/pipeline/compare.h"
 #include "src/pipeline/report.h"
 #include "tests/report_run.h"
 
@@ -481,6 +484,147 @@ TEST(Report, AnOutputThatCannotBeMadeIsRefused)
 	err error = {};
 	run.write(dir.path);
 	EXPECT_EQ(-1, report_write(dir.path.c_str(), (dir / "no/such/report.html").c_str(), version, &error));
+	EXPECT_EQ(ERR_CANTCREATE, error.code) << error.message;
+}
+
+/* ---------------------------------------------------------------- compare.html */
+
+/* Methods whose macro score is 0.6, 0.589 and 0.33: the baseline, one below it, one far below. */
+struct Comparison {
+	std::vector<const char *> names = {"zero-shot-cot", "random-finetune-cot", "baldistill-adaptive"};
+	std::vector<uint64_t> seeds = {7, 11};
+	std::vector<std::vector<comparison_cell>> cells;
+	std::vector<comparison_row> rows;
+	comparison c = {};
+
+	Comparison()
+	{
+		const double macro[] = {0.33, 0.6, 0.589};
+		cells.assign(3, std::vector<comparison_cell>(2));
+		rows.resize(3);
+		for (size_t m = 0; m < 3; m++) {
+			for (size_t s = 0; s < 2; s++) {
+				cells[m][s].scoring.n = 2570;
+				cells[m][s].used = m ? 2600 + int64_t(s) : 0;
+				cells[m][s].sends = m ? 2611 : 0;
+			}
+			rows[m].method = names[m];
+			rows[m].cell = cells[m].data();
+			for (int f = 0; f < SCORING_FIGURES; f++) {
+				rows[m].mean[f] = macro[m] + f / 1000.0;
+				rows[m].spread[f] = {macro[m] - 0.02, macro[m] + 0.03};
+				rows[m].difference[f] = macro[m] - 0.6;
+				rows[m].interval[f] = {macro[m] - 0.62, macro[m] - 0.57};
+			}
+		}
+		c.row = rows.data();
+		c.rows = rows.size();
+		c.seeds = seeds.size();
+		c.seed = seeds.data();
+		c.baseline = &rows[1];
+		c.preset = "paper";
+		c.budget = 2600;
+	}
+	std::string page()
+	{
+		Temporary dir;
+		err error = {};
+		EXPECT_EQ(0, comparison_save_page(&c, dir.path.c_str(), version, &error)) << error.message;
+		return read_file(dir / "compare.html");
+	}
+};
+
+TEST(Compare, IsOnePageWithoutScriptOrRemoteParts)
+{
+	Comparison it;
+	std::string page = it.page();
+	EXPECT_EQ(0u, page.find("<!DOCTYPE html>"));
+	EXPECT_TRUE(has(page, "content=\"default-src 'none'; style-src 'unsafe-inline'\""));
+	EXPECT_TRUE(has(page, "<title>Comparison of methods</title>"));
+	for (const char *never :
+	     {"<script", "<link", "<img", "<iframe", "javascript:", "http:", "https:", "url(", "@import", "nan"})
+		EXPECT_FALSE(has(page, never)) << never;
+	expect_well_formed(page);
+}
+
+TEST(Compare, TellsEveryFigure)
+{
+	Comparison it;
+	std::string page = it.page();
+	EXPECT_TRUE(has(page, "<p>3 methods on the same data: budget <b>2600</b>, preset <b>paper</b>, 2 seeds each "
+			      "(7, 11), scored on 2570 test examples.</p>"));
+	EXPECT_TRUE(has(page, "<th>method</th><th>macro</th><th>micro</th><th>head</th><th>tail</th><th>units</th>"));
+	EXPECT_TRUE(has(page, "<td>random-finetune-cot</td><td>60.0</td><td>60.1</td><td>60.2</td><td>60.3</td>"
+			      "<td>5201</td><td>5222</td></tr>"));
+	EXPECT_TRUE(has(page, "<td>baldistill-adaptive</td><td>58.9<br/><small>-1.1<br/>[-3.1, +1.9]</small></td>"));
+	EXPECT_TRUE(has(page, "<td>zero-shot-cot</td><td>33.0<br/><small>-27.0<br/>[-29.0, -24.0]</small></td>"));
+	EXPECT_TRUE(has(page, "paired bootstrap"));
+	EXPECT_FALSE(has(page, "<th>cost</th>")) << "nobody is paid";
+}
+
+TEST(Compare, DrawsADotAndALineForEveryMethod)
+{
+	Comparison it;
+	std::string page = it.page();
+	EXPECT_EQ(1u, count(page, "<svg "));
+	EXPECT_EQ(2u, count(page, "<circle class=\"head\""));
+	EXPECT_EQ(1u, count(page, "<circle class=\"tail\"")) << "the baseline is open";
+	EXPECT_EQ(3u, count(page, "<path class=\"line macro\""));
+	EXPECT_TRUE(has(page, ">58.9 (56.9 to 61.9)</text>"));
+	EXPECT_TRUE(has(page, ">baldistill-adaptive</text>"));
+	/* 31 to 63 per cent, widened to steps of 10: from 30 to 70; 14 + 372 (58.9 - 30) / 40 */
+	EXPECT_TRUE(has(page, "<circle class=\"head\" cx=\"282.8\" cy=\"107\""))
+		<< page.substr(page.find("<circle"), 400);
+}
+
+TEST(Compare, WithoutABaselineHasNoDifferences)
+{
+	Comparison it;
+	it.c.baseline = nullptr;
+	std::string page = it.page();
+	EXPECT_FALSE(has(page, "<br/>"));
+	EXPECT_FALSE(has(page, "paired bootstrap"));
+	EXPECT_TRUE(has(page, "is not among the methods"));
+	EXPECT_EQ(3u, count(page, "<circle class=\"head\""));
+	expect_well_formed(page);
+}
+
+TEST(Compare, EmptyGroupsAreDashesAndMoneyIsTold)
+{
+	Comparison it;
+	for (auto &row : it.rows) {
+		row.mean[SCORING_TAIL] = row.difference[SCORING_TAIL] = NAN;
+		row.interval[SCORING_TAIL] = row.spread[SCORING_TAIL] = {NAN, NAN};
+	}
+	it.cells[2][0].cost = 12345000000;
+	std::string page = it.page();
+	EXPECT_TRUE(has(page, "<td>&ndash;</td><td>5201</td><td>5222</td><td>12.35</td></tr>") ||
+		    has(page, "<td>&ndash;</td><td>5201</td><td>5222</td><td>12.34</td></tr>"));
+	EXPECT_FALSE(has(page, "nan"));
+	for (auto &row : it.rows) {
+		row.mean[SCORING_MACRO] = row.difference[SCORING_MACRO] = NAN;
+		row.spread[SCORING_MACRO] = row.interval[SCORING_MACRO] = {NAN, NAN};
+	}
+	page = it.page();
+	EXPECT_FALSE(has(page, "nan"));
+	EXPECT_EQ(0u, count(page, "<circle"));
+	expect_well_formed(page);
+}
+
+TEST(Compare, NothingFromOutsideBecomesMarkup)
+{
+	Comparison it;
+	it.rows[2].method = "<b>&\"'\x1b";
+	std::string page = it.page();
+	EXPECT_TRUE(has(page, "&lt;b&gt;&amp;&quot;&#39;\\x1B"));
+	expect_well_formed(page);
+}
+
+TEST(Compare, ADirectoryThatIsNotThereIsRefused)
+{
+	Comparison it;
+	err error = {};
+	EXPECT_EQ(-1, comparison_save_page(&it.c, "/no/such", version, &error));
 	EXPECT_EQ(ERR_CANTCREATE, error.code) << error.message;
 }
 

@@ -349,7 +349,7 @@ shares()
 	shared=$(cat both/*/*/cassette.jsonl | grep -c '"reason":"shared"') calls=$(wc -l <asked)
 	echo "$shared shared, $calls calls"
 	[ "$shared" -gt 5 ] && [ $((shared + calls)) -eq 72 ] && grep -q '"baseline": *"random-finetune-cot"' both.json &&
-		[ -s both/compare.json ] && [ -s both/baldistill-adaptive/2/report.html ]
+		[ -s both/compare.json ] && grep -q '<td>baldistill-adaptive</td>' both/compare.html && [ -s both/baldistill-adaptive/2/report.html ]
 }
 
 check 'a run ends with every result' whole_run

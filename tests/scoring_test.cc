@@ -399,6 +399,27 @@ TEST(Intervals, DependOnTheSeedAlone)
 		EXPECT_EQ(a.result.figure[f], c.result.figure[f]);
 }
 
+/* One method's mean over two seeds of one result is that result, and so is its interval. */
+TEST(Difference, OfNothingIsTheMeanItself)
+{
+	std::vector<std::string> names;
+	std::vector<Row> rows = long_tail(names, 9), bad_rows = long_tail(names, 4);
+	std::vector<char> head = first_are_head(names.size(), 2);
+	Scored good(ANSWER_CLASS, names, head, rows, 500, 5), bad(ANSWER_CLASS, names, head, bad_rows, 500, 5);
+	const scoring *twice[] = {&good.result, &good.result}, *both[] = {&good.result, &bad.result};
+	metrics_interval same[SCORING_FIGURES], between[SCORING_FIGURES];
+	err error = {};
+	ASSERT_EQ(0, scoring_mean(same, twice, 2, 500, 5, &error)) << error.message;
+	ASSERT_EQ(0, scoring_mean(between, both, 2, 500, 5, &error)) << error.message;
+	for (int f = 0; f < SCORING_FIGURES; f++) {
+		double mean = (good.result.figure[f] + bad.result.figure[f]) / 2;
+		EXPECT_DOUBLE_EQ(good.result.interval[f].low, same[f].low) << scoring_figure_names[f];
+		EXPECT_DOUBLE_EQ(good.result.interval[f].high, same[f].high) << scoring_figure_names[f];
+		EXPECT_LT(between[f].low, mean) << scoring_figure_names[f];
+		EXPECT_GT(between[f].high, mean) << scoring_figure_names[f];
+	}
+}
+
 TEST(Difference, IsPairedAndDeterministic)
 {
 	std::vector<std::string> names;

@@ -11,16 +11,17 @@
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
 #include "src/dataset/chart.h"
+#include "src/dataset/collection.h"
 #include "src/dataset/examples.h"
 #include "src/dataset/grown.h"
 #include "src/dataset/math_set.h"
 #include "src/dataset/reuters.h"
 
 struct settings {
-	const char *output, *set, *type, *test, *heads;
+	const char *output, *set, *type, *test, *heads, *domains, *keep;
 	struct example_fields fields;
 	double zipf, fraction;
-	uint64_t seed, above;
+	uint64_t seed, above, draw, draw_test;
 	bool drop_duplicates, drop_near;
 };
 
@@ -58,16 +59,14 @@ static int prepare_jsonl(struct prepared *p, struct settings *s, const char *fro
 	return s->test ? examples_load(&p->test, s->test, type, &s->fields, err) : 0;
 }
 
-/* Sources that are a collection of datasets, each with a layout of its own. */
-static int refuse_collection(struct prepared *p, struct settings *s, const char *from, struct err *err)
+static int prepare_mcqa(struct prepared *p, struct settings *s, const char *from, struct err *err)
 {
-	(void)p;
-	(void)s;
-	(void)from;
-	return err_set(
-		err, ERR_USAGE,
-		"this collection of datasets is not read by name yet; put its rows into one file with the key 'domain' "
-		"and use 'prepare jsonl'");
+	return collection_load(&p->pool, &p->test, ANSWER_CHOICE, from, s->domains, err);
+}
+
+static int prepare_absqa(struct prepared *p, struct settings *s, const char *from, struct err *err)
+{
+	return collection_load(&p->pool, &p->test, ANSWER_QA, from, s->domains, err);
 }
 
 static const struct source {
@@ -75,7 +74,7 @@ static const struct source {
 	int (*load)(struct prepared *p, struct settings *s, const char *from, struct err *err);
 } sources[] = {
 	{"reuters", prepare_reuters}, {"math", prepare_math},       {"jsonl", prepare_jsonl},
-	{"mcqa", refuse_collection},  {"absqa", refuse_collection},
+	{"mcqa", prepare_mcqa},       {"absqa", prepare_absqa},
 };
 
 static const struct source *find_source(const char *name, struct err *err)
@@ -113,6 +112,18 @@ static int handle_near(struct prepared *p, const struct settings *s, struct err 
 	return rc;
 }
 
+/* Shares of single domains first: the long tail is measured by what they leave. */
+static int shrink(struct prepared *p, const struct settings *s, struct err *err)
+{
+	if (s->keep && examples_keep(&p->pool, s->keep, s->seed, err))
+		return -1;
+	if (s->zipf && examples_zipf(&p->pool, s->zipf, s->seed, err))
+		return -1;
+	if (s->draw && examples_draw(&p->pool, s->draw, s->seed, err))
+		return -1;
+	return s->draw_test ? examples_draw(&p->test, s->draw_test, s->seed, err) : 0;
+}
+
 static int set_heads(struct prepared *p, const struct settings *s, struct err *err)
 {
 	size_t n = 0;
@@ -138,7 +149,7 @@ static int work(struct prepared *p, struct settings *s, const struct source *sou
 		return err_set(err, ERR_USAGE, "'--test-fraction' splits one file; this source has a test set already");
 	if (s->fraction && examples_split(&p->test, &p->pool, s->fraction, s->seed, err))
 		return -1;
-	if (s->zipf && examples_zipf(&p->pool, s->zipf, s->seed, err))
+	if (shrink(p, s, err))
 		return -1;
 	return handle_near(p, s, err) || set_heads(p, s, err) ? -1 : 0;
 }
@@ -273,9 +284,14 @@ static int run(struct arguments *args, struct err *err)
 		 "jsonl: key of the label (label, answer, gt_choice)"},
 		{"domain-field", OPTION_TEXT, &s.fields.domain, "KEY", "jsonl: key of the domain (domain, source)"},
 		{"choices-field", OPTION_TEXT, &s.fields.choices, "KEY", "jsonl: key of the choices (choices)"},
+		{"domain", OPTION_TEXT, &s.domains, "NAME=FILE,...",
+		 "mcqa, absqa: files below train/ and test/ and their domains (all, by their names)"},
 		{"test-fraction", OPTION_REAL, &s.fraction, "F",
 		 "share of each domain's rows to put into the test set"},
+		{"keep", OPTION_TEXT, &s.keep, "NAME=SHARE,...", "keep a share of a domain's training rows: Race=1/3"},
 		{"zipf", OPTION_REAL, &s.zipf, "ALPHA", "cut the domain at rank j to n_1 * j^-ALPHA training rows"},
+		{"draw", OPTION_NUMBER, &s.draw, "N", "keep N training rows of all"},
+		{"draw-test", OPTION_NUMBER, &s.draw_test, "N", "keep N test rows of all"},
 		{"seed", OPTION_NUMBER, &s.seed, "N", "what is drawn (1)"},
 		{"head-above", OPTION_NUMBER, &s.above, "N", "domains of more training rows are the head (50)"},
 		{"head-domains", OPTION_TEXT, &s.heads, "NAME,...", "the head by name"},

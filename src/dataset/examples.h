@@ -114,6 +114,15 @@ int examples_split(struct examples *test, struct examples *examples, double frac
  */
 int examples_zipf(struct examples *examples, double alpha, uint64_t seed, struct err *err);
 
+/* Keep n rows of all, drawn with the seed, each as likely as another; all of them where there are no more. */
+int examples_draw(struct examples *examples, size_t n, uint64_t seed, struct err *err);
+
+/*
+ * Of the domains named in "NAME=SHARE,..." keep round(SHARE * n_d) rows, one at
+ * least, drawn with the seed; SHARE is a number or a fraction: "Race=1/3".
+ */
+int examples_keep(struct examples *examples, const char *shares, uint64_t seed, struct err *err);
+
 /* A row of a pool whose input is that of a test row, or shares half of the test row's runs of words (copies.h). */
 struct example_pair {
 	size_t pool, test; /* indexes of rows */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Rows drawn with a seed: the split into pool and test, the long tail; and what pool and test have in common. */
+/* Rows drawn with a seed: the split into pool and test; and what pool and test have in common. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reference/philox.h"
 #include "src/dataset/copies.h"
-#include "src/dataset/examples.h"
+#include "src/dataset/examples_parts.h"
 #include "src/dataset/rows.h"
 
-/* Streams of philox.h for what is drawn here: "data" in letters, then what for. */
-enum { STREAM = 0x64617461, SPLIT = 1, ZIPF = 2 };
+/* A stream of philox.h: "data" in letters. */
+enum { STREAM = 0x64617461 };
 
 /* A row and its place in the draw of its domain. */
 struct ticket {
@@ -30,22 +30,23 @@ static int by_ticket(const void *a, const void *b)
 	return ifd_id_compare(x->id, y->id);
 }
 
-static struct ticket *draw(const struct examples *examples, uint64_t seed, uint32_t what, struct err *err)
+static struct ticket *draw(const struct examples *examples, uint64_t seed, enum examples_purpose what, struct err *err)
 {
 	struct ticket *ticket = mem_array(examples->n, sizeof *ticket, err);
-	struct philox_key key = philox_stream(seed, PHILOX_SHUFFLE, STREAM, what, 0);
+	struct philox_key key = philox_stream(seed, PHILOX_SHUFFLE, STREAM, (uint32_t)what, 0);
 	for (size_t i = 0; ticket && i < examples->n; i++) {
 		const struct example *row = &examples->row[i];
 		struct philox_words words = philox_at(key, 0, row_key_of(&row->id));
-		ticket[i] = (struct ticket){row->domain, i, (uint64_t)words.w[0] << 32 | words.w[1], &row->id};
+		size_t domain = what == EXAMPLES_DRAW ? 0 : row->domain; /* of all rows alike */
+		ticket[i] = (struct ticket){domain, i, (uint64_t)words.w[0] << 32 | words.w[1], &row->id};
 	}
 	if (ticket)
 		qsort(ticket, examples->n, sizeof *ticket, by_ticket);
 	return ticket;
 }
 
-/* chosen[row] for the first count[d] tickets of each domain. */
-static bool *choose(const struct examples *examples, const size_t *count, uint64_t seed, uint32_t what, struct err *err)
+bool *examples_choose(const struct examples *examples, const size_t *count, uint64_t seed, enum examples_purpose what,
+		      struct err *err)
 {
 	struct ticket *ticket = draw(examples, seed, what, err);
 	bool *chosen = ticket ? mem_array(examples->n, sizeof *chosen, err) : NULL;
@@ -86,31 +87,10 @@ int examples_split(struct examples *test, struct examples *examples, double frac
 		size_t n = examples->domain[d].n, wanted = (size_t)round(fraction * (double)n);
 		count[d] = wanted < n ? wanted : n - 1;
 	}
-	bool *chosen = count ? choose(examples, count, seed, SPLIT, err) : NULL;
+	bool *chosen = count ? examples_choose(examples, count, seed, EXAMPLES_SPLIT, err) : NULL;
 	int rc = chosen && !borrow(test, examples, chosen, err) ? examples_remove(examples, chosen, err) : -1;
 	if (rc)
 		examples_release(test);
-	free(count);
-	free(chosen);
-	return rc;
-}
-
-/* ---- the long tail -------------------------------------------------------------------------------- */
-
-int examples_zipf(struct examples *examples, double alpha, uint64_t seed, struct err *err)
-{
-	if (!(alpha > 0 && isfinite(alpha)))
-		return err_set(err, ERR_CONFIG, "the exponent of the long tail is to be above 0, not %g", alpha);
-	size_t *count = mem_array(examples->l, sizeof *count, err);
-	for (size_t d = 0; count && d < examples->l; d++) {
-		double wanted = round((double)examples->domain[0].n * pow((double)(d + 1), -alpha));
-		size_t n = examples->domain[d].n;
-		count[d] = wanted < 1 ? 1 : wanted < (double)n ? (size_t)wanted : n;
-	}
-	bool *chosen = count ? choose(examples, count, seed, ZIPF, err) : NULL;
-	for (size_t i = 0; chosen && i < examples->n; i++)
-		chosen[i] = !chosen[i];
-	int rc = chosen ? examples_remove(examples, chosen, err) : -1;
 	free(count);
 	free(chosen);
 	return rc;

@@ -94,7 +94,7 @@ static int run_cell(struct comparison_cell *cell, const struct plan *plan, const
 			 ? -1 : 0;
 	run_close(&run);
 	if (!rc)
-		*cell = (struct comparison_cell){.used = counts.used, .sends = counts.wire};
+		*cell = (struct comparison_cell){.used = counts.used, .sends = counts.wire, .cost = counts.cost};
 	return rc;
 }
 
@@ -147,13 +147,19 @@ static int do_cell(struct comparison *c, struct comparison_cell *cell, const str
 
 /* ---- figures ----------------------------------------------------------------------------------------------------------- */
 
-static void average(struct comparison_row *row, size_t seeds)
+static int average(struct comparison_row *row, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err)
 {
+	const struct scoring **a = mem_array(seeds, sizeof *a, err);
 	for (int f = 0; f < SCORING_FIGURES; f++) {
 		row->mean[f] = 0;
 		for (size_t s = 0; s < seeds; s++)
 			row->mean[f] += row->cell[s].scoring.figure[f] / (double)seeds;
 	}
+	for (size_t s = 0; a && s < seeds; s++)
+		a[s] = &row->cell[s].scoring;
+	int rc = a ? scoring_mean(row->spread, a, seeds, bootstrap, seed, err) : -1;
+	free(a);
+	return rc;
 }
 
 static int subtract(struct comparison *c, struct comparison_row *row, int64_t bootstrap, uint64_t seed, struct err *err)
@@ -173,12 +179,13 @@ static int subtract(struct comparison *c, struct comparison_row *row, int64_t bo
 
 static int compute(struct comparison *c, const struct plan *plan, struct err *err)
 {
+	int64_t bootstrap = plan->evaluation.bootstrap ? plan->evaluation.bootstrap : 1000;
 	for (size_t m = 0; m < c->rows; m++) {
-		average(&c->row[m], c->seeds);
+		if (average(&c->row[m], c->seeds, bootstrap, plan->seed, err))
+			return -1;
 		if (!strcmp(c->row[m].method, COMPARE_BASELINE))
 			c->baseline = &c->row[m];
 	}
-	int64_t bootstrap = plan->evaluation.bootstrap ? plan->evaluation.bootstrap : 1000;
 	for (size_t m = 0; c->baseline && m < c->rows; m++)
 		if (&c->row[m] != c->baseline && subtract(c, &c->row[m], bootstrap, plan->seed, err))
 			return -1;
@@ -187,7 +194,7 @@ static int compute(struct comparison *c, const struct plan *plan, struct err *er
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 
-static int save(const struct comparison *c, const struct plan *plan, struct err *err)
+static int save(const struct comparison *c, const struct plan *plan, const struct run_options *options, struct err *err)
 {
 	char *path = tree_join(plan->output_dir, "compare.json", err);
 	struct json_writer w;
@@ -197,6 +204,10 @@ static int save(const struct comparison *c, const struct plan *plan, struct err 
 	comparison_put(&w, c);
 	int rc = json_save(&w, path, err);
 	free(path);
+	if (!rc)
+		rc = comparison_save_page(c, plan->output_dir, options->version, err);
+	if (!rc)
+		voice_say(options->voice, "done; see %s/compare.html", plan->output_dir);
 	return rc;
 }
 
@@ -218,7 +229,7 @@ static int compare(struct comparison *c, const struct compare_options *o, const 
 {
 	static const char *const presets[] = {"recommended", "paper", "authors"};
 	*c = (struct comparison){.rows = o->methods, .seeds = o->seeds, .seed = o->seed,
-				 .preset = presets[plan->method.preset]};
+				 .preset = presets[plan->method.preset], .budget = plan->budget};
 	c->row = mem_array(c->rows, sizeof *c->row, err);
 	c->cassette = c->row ? mem_array(c->rows * c->seeds, sizeof *c->cassette, err) : NULL;
 	if (!c->cassette || data_load(&c->data, plan, err))
@@ -227,7 +238,7 @@ static int compare(struct comparison *c, const struct compare_options *o, const 
 		return err_set(err, ERR_CONFIG, "%s: a comparison needs evaluation.stages last or all", plan->path);
 	if (!c->data.test.n)
 		return err_set(err, ERR_CONFIG, "%s: a comparison needs task.test", plan->path);
-	return do_rows(c, o, err) || compute(c, plan, err) || save(c, plan, err) ? -1 : 0;
+	return do_rows(c, o, err) || compute(c, plan, err) || save(c, plan, &o->run, err) ? -1 : 0;
 }
 
 int compare_run(struct comparison *c, const struct compare_options *o, struct err *err)

@@ -8,6 +8,7 @@
  *     if (compare_run(&comparison, &options, &err))
  *             return -1;
  *     comparison_put(&w, &comparison);            // compare.json
+ *     comparison_save_page(&comparison, directory, version, &err);
  *     comparison_release(&comparison);
  *
  * Every combination is an ordinary run in OUTPUT_DIR/METHOD/SEED, one after
@@ -45,12 +46,14 @@ struct compare_options {
 struct comparison_cell {
 	struct scoring scoring;
 	int64_t used, sends;
+	int64_t cost; /* billionths of the currency of the plan's prices; 0: none, or no prices */
 };
 
 struct comparison_row {
 	const char *method; /* borrowed from the options */
 	struct comparison_cell *cell; /* [seeds] */
 	double mean[SCORING_FIGURES];
+	struct metrics_interval spread[SCORING_FIGURES];    /* of the mean */
 	double difference[SCORING_FIGURES]; /* of the means, less the baseline's */
 	struct metrics_interval interval[SCORING_FIGURES];
 };
@@ -61,6 +64,7 @@ struct comparison {
 	const uint64_t *seed;
 	const struct comparison_row *baseline; /* NULL: not among the methods */
 	const char *preset;
+	int64_t budget; /* of each run */
 	const char **cassette; /* [cassettes]: of the runs done, where answers are paid */
 	size_t cassettes;
 	struct data data;
@@ -77,6 +81,10 @@ int compare_run(struct comparison *comparison, const struct compare_options *opt
 void comparison_release(struct comparison *comparison);
 
 void comparison_put(struct json_writer *w, const struct comparison *comparison);
+
+/* DIRECTORY/compare.html: the same to look at, one file; ERR_MEMORY and the failures of file_save. */
+int comparison_save_page(const struct comparison *comparison, const char *directory, const char *version,
+			 struct err *err);
 
 #ifdef __cplusplus
 }

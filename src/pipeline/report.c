@@ -9,47 +9,6 @@
 #include "src/base/libraries.h"
 #include "src/pipeline/report_parts.h"
 
-/* Greys alone would do: filled and open, solid and dashed say what the colours say. */
-static const char head[] =
-	"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-	"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Distillation "
-	"report</title>\n<style>\n"
-	"body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: #fff; color: #1a1a1a;\n"
-	"\tfont: 16px/1.5 system-ui, \"Segoe UI\", \"DejaVu Sans\", sans-serif; }\n"
-	"h1 { margin: 0 0 .25rem; font-size: 1.6rem; }\n"
-	"h2 { margin: 2.25rem 0 .75rem; border-bottom: 1px solid #bbb; font-size: 1.25rem; }\n"
-	"h3 { margin: 0 0 .25rem; font-size: 1.05rem; } h4 { margin: .75rem 0 .25rem; }\n"
-	"h3, h4, td:first-child { overflow-wrap: anywhere; } small { color: #555; font-weight: normal; }\n"
-	".cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: "
-	"1rem 0; }\n"
-	".card { border: 1px solid #999; border-radius: .4rem; padding: .5rem .8rem; }\n"
-	".card b { display: block; font-size: 1.9rem; line-height: 1.2; } .card span { color: #444; white-space: "
-	"nowrap; }\n"
-	".note { border-left: .3rem solid #555; background: #f2f2f2; padding: .5rem .8rem; }\n"
-	".scroll { overflow-x: auto; margin: .75rem 0; } table { border-collapse: collapse; font-size: .95rem; }\n"
-	"th, td { padding: .15rem .6rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }\n"
-	"th:first-child, td:first-child { text-align: left; padding-left: 0; } td { font-variant-numeric: "
-	"tabular-nums; }\n"
-	"figure { margin: 0; max-width: 38rem; } figcaption { color: #444; font-size: .9rem; }\n"
-	"svg { display: block; width: 100%; height: auto; font: 11.5px system-ui, \"Segoe UI\", \"DejaVu Sans\", "
-	"sans-serif; }\n"
-	"svg text { fill: #1a1a1a; } svg .small, svg .name { font-size: 10.5px; }\n"
-	"svg .name { stroke: #fff; stroke-width: 3; paint-order: stroke; } .cut { stroke: #fff; stroke-width: 2; } "
-	".grid { stroke: #d0d0d0; } .axis { stroke: #555; }\n"
-	".head { fill: #1f4e79; stroke: #1f4e79; } .tail { fill: #fff; stroke: #b0560f; stroke-width: 1.6; }\n"
-	".real { fill: #1f4e79; background: #1f4e79; } .made { fill: #f2a65e; background: #f2a65e; }\n"
-	".line { fill: none; stroke-width: 2; } .macro { stroke: #1f4e79; }\n"
-	".micro { stroke: #b0560f; stroke-dasharray: 5 4; } .whisker { stroke: #777; }\n"
-	".pair { white-space: nowrap; } .key { display: inline-block; width: .8em; height: .8em; }\n"
-	".row { border: 1px solid #bbb; border-radius: .4rem; padding: .75rem; margin: .75rem 0; }\n"
-	".what { margin: .4rem 0 .1rem; color: #555; font-size: .85rem; }\n"
-	".text, pre { margin: 0; max-height: 18rem; overflow: auto; border: 1px solid #ddd; padding: .4rem .6rem;\n"
-	"\tbackground: #f7f7f7; font-size: .9rem; }\n"
-	".text { white-space: pre-wrap; overflow-wrap: anywhere; } pre { font-size: .85rem; line-height: 1.35; }\n"
-	"summary { cursor: pointer; margin: .5rem 0; }\n"
-	"</style>\n</head>\n<body>\n<h1>Distillation report</h1>\n";
-
 /* ---- headline ------------------------------------------------------------------------------------------ */
 
 static bool is_done(const struct report *report)
@@ -131,7 +90,7 @@ static void put_settings(struct grown *out, const struct report *report)
 static char *write_page(const struct report *report, struct err *err)
 {
 	struct grown out = {0};
-	grown_put(&out, head);
+	report_put_head(&out, "Distillation report");
 	put_what(&out, report);
 	put_standing(&out, report);
 	put_headline(&out, report);

@@ -118,6 +118,8 @@ void report_put(struct grown *out, const char *format, ...) __attribute__((forma
 void report_put_text(struct grown *out, const char *text, size_t most);
 /* A fraction in per cent, with one decimal; a dash for NaN. */
 void report_put_score(struct grown *out, double score);
+/* A page's beginning, up to its heading: style for everything below and in compare_html.c; no script, nothing remote. */
+void report_put_head(struct grown *out, const char *title);
 
 /* ---- parts of the page ------------------------------------------------------------------------------ */
 

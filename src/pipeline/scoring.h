@@ -81,6 +81,10 @@ void scoring_release(struct scoring *scoring);
 int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *const *a,
 		       const struct scoring *const *b, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err);
 
+/* The same of one method alone: 95 % intervals of the mean of figure[f] over a[seeds]. */
+int scoring_mean(struct metrics_interval mean[SCORING_FIGURES], const struct scoring *const *a, size_t seeds,
+		 int64_t bootstrap, uint64_t seed, struct err *err);
+
 /*
  * The object of metrics.json and `eval --json`: n, invalid, macro, micro,
  * head_macro, tail_macro, intervals, domains with domain, n, score, head;

@@ -123,3 +123,17 @@ int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], cons
 	}
 	return 0;
 }
+
+int scoring_mean(struct metrics_interval mean[SCORING_FIGURES], const struct scoring *const *a, size_t seeds,
+		 int64_t bootstrap, uint64_t seed, struct err *err)
+{
+	for (int f = 0; f < SCORING_FIGURES; f++) {
+		struct draws draws = draws_begin(seed);
+		struct seeds x = {a, seeds, (enum scoring_figure)f};
+		mean[f] = (struct metrics_interval){(double)NAN, (double)NAN};
+		if (!isnan(a[0]->figure[f]) && metrics_bootstrap(&mean[f], mean_statistic, &x, a[0]->n,
+								 (size_t)bootstrap, draw, &draws))
+			return no_memory(bootstrap, err);
+	}
+	return 0;
+}
