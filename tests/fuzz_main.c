@@ -2,7 +2,8 @@
 /*
  * fuzz_main.c - a fuzz target without a fuzzer, for compilers that have none:
  * every file of tests/corpus/CORPUS, then seeded mutations of them for as long
- * as RUN_SECONDS (TEST_LONG: ten minutes). A fault ends the program by signal.
+ * as RUN_SECONDS (TEST_LONG: ten minutes). A fault ends the program by signal, and
+ * so does an input that takes longer than a minute.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "reference/philox.h"
 
@@ -18,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 __attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
-enum { MAX_FILES = 1024, MAX_BYTES = 1 << 16, RUN_SECONDS = 10, LONG_SECONDS = 600 };
+enum { MAX_FILES = 1024, MAX_BYTES = 1 << 16, RUN_SECONDS = 10, LONG_SECONDS = 600, HANG_SECONDS = 60 };
 
 static struct input {
 	uint8_t *bytes;
@@ -58,7 +60,9 @@ static void run(const uint8_t *bytes, size_t n)
 	if (exact) {
 		if (n)
 			memcpy(exact, bytes, n);
+		alarm(HANG_SECONDS);
 		LLVMFuzzerTestOneInput(exact, n);
+		alarm(0);
 	}
 	free(exact);
 }

@@ -138,11 +138,31 @@ TEST(LedgerCorrupt, AnotherProgramsDatabase)
 	EXPECT_EQ(world.err.code, ERR_LEDGER) << world.err.message;
 }
 
+/* The witness is named by the run; a database of somebody else must not choose where that is. */
+TEST(LedgerCorrupt, ARunWhoseNameIsAPath)
+{
+	WorkedWorld world;
+	std::string changed = world.file("ledger.db"), uuid = world.file("run.lock").substr(0, 36);
+	std::string name = "../" + std::string(33, 'x');
+	ASSERT_NE(changed.find(uuid), std::string::npos);
+	for (size_t at; (at = changed.find(uuid)) != std::string::npos;)
+		changed.replace(at, name.size(), name);
+	write_file(world.run / "ledger.db", changed);
+	ASSERT_EQ(unlink((world.run / "run.lock").c_str()), 0);
+	world.expect_refused();
+	EXPECT_NE(strstr(world.err.message, "names no run"), nullptr) << world.err.message;
+	EXPECT_NE(access((world.state / (name + ".witness")).c_str(), F_OK), 0);
+	unlink((world.state / (name + ".witness")).c_str());
+}
+
 /* A table, a trigger or a bound more or less than ours. */
 TEST(LedgerCorrupt, AnotherSchema)
 {
 	for (const char *sql : {"CREATE TRIGGER t AFTER UPDATE ON budget BEGIN UPDATE attempt SET cost=0; END",
-				"DROP INDEX one_live", "PRAGMA user_version=2", "CREATE VIEW v AS SELECT 1"}) {
+				"DROP INDEX one_live", "PRAGMA user_version=2", "CREATE VIEW v AS SELECT 1",
+				/* under a name that SQLite keeps for itself, and only reads */
+				"PRAGMA writable_schema=ON; INSERT INTO sqlite_schema VALUES('trigger','sqlite_t','budget',0,"
+				"'CREATE TRIGGER sqlite_t AFTER UPDATE ON budget BEGIN UPDATE attempt SET cost=0; END')"}) {
 		WorkedWorld world;
 		sqlite3 *handle;
 		ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
@@ -150,6 +170,38 @@ TEST(LedgerCorrupt, AnotherSchema)
 		sqlite3_close(handle);
 		SCOPED_TRACE(sql);
 		world.expect_refused();
+	}
+}
+
+/* What may be looked at without having been found good: an audit ends with a message. */
+TEST(LedgerCorrupt, RowsThatAreNotOfTheSchema)
+{
+	for (const char *sql : {"UPDATE attempt SET state='ODD' WHERE id=2", "UPDATE query SET state='ODD' WHERE id=2",
+				"UPDATE query SET example_id='}' WHERE id=2", "UPDATE query SET req_sha256=x'00' WHERE id=2"}) {
+		SCOPED_TRACE(sql);
+		WorkedWorld world;
+		sqlite3 *handle;
+		sqlite3_stmt *trigger;
+		ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
+		ASSERT_EQ(sqlite3_prepare_v2(handle, "SELECT sql FROM sqlite_schema WHERE name='attempt_final'", -1, &trigger, nullptr),
+			  SQLITE_OK);
+		ASSERT_EQ(sqlite3_step(trigger), SQLITE_ROW);
+		std::string again = (const char *)sqlite3_column_text(trigger, 0);
+		sqlite3_finalize(trigger);
+		again = std::string("PRAGMA ignore_check_constraints=ON; DROP TRIGGER attempt_final;") + sql + ";" + again;
+		ASSERT_EQ(sqlite3_exec(handle, again.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(handle);
+		sqlite3_close(handle);
+		world.options.inspect = true;
+		struct ledger *ledger = world.open();
+		ASSERT_TRUE(ledger) << world.err.message;
+		struct json_writer w;
+		json_writer_init(&w, 0);
+		if (ledger_audit(ledger, &w, &world.err))
+			EXPECT_EQ(world.err.code, ERR_LEDGER) << world.err.message;
+		else
+			EXPECT_NE(strstr(json_writer_text(&w, nullptr, nullptr), "refused"), nullptr);
+		json_writer_release(&w);
+		ledger_close(ledger);
 	}
 }
 

@@ -6,7 +6,7 @@ folder=${TEST_BUILDDIR:?}/tests
 log=$(mktemp) || exit 99
 trap 'rm -f "$log"' EXIT
 cases=0
-for target in config json safetensors teacher tokenizer; do
+for target in config json ledger safetensors slots teacher tokenizer; do
 	cases=$((cases + 1))
 	if "$folder/replay_$target" >"$log" 2>&1; then
 		echo "ok $cases - $(tail -n 1 "$log")"

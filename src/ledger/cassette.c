@@ -36,7 +36,7 @@ static int read_row(struct ledger *l, sqlite3_stmt *from, struct ledger_row *row
 		.content = text_of(from, 9),
 		.content_n = (size_t)sqlite3_column_bytes(from, QUERY_COLUMN_COUNT + 9),
 	};
-	return query_read(l, from, &row->query, err);
+	return row->state ? query_read(l, from, &row->query, err) : database_refuse_null(&l->db, err);
 }
 
 /* Visit all rows and end the statement. */

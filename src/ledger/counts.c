@@ -60,10 +60,12 @@ int ledger_domains(struct ledger *l, ledger_visit_domain *visit, void *context, 
 					     " FROM query GROUP BY domain ORDER BY domain", "");
 	while (rows && (got = database_row(&l->db, rows, err)) > 0) {
 		const char *domain = (const char *)sqlite3_column_text(rows, 0);
-		if (!domain || visit(context, domain, sqlite3_column_int64(rows, 1), sqlite3_column_int64(rows, 2), err)) {
+		if (!domain)
+			got = database_refuse_null(&l->db, err);
+		else if (visit(context, domain, sqlite3_column_int64(rows, 1), sqlite3_column_int64(rows, 2), err))
 			got = -1;
+		if (got < 0)
 			break;
-		}
 	}
 	sqlite3_finalize(rows);
 	return got < 0 ? -1 : 0;

@@ -52,6 +52,13 @@ static int find_code(int rc)
 	return -1;
 }
 
+static int code_of(const struct database *db, int rc, int row)
+{
+	if (row >= 0)
+		return codes[row].code;
+	return (rc & 0xFF) == SQLITE_ERROR && !db->known ? ERR_LEDGER : ERR_INTERNAL;
+}
+
 int database_refuse(struct database *db, int rc, struct err *err)
 {
 	int row = find_code(rc);
@@ -61,11 +68,18 @@ int database_refuse(struct database *db, int rc, struct err *err)
 	if (rc == SQLITE_BUSY)
 		err_set(&told, ERR_TEMPFAIL, "ledger '%s' is in use by another program; try again later", db->path);
 	else
-		err_set(&told, row < 0 ? ERR_INTERNAL : codes[row].code, "ledger '%s': %s", db->path,
+		err_set(&told, code_of(db, rc, row), "ledger '%s': %s", db->path,
 			text_escape(shown, sizeof shown, words, strlen(words)));
 	if (row >= 0 && codes[row].sticks && !db->failed.code)
 		db->failed = told;
 	return err_set(err, told.code, "%s", told.message);
+}
+
+int database_refuse_null(struct database *db, struct err *err)
+{
+	if (sqlite3_errcode(db->handle) == SQLITE_NOMEM)
+		return database_refuse(db, SQLITE_NOMEM, err);
+	return err_set(err, ERR_LEDGER, "ledger '%s' is damaged: a row lacks a value", db->path);
 }
 
 static int bind_all(sqlite3_stmt *statement, const char *types, va_list args)

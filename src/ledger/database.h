@@ -19,6 +19,7 @@
 #define BALDISTILL_LEDGER_DATABASE_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/base/err.h"
@@ -31,6 +32,7 @@ struct database {
 	sqlite3 *handle;
 	char *path;        /* owned; for messages */
 	struct err failed; /* what ended all writing; code 0 while nothing has */
+	bool known;        /* its tables were found to be ours: SQL that fails is then our fault, and the file's before */
 };
 
 /* Open with every protection on and read back; creates an empty file where none is. */
@@ -56,6 +58,8 @@ int database_int(struct database *db, struct err *err, int64_t *out, int64_t mis
 
 /* Report what SQLite says went wrong; returns -1. */
 int database_refuse(struct database *db, int rc, struct err *err);
+/* The same for a column that is null where the schema has no null: memory ran out, or the file is damaged. */
+int database_refuse_null(struct database *db, struct err *err);
 
 #ifdef __cplusplus
 }

@@ -60,18 +60,13 @@ int lock_take(int directory, const char *path, struct err *err)
 	return -1;
 }
 
-static bool is_uuid(const char *text)
-{
-	return strspn(text, "0123456789abcdef-") == SCHEMA_UUID;
-}
-
 int lock_read(int lock, char uuid[SCHEMA_UUID + 1], struct err *err)
 {
 	ssize_t got = pread(lock, uuid, SCHEMA_UUID, 0);
 	if (got < 0)
 		return err_set_errno(err, ERR_IO, "cannot read run.lock");
 	uuid[got] = '\0';
-	if (!is_uuid(uuid))
+	if (!schema_is_uuid(uuid))
 		*uuid = '\0';
 	return 0;
 }

@@ -20,7 +20,7 @@ int query_read(struct ledger *l, sqlite3_stmt *row, struct ledger_query *query, 
 	};
 	const void *digest = sqlite3_column_blob(row, 5);
 	if (!query->kind || !query->domain || !query->example_id || !query->step)
-		return database_refuse(&l->db, SQLITE_NOMEM, err);
+		return database_refuse_null(&l->db, err);
 	if (sqlite3_column_bytes(row, 5) != HASH_SIZE || json_check(query->example_id, strlen(query->example_id), NULL, NULL))
 		return err_set(err, ERR_LEDGER, "query %lld of ledger '%s' is damaged", (long long)query->id, l->db.path);
 	memcpy(query->prompt_sha256, digest, HASH_SIZE);

@@ -86,6 +86,7 @@ int schema_create(struct database *db, const char *uuid, struct err *err)
 		if (database_do(db, err, text, ""))
 			return -1;
 	}
+	db->known = true;
 	return 0;
 }
 
@@ -124,11 +125,18 @@ int schema_check(struct database *db, const char *uuid, struct err *err)
 	if (check_number(db, "PRAGMA application_id", SCHEMA_APPLICATION, "it is another program's database", err) ||
 	    check_number(db, "PRAGMA user_version", SCHEMA_FORMAT, "another version of this program made it", err))
 		return -1;
-	sqlite3_stmt *rows = database_select(db, err, "SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%'"
-					     " ESCAPE '\\' ORDER BY rowid", "");
+	/* Without text are the indexes that tables imply; names tell nothing: a trigger may have one of SQLite's own. */
+	sqlite3_stmt *rows = database_select(db, err, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND NOT"
+					     " (type='table' AND name='sqlite_sequence') ORDER BY rowid", "");
 	int failed = rows ? compare_statements(db, rows, uuid, err) : -1;
 	sqlite3_finalize(rows);
+	db->known = !failed;
 	return failed;
+}
+
+bool schema_is_uuid(const char *text)
+{
+	return strlen(text) == SCHEMA_UUID && strspn(text, "0123456789abcdef-") == SCHEMA_UUID;
 }
 
 int schema_uuid(struct database *db, char uuid[SCHEMA_UUID + 1], struct err *err)
@@ -136,7 +144,7 @@ int schema_uuid(struct database *db, char uuid[SCHEMA_UUID + 1], struct err *err
 	sqlite3_stmt *rows = database_select(db, err, "SELECT uuid FROM run", "");
 	int got = rows ? database_row(db, rows, err) : -1;
 	const char *is = got > 0 ? (const char *)sqlite3_column_text(rows, 0) : NULL;
-	int failed = is && strlen(is) == SCHEMA_UUID ? 0 : -1;
+	int failed = is && schema_is_uuid(is) ? 0 : -1;
 	if (!failed)
 		memcpy(uuid, is, SCHEMA_UUID + 1);
 	else if (got >= 0)

@@ -24,7 +24,9 @@ int schema_absent(struct database *db, bool *absent, struct err *err);
 int schema_create(struct database *db, const char *uuid, struct err *err);
 /* ERR_LEDGER unless this is exactly the schema of run `uuid`. */
 int schema_check(struct database *db, const char *uuid, struct err *err);
-/* The uuid the database names, for a run whose lock file lost it. */
+/* Whether a text from a file may name a run: it becomes a part of the witness's path. */
+bool schema_is_uuid(const char *text);
+/* The uuid the database names, for a run whose lock file lost it. ERR_LEDGER where that is none. */
 int schema_uuid(struct database *db, char uuid[SCHEMA_UUID + 1], struct err *err);
 
 #ifdef __cplusplus
