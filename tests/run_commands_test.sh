@@ -280,10 +280,13 @@ final_again()
 # What a file system cannot tell is not taken for absent.
 not_told()
 {
-	strace -f -o /dev/null true 2>/dev/null || { echo 'strace is not here, or may not trace'; return 77; }
+	# A run is closed to a tracer that may not look into everything: as root of a name space of its own it may.
+	as=
+	[ "$(id -u)" -eq 0 ] || as='unshare -r'
+	$as strace -f -o /dev/null true 2>/dev/null || { echo 'strace is not here, or may not trace a run'; return 77; }
 	plan told && mkdir told && for part in evaluate.part/metrics.json train.part/adapter select.part/scores.jsonl; do
 		rm -rf told
-		ASAN_OPTIONS=detect_leaks=0 strace -f -o /dev/null -P "$folder/told/stage-0/$part" -e trace=lstat,newfstatat,access,faccessat2 \
+		ASAN_OPTIONS=detect_leaks=0 $as strace -f -o /dev/null -P "$folder/told/stage-0/$part" -e trace=lstat,newfstatat,access,faccessat2 \
 			-e inject=lstat,newfstatat,access,faccessat2:error=EIO "$program" run --quiet "$folder/told.yaml"
 		[ $? -eq 74 ] && run told && results told | sed '/plan.yaml\|report.html/d' | cmp - a || { echo "$part"; return 1; }
 	done
@@ -339,6 +342,53 @@ paid()
 		run paid && [ "$(wc -l <calls)" -eq 18 ] && grep -q '"used": 18,' paid/status.json
 }
 
+# A process that holds a key leaves no core, and no other process of its user reads its environment or memory. Root
+# reads everything, so the run is then nobody's; the teacher's program looks at its parent.
+locked()
+{
+	place=$(mktemp -d) && as=
+	[ "$(id -u)" -ne 0 ] || as='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	cat >"$place/look.sh" <<-'END'
+	exec >"$1/seen" 2>&1
+	grep '^Max core' /proc/$PPID/limits
+	cat /proc/$$/environ >/dev/null && echo 'own environment seen'
+	cat /proc/$PPID/environ >/dev/null && echo 'environment seen'
+	(: </proc/$PPID/mem) && echo 'memory seen'
+	END
+	plan locked && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $place/look.sh, $place]}|" locked.yaml &&
+		cp locked.yaml ./*.jsonl "$place" && chmod 755 "$place" || return 1
+	[ -z "$as" ] || chown -R 65534:65534 "$place"
+	if ! $as "$program" --version || ! $as test -r "$tiny/config.json"; then
+		as=
+	fi
+	(cd "$place" && BALDISTILL_STATE_DIR=$place/state $as "$program" run --quiet locked.yaml)
+	cat "$place/seen"
+	cp "$place/seen" seen
+	rm -rf "$place"
+	grep -q '^Max core file size  *0  *0 ' seen || return 1
+	[ -n "$as" ] || [ "$(id -u)" -ne 0 ] || { echo 'root reads everything, and nobody cannot run the program'; return 77; }
+	grep -q 'own environment seen' seen || { echo 'no process reads another here'; return 77; }
+	! grep -q '^environment seen\|memory seen' seen
+}
+
+without_proxies()
+{
+	env -u http_proxy -u https_proxy -u HTTPS_PROXY -u all_proxy -u ALL_PROXY -u no_proxy -u NO_PROXY \
+		OPENAI_API_KEY=sk-of-this-test "$@"
+}
+
+# What stands between the run and its teacher is told at the start, without its password; nothing is asked here.
+proxy_told()
+{
+	plan proxied && sed -i 's|^teacher: .*|teacher: {kind: openai, base_url: "https://teacher.test/v1", model: m}|' proxied.yaml || return 1
+	without_proxies https_proxy=http://me:sesame@proxy.test:3128 "$program" run proxied.yaml --until 0.select 2>said || return 1
+	cat said
+	grep -q "through the proxy 'http://proxy.test:3128';" said && ! grep -q sesame said && ! grep -rq sesame proxied || return 1
+	without_proxies ALL_PROXY=proxy.test no_proxy=a.test "$program" run proxied.yaml --until 0.select 2>said || return 1
+	grep -q "through the proxy 'proxy.test', unless no_proxy names the teacher;" said || return 1
+	without_proxies "$program" run proxied.yaml --until 0.select 2>said && ! grep proxy said
+}
+
 # What one run of a comparison has paid for serves the next; nothing is sent without a bound.
 shares()
 {
@@ -374,6 +424,8 @@ check 'duplicates repeat real rows' repeats_rows
 check 'no teacher: gold answers, nothing spent' buys_nothing
 check 'tail domains get synthetic rows, bad ones are dropped' synthesises
 check 'a paid teacher is asked for every unit once' paid
+check 'a run that may hold a key is closed to others' locked
+check 'a proxy is told at the start' proxy_told
 check 'a comparison shares what was paid for, within a bound' shares
 check 'a budget may grow while a stage is left' grows
 check 'a prompt that is too long is left out' too_long

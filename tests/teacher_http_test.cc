@@ -476,8 +476,8 @@ TEST(Unsent, TlsHandshakeReset)
 
 // A variable of the environment, restored at the end.
 struct Variable {
-	std::string name;
-	Variable(const char *name_, const std::string &value) : name(name_)
+	std::string name, value;
+	Variable(const char *name_, const std::string &value_) : name(name_), value(value_)
 	{
 		setenv(name_, value.c_str(), 1);
 	}
@@ -494,6 +494,9 @@ TEST(Unsent, H11ProxyWantsAuthentication)
 	Client client("https://here.test/v1");
 	Asked asked = client.ask();
 	expect_case(unsent("not connected"), asked, 0);
+	bool exceptions = true;
+	EXPECT_EQ(teacher_openai_proxy(client.source, &exceptions), variable.value);
+	EXPECT_FALSE(exceptions);
 	ASSERT_EQ(proxy.requests().size(), 1u);
 	EXPECT_EQ(proxy.requests()[0].substr(0, 8), "CONNECT ");
 	EXPECT_FALSE(shows_key(proxy.requests()[0]));
@@ -518,6 +521,38 @@ TEST(Unsent, NoProxyForThisMachine)
 	Client client(mock.url());
 	EXPECT_EQ(client.ask().outcome.state, TEACHER_ANSWERED);
 	EXPECT_EQ(proxy.connections, 0);
+	bool exceptions;
+	EXPECT_EQ(teacher_openai_proxy(client.source, &exceptions), nullptr);
+}
+
+// libcurl judges exceptions by the variable, though the proxy is given to it.
+TEST(Unsent, NoProxyForExceptions)
+{
+	Mock proxy(says("502 Bad Gateway", "", ""));
+	Variable variable("https_proxy", "http://127.0.0.1:" + std::to_string(proxy.port));
+	Variable none("no_proxy", "other.test,.nowhere.test");
+	Client client("https://nowhere.test/v1");
+	expect_case(unsent("no address"), client.ask(), 0);
+	EXPECT_EQ(proxy.connections, 0);
+	bool exceptions = false;
+	EXPECT_NE(teacher_openai_proxy(client.source, &exceptions), nullptr);
+	EXPECT_TRUE(exceptions);
+}
+
+// libcurl quotes a proxy that it cannot use, with its password.
+TEST(Unsent, AProxyThatIsNone)
+{
+	for (const char *value : {"http://me:sesame@pro xy:3128", "gopher://me:sesame@here.test:9", "http://me:sesame@here.test:99999"}) {
+		SCOPED_TRACE(value);
+		Variable variable("https_proxy", value);
+		Client client("https://here.test/v1");
+		Asked asked = client.ask();
+		bool exceptions;
+		EXPECT_EQ(asked.exchange.sent, 0u);
+		EXPECT_NE(asked.exchange.curl, 0);
+		EXPECT_EQ(strstr(asked.exchange.detail, "sesame"), nullptr) << asked.exchange.detail;
+		EXPECT_EQ(strstr(teacher_openai_proxy(client.source, &exceptions), "sesame"), nullptr);
+	}
 }
 
 TEST(Unsent, H12ResetBeforeTheBodyIsWritten)

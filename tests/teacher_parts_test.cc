@@ -860,6 +860,57 @@ TEST(Url, LocalHosts)
 		EXPECT_EQ(teacher_host_is_local(c.host), c.local) << c.host;
 }
 
+// Only this variable of all that may name a proxy.
+void set_alone(const char *name)
+{
+	for (const char *other : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+		unsetenv(other);
+	if (name)
+		setenv(name, name, 1);
+}
+
+// curl(1), ENVIRONMENT: HTTP_PROXY is not read.
+TEST(Url, ProxiesOfTheEnvironment)
+{
+	for (const char *name : {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) {
+		set_alone(name);
+		EXPECT_STREQ(teacher_proxy_find(true), name);
+	}
+	for (const char *name : {"http_proxy", "all_proxy", "ALL_PROXY"}) {
+		set_alone(name);
+		EXPECT_STREQ(teacher_proxy_find(false), name);
+	}
+	set_alone("HTTP_PROXY");
+	EXPECT_EQ(teacher_proxy_find(false), nullptr);
+	setenv("ALL_PROXY", "last", 1);
+	setenv("HTTPS_PROXY", "second", 1);
+	setenv("https_proxy", "", 1); // as good as unset
+	EXPECT_STREQ(teacher_proxy_find(true), "second");
+	set_alone(nullptr);
+	EXPECT_EQ(teacher_proxy_find(true), nullptr);
+}
+
+TEST(Url, AProxyIsShownWithoutItsPassword)
+{
+	const char *const cases[][2] = {
+		{"http://proxy.test:3128", "http://proxy.test:3128"},
+		{"proxy.test:3128", "proxy.test:3128"},
+		{"socks5h://[::1]:9", "socks5h://[::1]:9"},
+		{"http://me:secret@proxy.test:3128/", "http://proxy.test:3128/"},
+		{"me:secret@proxy.test", "proxy.test"},
+		{"http://me:sec/ret@x@proxy.test", "http://proxy.test"},
+		{"me:secret@x://proxy.test", "x://proxy.test"},
+		{"http://me:secret@", "http://"},
+	};
+	char shown[64];
+	for (const auto &c : cases) {
+		teacher_proxy_show(shown, sizeof shown, c[0]);
+		EXPECT_STREQ(shown, c[1]);
+	}
+	teacher_proxy_show(shown, sizeof shown, std::string(1000, 'x').c_str());
+	EXPECT_EQ(strlen(shown), sizeof shown - 1);
+}
+
 // The key.
 
 std::string redacted(const std::string &text, const std::string &key = CANARY)

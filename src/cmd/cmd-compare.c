@@ -142,4 +142,4 @@ static int run(struct arguments *args, struct err *err)
 }
 
 const struct command cmd_compare = {"compare", "methods and seeds side by side on the same data and budget", "PLAN", run,
-				    NEEDS_JSON};
+				    NEEDS_JSON | NEEDS_SECRECY};

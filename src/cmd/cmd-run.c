@@ -63,4 +63,4 @@ static int run(struct arguments *args, struct err *err)
 	return rc;
 }
 
-const struct command cmd_run = {"run", "the whole distillation that a plan describes; resumable", "PLAN", run, 0};
+const struct command cmd_run = {"run", "the whole distillation that a plan describes; resumable", "PLAN", run, NEEDS_SECRECY};

@@ -38,7 +38,8 @@
 #include "src/base/err.h"
 
 enum command_needs {
-	NEEDS_JSON = 1, /* offers --json: a program may read its output */
+	NEEDS_JSON = 1,    /* offers --json: a program may read its output */
+	NEEDS_SECRECY = 2, /* may hold an API key: nobody looks into its memory, no core dump keeps it */
 };
 
 struct arguments {

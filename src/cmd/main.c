@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
@@ -33,6 +35,20 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/*
+ * The key stands in the environment from the first moment on. Two locks, as a
+ * core limit of 0 does not keep a core from a program that the system pipes it
+ * to; not dumpable also shuts /proc/PID/environ and mem to other processes of
+ * the user. A teacher's command inherits the first alone.
+ */
+static int keep_secrets(struct err *err)
+{
+	const struct rlimit none = {0, 0};
+	if (setrlimit(RLIMIT_CORE, &none) || prctl(PR_SET_DUMPABLE, 0))
+		return err_set_errno(err, ERR_NOPERM, "cannot forbid core dumps, which could hold the API key");
+	return 0;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
@@ -51,6 +67,8 @@ static int run(int argc, char **argv, struct err *err)
 	if (!command)
 		return err_set(err, ERR_USAGE, "unknown %s '%s'; see 'baldistill --help'",
 			       word[0] == '-' ? "option" : "command", word);
+	if ((command->needs & NEEDS_SECRECY) && keep_secrets(err))
+		return -1;
 	struct arguments args = {.argc = argc - 1, .argv = argv + 1};
 	return command->run(&args, err);
 }

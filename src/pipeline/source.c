@@ -41,6 +41,17 @@ static int name_host(struct source *s, const char *url, struct err *err)
 	return 0;
 }
 
+/* Whoever stands between may send again what we send once; the user is told before it costs. */
+static void tell_proxy(const struct teacher_source *teacher, const struct voice *voice)
+{
+	bool exceptions;
+	const char *proxy = teacher_openai_proxy(teacher, &exceptions);
+	if (proxy)
+		voice_say(voice, "requests to the teacher go through the proxy '%s'%s; should it repeat one, the provider bills "
+			  "what no ledger counts: compare ledger audit with the bill", proxy,
+			  exceptions ? ", unless no_proxy names the teacher" : "");
+}
+
 static int open_openai(struct source *s, const struct plan *plan, const struct source_options *options,
 		       struct err *err)
 {
@@ -56,7 +67,10 @@ static int open_openai(struct source *s, const struct plan *plan, const struct s
 		.model = t->model, .max_wait = t->max_wait,
 	};
 	s->teacher = teacher_openai_open(&config, err);
-	return s->teacher ? name_host(s, t->base_url, err) : -1;
+	if (!s->teacher || name_host(s, t->base_url, err))
+		return -1;
+	tell_proxy(s->teacher, options->voice);
+	return 0;
 }
 
 /* ---- the others ----------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
 #include "src/base/text.h"
 #include "src/teacher/url.h"
 
-enum { CLIENT_ROOM = 160, LENGTH_ROOM = 32 };
+enum { CLIENT_ROOM = 160, LENGTH_ROOM = 32, PROXY_ROOM = 256 };
 
 struct transfer {
 	struct teacher_http *http;
@@ -33,7 +33,9 @@ struct transfer {
 struct teacher_http {
 	CURLM *multi;
 	struct curl_slist *lines;
-	char *url;
+	char *url, *proxy; /* proxy: with its password; NULL: none */
+	char shown[PROXY_ROOM];
+	bool exceptions;   /* to the proxy, which libcurl judges */
 	bool local, global;
 	const struct teacher_key *key;
 	double stall_time;
@@ -149,6 +151,7 @@ static int set_options(struct transfer *t, const struct teacher_http_config *con
 		rc = curl_easy_setopt(e, fixed_options[i].option, fixed_options[i].value);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_URL, t->http->url);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, https ? "https" : "http");
+	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_PROXY, t->http->proxy);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_NOPROXY, t->http->local ? "*" : NULL);
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)ceil(connect * 1000));
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ceil(whole * 1000));
@@ -266,13 +269,31 @@ static int set_url(struct teacher_http *http, const struct teacher_http_config *
 	return refused;
 }
 
+/* The environment is read once: what is told is what is used. */
+static int set_proxy(struct teacher_http *http, struct err *err)
+{
+	const char *found = http->local ? NULL : teacher_proxy_find(!strncasecmp(http->url, "https:", 6));
+	if (!found)
+		return 0;
+	http->proxy = mem_strdup(found, err);
+	http->exceptions = teacher_proxy_has_exceptions();
+	teacher_proxy_show(http->shown, sizeof http->shown, found);
+	return http->proxy ? 0 : -1;
+}
+
+const char *teacher_http_proxy(const struct teacher_http *http, bool *exceptions)
+{
+	*exceptions = http->exceptions;
+	return http->proxy ? http->shown : NULL;
+}
+
 static int http_init(struct teacher_http *http, const struct teacher_http_config *config, struct err *err)
 {
 	http->global = !curl_global_init(CURL_GLOBAL_DEFAULT);
 	http->multi = http->global ? curl_multi_init() : NULL;
 	if (!http->multi)
 		return err_set(err, ERR_MEMORY, "libcurl cannot be initialised");
-	if (set_url(http, config, err) || add_headers(http, config, err))
+	if (set_url(http, config, err) || set_proxy(http, err) || add_headers(http, config, err))
 		return -1;
 	return add_transfers(http, config, err);
 }
@@ -306,6 +327,7 @@ void teacher_http_free(struct teacher_http *http)
 		curl_global_cleanup();
 	free(http->transfer);
 	curl_free(http->url);
+	free(http->proxy);
 	free(http);
 }
 
@@ -401,7 +423,9 @@ static enum teacher_transport transport_of(const struct transfer *t, CURLcode co
 
 static void describe(struct transfer *t, CURLcode code, struct teacher_exchange *x)
 {
-	const char *words = *t->words ? t->words : curl_easy_strerror(code);
+	const char *words = *t->words ? t->words : curl_easy_strerror(code), *proxy = t->http->proxy;
+	if (proxy && strstr(words, proxy)) /* with its password */
+		words = curl_easy_strerror(code);
 	char copy[CURL_ERROR_SIZE];
 	snprintf(copy, sizeof copy, "%s", code ? words : "");
 	teacher_key_redact_text(t->http->key, copy);

@@ -21,7 +21,8 @@
  * and may send, but not poll, cancel or free.
  *
  * A proxy of the environment (https_proxy, no_proxy) is used, but never for a
- * server on this machine.
+ * server on this machine; teacher_http_proxy names it, as it may repeat what it
+ * is sent, which nobody here would know.
  */
 #ifndef BALDISTILL_TEACHER_HTTP_H
 #define BALDISTILL_TEACHER_HTTP_H
@@ -92,6 +93,12 @@ int teacher_http_poll(struct teacher_http *http, double seconds, teacher_http_ca
 
 /* End all in flight as TEACHER_CANCELLED. */
 void teacher_http_cancel(struct teacher_http *http, teacher_http_callback *done, void *context);
+
+/*
+ * The proxy that requests go through, to be shown: without user and password, as
+ * long as the handle; NULL: none. Where *exceptions, no_proxy may name the server.
+ */
+const char *teacher_http_proxy(const struct teacher_http *http, bool *exceptions);
 
 size_t teacher_http_in_flight(const struct teacher_http *http);
 

@@ -162,3 +162,8 @@ struct teacher_source *teacher_openai_open(const struct teacher_openai_config *c
 	openai_close(&o->source);
 	return NULL;
 }
+
+const char *teacher_openai_proxy(const struct teacher_source *source, bool *exceptions)
+{
+	return teacher_http_proxy(((const struct openai *)source)->http, exceptions);
+}

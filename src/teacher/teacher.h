@@ -93,6 +93,8 @@ struct teacher_openai_config {
 
 /* config->http.key and model are borrowed until close. Failures: those of teacher_http_new. */
 struct teacher_source *teacher_openai_open(const struct teacher_openai_config *config, struct err *err);
+/* As teacher_http_proxy. */
+const char *teacher_openai_proxy(const struct teacher_source *source, bool *exceptions);
 
 /*
  * command: a program that reads one request a line, {"id", "kind", "domain",

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -81,4 +82,35 @@ int teacher_header_line(char line[TEACHER_LINE_ROOM], const char *name, const ch
 		return err_set(err, ERR_CONFIG, "teacher.extra_headers: '%.64s' is longer than %d bytes", name,
 			       TEACHER_LINE_ROOM - 1);
 	return 0;
+}
+
+/* The first variable that is set and not empty. */
+static const char *first_of(const char *const *names)
+{
+	for (; *names; names++) {
+		const char *value = getenv(*names);
+		if (value && *value)
+			return value;
+	}
+	return NULL;
+}
+
+const char *teacher_proxy_find(bool https)
+{
+	static const char *const secured[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
+	static const char *const plain[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+	return first_of(https ? secured : plain);
+}
+
+bool teacher_proxy_has_exceptions(void)
+{
+	static const char *const names[] = {"no_proxy", "NO_PROXY", NULL};
+	return first_of(names) != NULL;
+}
+
+void teacher_proxy_show(char *shown, size_t room, const char *proxy)
+{
+	const char *scheme = strstr(proxy, "://"), *at = strrchr(proxy, '@');
+	size_t kept = scheme && at && scheme < at ? (size_t)(scheme + 3 - proxy) : 0;
+	snprintf(shown, room, "%.*s%s", (int)kept, proxy, at ? at + 1 : proxy);
 }
