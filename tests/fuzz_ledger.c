@@ -46,16 +46,31 @@ static int judge(void *context, const struct ledger_query *query, const struct l
 		 struct ledger_verdict *verdict, struct err *err)
 {
 	(void)context, (void)query, (void)err;
-	*verdict = (struct ledger_verdict){.state = LEDGER_ANSWERED, .reason = "stop", .http = reply->http,
-					   .content = reply->body, .content_n = reply->body_n, .usage = "{}", .cost = -1};
+	*verdict = (struct ledger_verdict){.state = LEDGER_ANSWERED,
+					   .reason = "stop",
+					   .http = reply->http,
+					   .content = reply->body,
+					   .content_n = reply->body_n,
+					   .usage = "{}",
+					   .cost = -1};
 	return 0;
 }
 
 static struct ledger_options options_of(bool inspect)
 {
-	return (struct ledger_options){.directory = run, .state_directory = state, .host = "h", .model = "m",
-				       .budget = BUDGET, .max_cost = -1, .slots = 3, .slot_bytes = 4096, .max_retries = 1,
-				       .billable = true, .inspect = inspect, .judge = judge, .now = 1};
+	return (struct ledger_options){.directory = run,
+				       .state_directory = state,
+				       .host = "h",
+				       .model = "m",
+				       .budget = BUDGET,
+				       .max_cost = -1,
+				       .slots = 3,
+				       .slot_bytes = 4096,
+				       .max_retries = 1,
+				       .billable = true,
+				       .inspect = inspect,
+				       .judge = judge,
+				       .now = 1};
 }
 
 /* One attempt of each end, the last two left as a killed process leaves them: with a whole reply, and without. */
@@ -101,8 +116,12 @@ static void make_base(void)
 
 	require(ledger != NULL, "a ledger is made", &err);
 	for (size_t i = 0; i < QUERIES; i++)
-		queries[i] = (struct ledger_query){.kind = "annotate", .domain = i % 2 ? "tail" : "head", .example_id = "7",
-						   .prompt_sha256 = {(unsigned char)i}, .body = "{}", .body_n = 2};
+		queries[i] = (struct ledger_query){.kind = "annotate",
+						   .domain = i % 2 ? "tail" : "head",
+						   .example_id = "7",
+						   .prompt_sha256 = {(unsigned char)i},
+						   .body = "{}",
+						   .body_n = 2};
 	require(!ledger_stage_open(ledger, 0, BUDGET, &err) &&
 			!ledger_step_open(ledger, 0, "annotate", queries, QUERIES, &err),
 		"a step is opened", &err);
@@ -174,7 +193,8 @@ static void put_database(const uint8_t *data, size_t size)
 		n = change(file, n, data + i);
 	bool whole = size >= sizeof magic && !memcmp(data, magic, sizeof magic);
 	FILE *f = fopen(database, "wb");
-	require(f && (whole ? fwrite(data, 1, size, f) == size : fwrite(file, 1, n, f) == n), "the input is written", &err);
+	require(f && (whole ? fwrite(data, 1, size, f) == size : fwrite(file, 1, n, f) == n), "the input is written",
+		&err);
 	fclose(f);
 	unlink(lock);
 	unlink(journal);
@@ -255,7 +275,8 @@ static void check_counts(struct ledger *ledger, struct err *err)
 
 	require(!ledger_counts(ledger, &c, err), "an accepted ledger counts", err);
 	require(c.used == c.armed + c.answered + c.unusable + c.in_doubt, "its units add up", err);
-	require(c.used <= c.budget && c.used <= c.stage_cap && c.wire <= c.wire_cap, "its units are within the budget", err);
+	require(c.used <= c.budget && c.used <= c.stage_cap && c.wire <= c.wire_cap, "its units are within the budget",
+		err);
 	require(strspn(ledger_uuid(ledger), "0123456789abcdef-") == 36, "its run has a name that is no path", err);
 }
 

@@ -17,8 +17,13 @@
 
 #include "src/ledger/slot_layout.h"
 
-enum { CUT = 4, AT_HEADER = CUT, AT_DONE = AT_HEADER + sizeof(struct slot_header),
-       AT_BYTES = AT_DONE + sizeof(struct slot_done), ATTEMPT = 7 };
+enum {
+	CUT = 4,
+	AT_HEADER = CUT,
+	AT_DONE = AT_HEADER + sizeof(struct slot_header),
+	AT_BYTES = AT_DONE + sizeof(struct slot_done),
+	ATTEMPT = 7
+};
 
 static const char uuid[] = "01234567-89ab-4cde-8f01-23456789abcd";
 static char folder[64];
@@ -33,8 +38,8 @@ struct slot_input {
 	struct slot_done done;
 	char head[SLOT_HEAD_BYTES]; /* zeros behind what is there, as in the file */
 	const char *body;
-	size_t head_n, body_n;      /* bytes that are there, whatever the record says */
-	size_t length;              /* of the file */
+	size_t head_n, body_n; /* bytes that are there, whatever the record says */
+	size_t length;         /* of the file */
 };
 
 static void require(int condition, const char *what)
@@ -49,7 +54,8 @@ static bool take_apart(struct slot_input *in, const uint8_t *data, size_t size)
 {
 	if (size < AT_BYTES)
 		return false;
-	size_t n = size - AT_BYTES, cut = (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16 | (size_t)data[3] << 24, most;
+	size_t n = size - AT_BYTES,
+	       cut = (size_t)data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16 | (size_t)data[3] << 24, most;
 
 	memcpy(&in->header, data + AT_HEADER, sizeof in->header);
 	memcpy(&in->done, data + AT_DONE, sizeof in->done);
@@ -115,7 +121,8 @@ static void sum_of(unsigned char sum[HASH_SIZE], const struct slot_input *in)
 {
 	struct hash hash;
 
-	require(!hash_init(&hash, NULL) && !slot_sum(sum, &hash, &in->done, in->head, in->body, NULL), "a checksum is made");
+	require(!hash_init(&hash, NULL) && !slot_sum(sum, &hash, &in->done, in->head, in->body, NULL),
+		"a checksum is made");
 	hash_release(&hash);
 }
 
@@ -124,7 +131,8 @@ static bool is_whole(const struct slot_input *in)
 	unsigned char sum[HASH_SIZE];
 
 	if (!is_of(&in->header, SLOT_HEADER_MAGIC) || !is_of(&in->done.of, SLOT_DONE_MAGIC) ||
-	    in->length < SLOT_BODY_AT || in->done.head_n > SLOT_HEAD_BYTES || in->done.body_n > in->length - SLOT_BODY_AT)
+	    in->length < SLOT_BODY_AT || in->done.head_n > SLOT_HEAD_BYTES ||
+	    in->done.body_n > in->length - SLOT_BODY_AT)
 		return false;
 	sum_of(sum, in);
 	return !memcmp(sum, in->done.sum, sizeof sum);
@@ -145,7 +153,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(got == is_whole(&in), "a reply comes out exactly where it is whole");
 	if (got)
 		require(reply.head_n == in.done.head_n && reply.body_n == in.done.body_n &&
-				!memcmp(reply.head, in.head, reply.head_n) && !memcmp(reply.body, in.body, reply.body_n),
+				!memcmp(reply.head, in.head, reply.head_n) &&
+				!memcmp(reply.body, in.body, reply.body_n),
 			"a reply is what lies in the slot");
 	else
 		require(!reply.head && !reply.body, "no reply, no bytes");
@@ -158,7 +167,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned
 	static struct slot_input in;
 	size_t n = LLVMFuzzerMutate(data, size, room);
 
-	if (seed % 4 == 0 || !take_apart(&in, data, n) || in.done.head_n > SLOT_HEAD_BYTES || in.done.body_n > in.body_n)
+	if (seed % 4 == 0 || !take_apart(&in, data, n) || in.done.head_n > SLOT_HEAD_BYTES ||
+	    in.done.body_n > in.body_n)
 		return n;
 	sum_of(data + AT_DONE + offsetof(struct slot_done, sum), &in);
 	return n;

@@ -161,8 +161,9 @@ TEST(LedgerCorrupt, AnotherSchema)
 	for (const char *sql : {"CREATE TRIGGER t AFTER UPDATE ON budget BEGIN UPDATE attempt SET cost=0; END",
 				"DROP INDEX one_live", "PRAGMA user_version=2", "CREATE VIEW v AS SELECT 1",
 				/* under a name that SQLite keeps for itself, and only reads */
-				"PRAGMA writable_schema=ON; INSERT INTO sqlite_schema VALUES('trigger','sqlite_t','budget',0,"
-				"'CREATE TRIGGER sqlite_t AFTER UPDATE ON budget BEGIN UPDATE attempt SET cost=0; END')"}) {
+				"PRAGMA writable_schema=ON; INSERT INTO sqlite_schema VALUES('trigger','sqlite_t',"
+				"'budget',0,'CREATE TRIGGER sqlite_t AFTER UPDATE ON budget BEGIN"
+				" UPDATE attempt SET cost=0; END')"}) {
 		WorkedWorld world;
 		sqlite3 *handle;
 		ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
@@ -176,20 +177,23 @@ TEST(LedgerCorrupt, AnotherSchema)
 /* What may be looked at without having been found good: an audit ends with a message. */
 TEST(LedgerCorrupt, RowsThatAreNotOfTheSchema)
 {
-	for (const char *sql : {"UPDATE attempt SET state='ODD' WHERE id=2", "UPDATE query SET state='ODD' WHERE id=2",
-				"UPDATE query SET example_id='}' WHERE id=2", "UPDATE query SET req_sha256=x'00' WHERE id=2"}) {
+	for (const char *sql :
+	     {"UPDATE attempt SET state='ODD' WHERE id=2", "UPDATE query SET state='ODD' WHERE id=2",
+	      "UPDATE query SET example_id='}' WHERE id=2", "UPDATE query SET req_sha256=x'00' WHERE id=2"}) {
 		SCOPED_TRACE(sql);
 		WorkedWorld world;
 		sqlite3 *handle;
 		sqlite3_stmt *trigger;
 		ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
-		ASSERT_EQ(sqlite3_prepare_v2(handle, "SELECT sql FROM sqlite_schema WHERE name='attempt_final'", -1, &trigger, nullptr),
-			  SQLITE_OK);
+		const char *find = "SELECT sql FROM sqlite_schema WHERE name='attempt_final'";
+		ASSERT_EQ(sqlite3_prepare_v2(handle, find, -1, &trigger, nullptr), SQLITE_OK);
 		ASSERT_EQ(sqlite3_step(trigger), SQLITE_ROW);
 		std::string again = (const char *)sqlite3_column_text(trigger, 0);
 		sqlite3_finalize(trigger);
-		again = std::string("PRAGMA ignore_check_constraints=ON; DROP TRIGGER attempt_final;") + sql + ";" + again;
-		ASSERT_EQ(sqlite3_exec(handle, again.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(handle);
+		again = std::string("PRAGMA ignore_check_constraints=ON; DROP TRIGGER attempt_final;") + sql + ";" +
+			again;
+		ASSERT_EQ(sqlite3_exec(handle, again.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+			<< sqlite3_errmsg(handle);
 		sqlite3_close(handle);
 		world.options.inspect = true;
 		struct ledger *ledger = world.open();

@@ -542,7 +542,8 @@ TEST(Unsent, NoProxyForExceptions)
 // libcurl quotes a proxy that it cannot use, with its password.
 TEST(Unsent, AProxyThatIsNone)
 {
-	for (const char *value : {"http://me:sesame@pro xy:3128", "gopher://me:sesame@here.test:9", "http://me:sesame@here.test:99999"}) {
+	for (const char *value : {"http://me:sesame@pro xy:3128", "gopher://me:sesame@here.test:9",
+				  "http://me:sesame@here.test:99999"}) {
 		SCOPED_TRACE(value);
 		Variable variable("https_proxy", value);
 		Client client("https://here.test/v1");

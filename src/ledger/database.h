@@ -32,7 +32,7 @@ struct database {
 	sqlite3 *handle;
 	char *path;        /* owned; for messages */
 	struct err failed; /* what ended all writing; code 0 while nothing has */
-	bool known;        /* its tables were found to be ours: SQL that fails is then our fault, and the file's before */
+	bool known;        /* its tables were found to be ours: SQL that fails is then our fault, else the file's */
 };
 
 /* Open with every protection on and read back; creates an empty file where none is. */

@@ -125,7 +125,7 @@ int schema_check(struct database *db, const char *uuid, struct err *err)
 	if (check_number(db, "PRAGMA application_id", SCHEMA_APPLICATION, "it is another program's database", err) ||
 	    check_number(db, "PRAGMA user_version", SCHEMA_FORMAT, "another version of this program made it", err))
 		return -1;
-	/* Without text are the indexes that tables imply; names tell nothing: a trigger may have one of SQLite's own. */
+	/* Without text are indexes that tables imply; names tell nothing: a trigger may have one of SQLite's own. */
 	sqlite3_stmt *rows = database_select(db, err, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND NOT"
 					     " (type='table' AND name='sqlite_sequence') ORDER BY rowid", "");
 	int failed = rows ? compare_statements(db, rows, uuid, err) : -1;

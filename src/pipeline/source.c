@@ -47,8 +47,8 @@ static void tell_proxy(const struct teacher_source *teacher, const struct voice 
 	bool exceptions;
 	const char *proxy = teacher_openai_proxy(teacher, &exceptions);
 	if (proxy)
-		voice_say(voice, "requests to the teacher go through the proxy '%s'%s; should it repeat one, the provider bills "
-			  "what no ledger counts: compare ledger audit with the bill", proxy,
+		voice_say(voice, "requests to the teacher go through the proxy '%s'%s; should it repeat one, the "
+			  "provider bills what no ledger counts: compare ledger audit with the bill", proxy,
 			  exceptions ? ", unless no_proxy names the teacher" : "");
 }
 
