@@ -17,8 +17,7 @@
  * OpenBLAS module is loaded: its library reads it in its constructor, and old
  * releases take their Haswell kernels on CPUs they do not know, at half speed.
  *
- * "auto" takes the first usable one of backend_names: the fastest on the
- * machines each was made for.
+ * "auto" takes the first usable one of backend_names.
  */
 #ifndef BALDISTILL_BACKENDS_BACKEND_H
 #define BALDISTILL_BACKENDS_BACKEND_H

@@ -41,7 +41,8 @@ static double allowed(const Subject &subject, enum dtype storage, const Conditio
 	if (!condition || storage > DTYPE_F16)
 		return 0;
 	double s = std::max({condition->row[(size_t)i], condition->whole, std::fabs(want)});
-	double unit = std::max(t.steps, subject.steps) * unit_roundoff[subject.arithmetic] +
+	double steps = std::max(t.steps, subject.steps) + (subject.rounds_operands ? t.operands : 0);
+	double unit = steps * unit_roundoff[subject.arithmetic] +
 		      t.root * std::sqrt(subject.length) * unit_roundoff[DTYPE_F32];
 	return unit * s + 2 * unit_roundoff[storage] * std::fabs(want);
 }

@@ -8,7 +8,7 @@
  *     |got - want| <= (steps * u(arithmetic) + root * sqrt(n) * u(f32)) * S  +  2 * u(storage) * |want|
  *
  * u       unit round-off of a dtype, table `unit_roundoff`. "arithmetic" is the
- *         dtype in which the backend keeps activations (f32 on a CPU), "storage"
+ *         dtype in which the backend multiplies or keeps activations, "storage"
  *         that of the output: two results that straddle a rounding boundary
  *         differ by one unit in the last place, 2 u.
  * n       the longest sum of the problem. n roundings of random sign, each of the
@@ -41,6 +41,7 @@ inline constexpr double unit_roundoff[] = {0x1p-24, 0x1p-8, 0x1p-11};
 struct Tolerance {
 	enum op op;
 	double steps, root;
+	double operands = 0; /* more steps where a product rounds its f32 operands to "arithmetic" first: one for each */
 };
 
 /*
@@ -51,8 +52,8 @@ struct Tolerance {
 inline constexpr Tolerance tolerances[] = {
 	{OP_rmsnorm, 4, 2},
 	{OP_rmsnorm_backward, 8, 2},
-	{OP_linear, 2, 2},
-	{OP_linear_dx, 2, 2},
+	{OP_linear, 2, 2, 2},
+	{OP_linear_dx, 2, 2, 2},
 	{OP_linear_dw, 2, 2},
 	{OP_lora, 4, 2},
 	{OP_lora_backward, 4, 2},
@@ -107,6 +108,7 @@ struct Subject {
 	double length; /* n */
 	double steps;  /* if more than the table's */
 	enum dtype arithmetic;
+	bool rounds_operands; /* activations are kept wider than "arithmetic" */
 };
 
 /* Has the operation a tolerance at all? */

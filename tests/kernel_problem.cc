@@ -13,7 +13,7 @@
 #include "tests/linked_device.h"
 #if HAVE_OPENBLAS
 extern "C" {
-#include "backends/openblas/openblas.h"
+#include "backends/cpu/cpu.h"
 }
 #endif
 #include "reference/philox.h"
@@ -39,6 +39,7 @@ static std::vector<Kind> kinds()
 	std::vector<Kind> list;
 #if HAVE_ONEDNN
 	list.push_back({"onednn", &onednn_backend, DTYPE_F32, -1});
+	list.push_back({"onednn-bf16", &onednn_backend, DTYPE_BF16, -1});
 #endif
 #if HAVE_CUDA
 	list.push_back({"cuda", &cuda_backend, DTYPE_F32, -1});
@@ -63,7 +64,7 @@ static struct device *open_kind(const Kind &kind, bool invariant = false)
 		fprintf(stderr, "%s is not usable here: %s\n", kind.name, err.message);
 #if HAVE_OPENBLAS
 	if (dev && kind.level >= 0)
-		reinterpret_cast<struct openblas_device *>(dev)->vec = vec_at((enum vec_level)kind.level);
+		reinterpret_cast<struct cpu_device *>(dev)->vec = vec_at((enum vec_level)kind.level);
 #endif
 	return dev;
 }
@@ -72,7 +73,7 @@ Lane open_again(const Lane &lane)
 {
 	for (const Kind &kind : kinds())
 		if (strcmp(kind.name, lane.name) == 0)
-			return {lane.name, open_kind(kind), lane.once};
+			return {lane.name, open_kind(kind), lane.once, lane.arithmetic};
 	return {lane.name, device_reference_new(), lane.once};
 }
 
@@ -80,7 +81,7 @@ Lane open_invariant(const Lane &lane)
 {
 	for (const Kind &kind : kinds())
 		if (strcmp(kind.name, lane.name) == 0)
-			return {lane.name, open_kind(kind, true), lane.once};
+			return {lane.name, open_kind(kind, true), lane.once, lane.arithmetic};
 	return {lane.name, device_reference_new(), lane.once};
 }
 
@@ -99,7 +100,7 @@ std::vector<Lane> &fast_lanes()
 	if (!open)
 		for (const Kind &kind : kinds())
 			if (struct device *dev = open_kind(kind))
-				lanes.push_back({kind.name, dev, kind.level >= 0});
+				lanes.push_back({kind.name, dev, kind.level >= 0, kind.dtype});
 	open = true;
 	return lanes;
 }
@@ -652,8 +653,8 @@ static Condition condition_of(const Truth &truth, size_t output)
 static std::vector<std::string> compare_all(const Problem &problem, const Lane &lane, const Truth &truth,
 					    const std::vector<Output> &got, bool record)
 {
-	Subject subject = {problem.op,     lane.name,     problem.dtype,      problem.shape,
-			   problem.length, problem.steps, lane.dev->act_dtype};
+	Subject subject = {problem.op,     lane.name,     problem.dtype,   problem.shape,
+			   problem.length, problem.steps, lane.arithmetic, lane.arithmetic != lane.dev->act_dtype};
 	std::vector<std::string> found;
 	int64_t elements = 0;
 	double worst = 0;

@@ -98,7 +98,8 @@ class Problem
 struct Lane {
 	const char *name;
 	struct device *dev;
-	bool once = false; /* the same code is run twice by another lane */
+	bool once = false;                 /* the same code is run twice by another lane */
+	enum dtype arithmetic = DTYPE_F32; /* of products and activations */
 };
 Lane reference_lane();
 std::vector<Lane> &fast_lanes(); /* every backend linked in and usable here, once per level of vector code */

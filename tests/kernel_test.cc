@@ -145,7 +145,7 @@ TEST(Tests, ToleranceIsAFewUnitsInTheLastPlace)
 {
 	Output want = {"y", DTYPE_F32, 1, 1, {}, {1.0}, {}};
 	Condition condition = {{1.0}, 1.0};
-	Subject subject = {OP_linear, "none", "f32", "", 1, 0, DTYPE_F32};
+	Subject subject = {OP_linear, "none", "f32", "", 1, 0, DTYPE_F32, false};
 	double worst = 0;
 	Output near = want, far = want;
 	near.value[0] = 1 + 0x1p-24;

@@ -15,6 +15,12 @@
 #undef HAVE_CUDA
 #define HAVE_CUDA 1
 #endif
+#ifdef ONEDNN_ON_HOST /* the oneDNN backend over a library of the tests' own, alone */
+#undef HAVE_OPENBLAS
+#undef HAVE_ONEDNN
+#undef HAVE_CUDA
+#define HAVE_ONEDNN 1
+#endif
 
 #include <string>
 #include <vector>

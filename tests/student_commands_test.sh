@@ -277,6 +277,31 @@ for command in score generate; do
 	check "$command: an adapter that is not there: 66" ends 66 "'x'" $command --model "$tiny" --data rows.jsonl --adapter x
 	check "$command: too little memory: 71" ends 71 'raise --memory' $command --model "$tiny" --data rows.jsonl --memory 96KiB
 done
+# what `backends --json` says of onednn, on one line
+of_onednn()
+{
+	"$program" backends --json | tr -d ' \n' | sed 's/.*{"name":"onednn"\([^}]*\)}.*/\1/'
+}
+
+onednn_refuses_bf16()
+{
+	case $(of_onednn) in
+	*bfloat16*) echo "this CPU multiplies bfloat16"; return 77 ;;
+	*'"usable":true'*) ends 78 'AVX512-BF16' score --model "$tiny" --data rows.jsonl --backend onednn --dtype bfloat16 ;;
+	*) echo "no onednn here"; return 77 ;;
+	esac
+}
+
+# the same ranking numbers from both CPU backends
+onednn_agrees()
+{
+	case $(of_onednn) in *'"usable":true'*) ;; *) echo "no onednn here"; return 77 ;; esac
+	quietly score --data rows.jsonl --dtype float32 | number ifd >plain.txt &&
+		quietly score --data rows.jsonl --dtype float32 --backend onednn | number ifd >other.txt &&
+		paste plain.txt other.txt | near 1e-4
+}
+check "score: onednn refuses bfloat16 on a CPU without it: 78" onednn_refuses_bf16
+check "score: onednn and openblas agree" onednn_agrees
 check "tokenize: a row without text is named" refuses_row tokenize "'text'" '{"prompt":"a"}'
 check "generate: no token asked for: 78" ends 78 "max-new-tokens" generate --model "$tiny" --data rows.jsonl --max-new-tokens 0
 check "generate: a temperature below 0: 78" ends 78 "temperature" generate --model "$tiny" --data rows.jsonl --temperature -1

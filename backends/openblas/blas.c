@@ -56,7 +56,7 @@ static void plain(int64_t m, int64_t n, int64_t k, float alpha, const float *a, 
 
 #define GEMM(ta, tb)                                                                                                   \
 	set_threads();                                                                                                 \
-	cblas_sgemm(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, alpha, a, (blasint)lda, b,             \
+	cblas_sgemm(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, alpha, a, (blasint)lda, b,              \
 		    (blasint)ldb, beta, c, (blasint)ldc)
 
 void blas_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/product.h"
+
+#include <omp.h>
+
+enum { FEW_COLS = 64 /* of an expanded block where rows are few: eight rows of it at a time */ };
+
+/* Is a product of so many rows done without packing? */
+static bool is_few(const struct device *dev, int64_t rows)
+{
+	return rows <= cpu_of(dev)->products->few || dev->batch_invariant;
+}
+
+/* On the caller's thread: y[rows, n] (+)= x[rows, m] w[n, m]^T, w of at most FEW_COLS rows. */
+static void few_rows(const struct device *dev, const struct product *p, int64_t rows, int64_t begin, struct view w,
+		     float *panel)
+{
+	const struct vec *vec = cpu_of(dev)->vec;
+	int64_t groups = (rows + VEC_FEW - 1) / VEC_FEW;
+	bool expand = w.dtype != DTYPE_F32 && groups > 1 && w.rows * w.cols <= panel_of(dev);
+
+	for (int64_t i = 0; expand && i < w.rows; i++)
+		vec->expand(panel + i * w.cols, view_row(w, i), w.dtype, w.cols);
+	for (int64_t g = 0; g < groups; g++) {
+		int64_t first = rows * g / groups, last = rows * (g + 1) / groups;
+
+		vec->few(p->y + first * p->ldy + begin, p->ldy, p->x + first * p->ldx, p->ldx, (int)(last - first),
+			 expand ? panel : view_row(w, 0), expand ? w.cols : w.ld, expand ? DTYPE_F32 : w.dtype, w.rows,
+			 w.cols, p->add);
+	}
+}
+
+static void few_columns(const struct device *dev, const struct product *p, int64_t rows, int64_t begin, int64_t end,
+			float *panel)
+{
+	int64_t step = at_least(1, at_most(FEW_COLS, panel_of(dev) / at_least(p->w.cols, 1)));
+
+	for (int64_t j = begin; j < end; j += step)
+		few_rows(dev, p, rows, j, view_rows(p->w, j, at_most(step, end - j)), panel);
+}
+
+/* Columns [begin, end) of all outputs. */
+static void span(const struct device *dev, const struct product *list, int n, int64_t rows, int64_t begin, int64_t end,
+		 columns_fn *fn, float *panel)
+{
+	for (int i = 0; i < n; i++) {
+		int64_t cols = list[i].w.rows, from = at_least(begin, 0), to = at_most(end, cols);
+
+		if (from < to)
+			fn(dev, &list[i], rows, from, to, panel);
+		begin -= cols;
+		end -= cols;
+	}
+}
+
+int64_t product_share(int64_t cols, int lane, int team)
+{
+	return lane == team ? cols : cols * lane / team / 16 * 16;
+}
+
+void product_columns(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+		     const struct lanes *panels, columns_fn *fn)
+{
+	int64_t cols = 0;
+
+	for (int i = 0; i < n; i++)
+		cols += list[i].w.rows;
+	if (lane != TEAM) {
+		span(dev, list, n, rows, 0, cols, fn, lane_of(panels, lane));
+		return;
+	}
+#pragma omp parallel num_threads(dev->threads)
+	{
+		int own = omp_get_thread_num(), team = omp_get_num_threads();
+
+		span(dev, list, n, rows, product_share(cols, own, team), product_share(cols, own + 1, team), fn,
+		     lane_of(panels, own));
+	}
+}
+
+void product_nt(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+		const struct lanes *panels)
+{
+	if (is_few(dev, rows))
+		product_columns(dev, list, n, rows, lane, panels, few_columns);
+	else
+		cpu_of(dev)->products->nt(dev, list, n, rows, lane, panels);
+}
+
+void product_nn(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+		const struct lanes *panels)
+{
+	cpu_of(dev)->products->nn(dev, list, n, rows, lane, panels);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vec_tile.h - what the forward and the backward of a tile share: the one
+ * product, rows to lanes and back, keys in runs. Private to vec_attention*.c
+ * and vec_tile.c; the names are those of the CPU level.
+ */
+#ifndef BALDISTILL_BACKENDS_CPU_VEC_TILE_H
+#define BALDISTILL_BACKENDS_CPU_VEC_TILE_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "backends/cpu/vec.h"
+#include "backends/cpu/vec_attention.h"
+#include "backends/cpu/vec_math.h"
+
+#if defined(__AVX512F__)
+enum { WIDTH = 16 };
+#elif defined(__AVX2__)
+enum { WIDTH = 8 };
+#else
+enum { WIDTH = 4 };
+#endif
+
+typedef float vf __attribute__((vector_size(WIDTH * 4)));
+
+/* Elements of a and b put together, by number: those of b follow those of a. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (int32_t __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
+#endif
+
+static inline vf load(const float *x)
+{
+	vf v;
+
+	memcpy(&v, x, sizeof v);
+	return v;
+}
+
+static inline void store(float *y, vf v)
+{
+	memcpy(y, &v, sizeof v);
+}
+
+/* Element (i, p) is at[i * row + p * col]. */
+struct strided {
+	const float *at;
+	int64_t row, col;
+};
+
+/* c[m, n] (+)= a[m, depth] b[depth, n]; a's elements are broadcast, rows of b and c are vectors */
+#define multiply VEC_NAME(tile_multiply)
+void multiply(float *c, int64_t ldc, struct strided a, const float *b, int64_t ldb, int64_t depth, int64_t m,
+	      int64_t n, bool add);
+
+/* x_t[d, lane] = factor * x[lane][d] of `width` lanes, a multiple of 4; rows of x_t are ATTN_LANES apart */
+#define transpose_in VEC_NAME(tile_transpose_in)
+void transpose_in(float *x_t, float *const x[], float factor, int64_t dim, int64_t width);
+
+/* x[lane][d] = factor[lane] * x_t[d, lane]; lanes that share a row hold the same */
+#define transpose_out VEC_NAME(tile_transpose_out)
+void transpose_out(float *const x[], const float *x_t, const float *factor, int64_t dim, int64_t width);
+
+/* vec_attention_narrow.c, vec_attention_backward.c: the tile of few lanes; the backward */
+#define tile_forward_narrow VEC_NAME(attn_forward_narrow)
+void tile_forward_narrow(const struct attn_tile *tile, float *scratch);
+#define tile_backward VEC_NAME(attn_backward)
+void tile_backward(const struct attn_tile *tile, float *scratch);
+
+/* Row of key j, and how many of the n keys from it on lie in consecutive rows. */
+static inline int64_t key_run(const struct attn_keys *keys, int64_t j, int64_t n, int64_t *run)
+{
+	int64_t in_page;
+
+	*run = n;
+	if (!keys->pages)
+		return keys->row + j;
+	in_page = j % keys->page_size;
+	if (keys->page_size - in_page < n)
+		*run = keys->page_size - in_page;
+	return keys->pages[j / keys->page_size] * keys->page_size + in_page;
+}
+
+/* A maximum before the first key: finite, so that differences are. */
+#define ATTN_NOTHING (-1e30f)
+
+static inline int64_t whole_vectors(int lanes)
+{
+	return (lanes + WIDTH - 1) / WIDTH * WIDTH;
+}
+
+/* s[n, width] of the keys j … j + n - 1: products of x, k or v, with x_t [D, width] */
+static inline void scores(float *s, const struct attn_tile *tile, const struct attn_keys *keys, int64_t j, int64_t n,
+			  const float *x, int64_t ld, const float *x_t, int64_t width)
+{
+	for (int64_t i = 0, run; i < n; i += run) {
+		int64_t row = key_run(keys, j + i, n - i, &run);
+
+		multiply(s + i * ATTN_LANES, ATTN_LANES, (struct strided){x + row * ld, ld, 1}, x_t, ATTN_LANES,
+			 tile->head_dim, run, width, false);
+	}
+}
+
+/* s[i, lane] = -inf where the lane does not see key j + i */
+static inline void hide(float *s, const struct attn_keys *keys, int64_t j, int64_t n, int64_t width)
+{
+	for (int64_t i = 0; i < n; i++, s += ATTN_LANES) {
+		int32_t key = (int32_t)(j + i);
+
+		if (key >= keys->all_begin && key < keys->all_end)
+			continue;
+#pragma omp simd
+		for (int64_t lane = 0; lane < width; lane++)
+			s[lane] = key >= keys->lane_begin[lane] && key < keys->lane_end[lane] ? s[lane] : -INFINITY;
+	}
+}
+
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Products with prepared groups: x rounded to the arithmetic's dtype, then tile after tile. */
+#include <omp.h>
+
+#include "backends/onednn/onednn.h"
+
+enum {
+	PANEL_F32 = 512 * 384, /* floats of scratch of a lane: for rows of 16-bit weights, expanded */
+	PANEL_BF16 = 1 << 21,  /* and for a block of x in bf16 */
+	FEW_F32 = 64,          /* rows that pack nothing: below, packing costs more than it brings */
+	FEW_BF16 = 6           /* one pass over the stored weights */
+};
+
+static void fail(const struct device *dev, const char *what)
+{
+#pragma omp critical(onednn_failure)
+	device_fail((struct device *)(uintptr_t)dev, "product", "%s", what);
+}
+
+/* x of one product as the library takes it. */
+struct input {
+	const struct vec *vec;
+	const struct product *p;
+	int64_t cols, base; /* of x; the product's row that is row 0 */
+	uint16_t *out;      /* NULL: as it is */
+};
+
+static void round_rows(void *work, int64_t first, int64_t count, int lane)
+{
+	const struct input *in = work;
+
+	(void)lane;
+	for (int64_t t = first; t < first + count; t++)
+		in->vec->narrow(in->out + t * in->cols, DTYPE_BF16, in->p->x + (in->base + t) * in->p->ldx, in->cols);
+}
+
+/* The next `rows` rows of p's x, in the panel unless they are f32 and stay so. */
+static const void *input_of(const struct device *dev, const struct product *p, int64_t cols, int64_t base, int64_t rows,
+			    int lane, float *panel, int64_t *ld)
+{
+	struct input in = {cpu_of(dev)->vec, p, cols, base, (uint16_t *)panel};
+
+	*ld = p->ldx;
+	if (onednn_of(dev)->arithmetic == DTYPE_F32)
+		return p->x + base * p->ldx;
+	*ld = cols;
+	team_phase(dev, 0, rows, lane, cols, round_rows, &in);
+	return panel;
+}
+
+/* The tiles that make up p->w: rows [row, row_end) and columns [col, col_end) of the grid. */
+struct part {
+	const struct onednn_matrix *m;
+	int64_t row, row_end, col, col_end;
+};
+
+static bool part_of(struct part *out, const struct product *p)
+{
+	const struct onednn_group *group = p->from->packed;
+
+	if (!group)
+		return false;
+	const struct onednn_matrix *m = &group->matrix[p->matrix];
+	struct view whole = p->from->w[p->matrix];
+	int64_t at = p->w.offset - whole.offset, row = at / whole.ld, col = at % whole.ld;
+	int64_t row_end = row + p->w.rows, col_end = col + p->w.cols;
+
+	*out = (struct part){m, row / m->tile_rows, (row_end + m->tile_rows - 1) / m->tile_rows, col / m->tile_cols,
+			     (col_end + m->tile_cols - 1) / m->tile_cols};
+	return row % m->tile_rows == 0 && col % m->tile_cols == 0 &&
+	       (row_end == whole.rows || row_end % m->tile_rows == 0) &&
+	       (col_end == whole.cols || col_end % m->tile_cols == 0);
+}
+
+/* Rows [base, base + rows) of one product, forward or dx, from an x that is laid out already. */
+static int multiply(const struct device *dev, const struct product *p, const struct part *part, bool forward,
+		    int64_t base, int64_t rows, int lane, const void *x, int64_t ldx)
+{
+	const struct onednn_device *own = onednn_of(dev);
+	const struct onednn_matrix *m = part->m;
+	size_t size = dtype_size(own->arithmetic);
+	int bad = 0;
+
+	for (int64_t i = part->row; i < part->row_end; i++)
+		for (int64_t j = part->col; j < part->col_end && !bad; j++) {
+			int64_t row = (i - part->row) * m->tile_rows, col = (j - part->col) * m->tile_cols;
+			const struct tile *tile = (forward ? m->forward : m->dx)[i * m->down + j];
+			const char *from = (const char *)x + (size_t)(forward ? col : row) * size;
+			bool add = p->add || (forward ? j > part->col : i > part->row);
+
+			bad = matmul_run(own->matmul, lane, p->y + base * p->ldy + (forward ? row : col), p->ldy, from,
+					 ldx, rows, tile, add);
+		}
+	return bad;
+}
+
+/* Rows of x that fit the panel. */
+static int64_t rows_at_once(const struct device *dev, int64_t rows, int64_t cols)
+{
+	bool plain = onednn_of(dev)->arithmetic == DTYPE_F32;
+
+	return at_least(1, plain ? rows : at_most(rows, 2 * panel_of(dev) / cols));
+}
+
+/* A call: a list, forward or dx. */
+struct call {
+	const struct device *dev;
+	const struct product *list;
+	int n, lane;
+	bool forward;
+	float *panel;
+};
+
+/* Product i with where it writes; of dx all into the first's y. */
+static struct product product_at(const struct call *c, int i)
+{
+	struct product p = c->list[i];
+
+	if (!c->forward) {
+		p.y = c->list[0].y;
+		p.ldy = c->list[0].ldy;
+		p.add = c->list[0].add || i;
+	}
+	return p;
+}
+
+static int64_t input_cols(const struct call *c, int i)
+{
+	return c->forward ? c->list[i].w.cols : c->list[i].w.rows;
+}
+
+/* Rows [base, base + rows) of all products; neighbours that read the same x have it laid out once. */
+static void run_rows(const struct call *c, int64_t base, int64_t rows)
+{
+	const void *x = NULL;
+	int64_t ld = 0;
+
+	for (int i = 0; i < c->n; i++) {
+		struct product p = product_at(c, i);
+		struct part part;
+
+		if (p.w.rows == 0 || p.w.cols == 0)
+			continue;
+		if (!part_of(&part, &p) || !(c->forward ? part.m->forward : part.m->dx)) {
+			fail(c->dev, "a part of a matrix that was not prepared for it");
+			return;
+		}
+		if (!x || p.x != c->list[i - 1].x || input_cols(c, i) != input_cols(c, i - 1))
+			x = input_of(c->dev, &p, input_cols(c, i), base, rows, c->lane, c->panel, &ld);
+		if (multiply(c->dev, &p, &part, c->forward, base, rows, c->lane, x, ld))
+			fail(c->dev, "oneDNN refused a product: out of memory?");
+	}
+}
+
+static void run(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+		const struct lanes *panels, bool forward)
+{
+	struct call c = {dev, list, n, lane, forward, lane_of(panels, lane)};
+	int64_t widest = 1;
+
+	for (int i = 0; i < n; i++)
+		widest = at_least(widest, input_cols(&c, i));
+	for (int64_t base = 0, step = rows_at_once(dev, rows, widest); base < rows; base += step)
+		run_rows(&c, base, at_most(step, rows - base));
+}
+
+static void product_forward(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+			    const struct lanes *panels)
+{
+	run(dev, list, n, rows, lane, panels, true);
+}
+
+static void product_backward(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+			     const struct lanes *panels)
+{
+	run(dev, list, n, rows, lane, panels, false);
+}
+
+static void set_threads(int threads)
+{
+	if (!omp_in_parallel() && omp_get_max_threads() != threads)
+		omp_set_num_threads(threads);
+}
+
+#define PRODUCTS(panel_floats, few_rows)                                                                               \
+	{                                                                                                              \
+		.panel = (panel_floats), .few = (few_rows), .nt = product_forward, .nn = product_backward,             \
+		.gemm_nn = matmul_gemm_nn, .gemm_tn = matmul_gemm_tn, .threads = set_threads,                          \
+	}
+const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32);
+const struct products onednn_products_bf16 = PRODUCTS(PANEL_BF16, FEW_BF16);
