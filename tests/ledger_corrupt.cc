@@ -374,6 +374,19 @@ TEST(LedgerSlot, WholeIsSalvaged)
 	world.expect_recovered(1);
 }
 
+/* A reply that a kill cut short may hold the key that its end would have had taken out. */
+TEST(LedgerSlot, NoStartLeavesAnEarlierReply)
+{
+	SlotWorld world;
+	write_file(world.run / "slot-03", "of a start that had more slots");
+	write_file(world.run / "slot-04", "");
+	world.expect_recovered(1);
+	EXPECT_EQ(world.file("slot-00").find_first_not_of('\0'), std::string::npos);
+	std::vector<std::string> left = world.run.files();
+	EXPECT_EQ(std::count(left.begin(), left.end(), "slot-03"), 0);
+	EXPECT_EQ(std::count(left.begin(), left.end(), "slot-04"), 0);
+}
+
 TEST(LedgerSlot, DamagedIsInDoubt)
 {
 	static const struct {

@@ -35,7 +35,10 @@ int slot_sum(unsigned char sum[HASH_SIZE], struct hash *hash, const struct slot_
 	return hash_final(sum, hash, err);
 }
 
-/* Blocks for the whole file: receiving must not need any. */
+/*
+ * Emptied, as a reply cut short by a kill may hold what its end would have had taken out: the key. Then blocks for the
+ * whole file: receiving must not need any.
+ */
 static int preallocate(int fd, size_t n, const char *name, struct err *err)
 {
 	struct stat status;
@@ -43,6 +46,8 @@ static int preallocate(int fd, size_t n, const char *name, struct err *err)
 		return err_set_errno(err, ERR_IO, "cannot examine '%s'", name);
 	if (!S_ISREG(status.st_mode))
 		return err_set(err, ERR_LEDGER, "'%s' is not a regular file; remove it", name);
+	if (ftruncate(fd, 0))
+		return err_set_errno(err, ERR_IO, "cannot empty '%s'", name);
 	errno = posix_fallocate(fd, 0, (off_t)n);
 	return errno ? err_set_errno(err, ERR_IO, "cannot reserve %zu bytes for '%s'", n, name) : 0;
 }
@@ -64,12 +69,22 @@ static int map_slot(struct slot_state *state, int directory, struct err *err)
 	return failed;
 }
 
+/* Those of an earlier start that had more: settled by now, and read by nobody. */
+static void remove_rest(int directory, int n)
+{
+	char name[SLOT_NAME_ROOM];
+	do
+		slot_name(name, n++);
+	while (!unlinkat(directory, name, 0));
+}
+
 int slots_open(struct slots *slots, int directory, int n, size_t body_room, const char *uuid, struct err *err)
 {
 	*slots = (struct slots){.slot = mem_array((size_t)n, sizeof *slots->slot, err),
 				.state = mem_array((size_t)n, sizeof *slots->state, err), .n = n};
 	if (!slots->slot || !slots->state)
 		return -1;
+	remove_rest(directory, n);
 	for (int i = 0; i < n; i++) {
 		struct slot_state *state = &slots->state[i];
 		*state = (struct slot_state){.index = i, .uuid = uuid, .map_n = SLOT_BODY_AT + body_room};
