@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/base/hash.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
 
 enum { PIECE = 64 * 1024 };
 
+/* libcrypto says where SHA-256 is switched off; else it lacked memory, perhaps even to say so. */
 static int refused(struct err *err)
 {
-	return err_set(err, ERR_INTERNAL, "libcrypto cannot compute SHA-256; check its configuration");
+	bool off = false, memory = false;
+
+	for (unsigned long reason; (reason = ERR_get_error());) {
+		off = off || ERR_GET_REASON(reason) == ERR_R_UNSUPPORTED;
+		memory = memory || ERR_GET_REASON(reason) == ERR_R_MALLOC_FAILURE;
+	}
+	if (off && !memory)
+		return err_set(err, ERR_INTERNAL, "libcrypto cannot compute SHA-256; check its configuration");
+	return err_set(err, ERR_MEMORY, "out of memory for SHA-256");
 }
 
 int hash_init(struct hash *hash, struct err *err)
@@ -19,7 +30,7 @@ int hash_init(struct hash *hash, struct err *err)
 
 	hash->context = context;
 	if (!context)
-		return err_set(err, ERR_MEMORY, "out of memory for a SHA-256 context");
+		return refused(err);
 	if (EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1)
 		return 0;
 	hash_release(hash);
