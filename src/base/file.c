@@ -19,7 +19,7 @@ enum {
 	ASIDE_ROOM = ASIDE_NAME + 48,
 };
 
-static int input_code(int number)
+int file_input_code(int number)
 {
 	static const struct {
 		int number, code;
@@ -56,7 +56,7 @@ int file_open(const char *path, size_t *size, struct err *err)
 	struct stat status;
 
 	if (fd < 0)
-		return err_set_errno(err, input_code(errno), "cannot open '%s'", path);
+		return err_set_errno(err, file_input_code(errno), "cannot open '%s'", path);
 	if (fstat(fd, &status))
 		err_set_errno(err, ERR_IO, "cannot examine '%s'", path);
 	else if (!S_ISREG(status.st_mode))

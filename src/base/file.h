@@ -51,6 +51,9 @@ extern "C" {
 /* Open a regular file for reading, its size in *size (may be NULL). Returns the descriptor, to be closed, or -1. */
 int file_open(const char *path, size_t *size, struct err *err);
 
+/* The code for an errno that an input could not be opened with. */
+int file_input_code(int number);
+
 /* Read up to n bytes, once, past interruptions. Returns how many, 0 at the end of the file, -1 on failure. */
 ssize_t file_read_some(int fd, void *bytes, size_t n, const char *path, struct err *err);
 

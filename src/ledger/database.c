@@ -213,7 +213,9 @@ static int apply_pragma(struct database *db, size_t i, struct err *err)
 	int got = rows ? database_row(db, rows, err) : -1;
 	const char *is = got > 0 ? (const char *)sqlite3_column_text(rows, 0) : NULL;
 	bool good = is && !strcmp(is, pragmas[i].want);
-	if (got >= 0 && !good)
+	if (got > 0 && !is)
+		database_refuse_null(db, err);
+	else if (got >= 0 && !good)
 		err_set(err, ERR_LEDGER, "ledger '%s': '%s' gives '%s' instead of '%s'", db->path, pragmas[i].get,
 			is ? is : "nothing", pragmas[i].want);
 	sqlite3_finalize(rows);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/ledger/ledger.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/file.h"
 #include "src/ledger/audit.h"
 #include "src/ledger/internal.h"
 #include "src/ledger/journal.h"
@@ -186,7 +188,7 @@ static int open_files(struct ledger *l, const struct ledger_options *o, struct e
 		return -1;
 	l->directory = realpath(o->directory, NULL);
 	if (!l->directory)
-		return err_set_errno(err, ERR_NOINPUT, "run directory '%s'", o->directory);
+		return err_set_errno(err, file_input_code(errno), "run directory '%s'", o->directory);
 	l->lock = lock_take(l->directory_fd, o->directory, err);
 	if (l->lock < 0 || lock_read(l->lock, l->uuid, err))
 		return -1;

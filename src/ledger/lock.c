@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "src/base/file.h"
+
 /* File systems of other machines: their locks may not reach every process that can write. */
 static bool is_remote(int fd)
 {
@@ -30,7 +32,7 @@ int lock_directory(const char *path, struct err *err)
 	struct stat status;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return err_set_errno(err, errno == EACCES ? ERR_NOPERM : ERR_NOINPUT, "run directory '%s'", path);
+		return err_set_errno(err, file_input_code(errno), "run directory '%s'", path);
 	if (fstat(fd, &status))
 		err_set_errno(err, ERR_IO, "run directory '%s'", path);
 	else if (status.st_mode & (S_IWGRP | S_IWOTH))
