@@ -113,7 +113,8 @@ static void activations(struct bench *b)
 		struct view *to;
 		int64_t cols;
 	} list[] = {{&b->x, C}, {&b->y, C}, {&b->h, C}, {&b->dx, C}, {&b->q, Q}, {&b->d_q, Q}, {&b->o, Q}, {&b->key, K},
-		    {&b->value, K}, {&b->d_key, K}, {&b->d_value, K}, {&b->g, m->ffn}, {&b->u, m->ffn}, {&b->a, m->ffn}};
+		    {&b->value, K}, {&b->d_key, K}, {&b->d_value, K}, {&b->g, m->ffn}, {&b->u, m->ffn}, {&b->a, m->ffn},
+		    {&b->d_g, m->ffn}, {&b->d_u, m->ffn}};
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		*list[i].to = random_rows(b, T, list[i].cols, 1);
 	b->lse = filled(b, T, m->heads, 0);

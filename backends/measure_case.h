@@ -22,7 +22,7 @@ struct bench {
 	struct view x, y, h, dx;             /* [T, C] */
 	struct view q, d_q, o;               /* [T, H D] */
 	struct view key, value, d_key, d_value; /* [T, K D] */
-	struct view g, u, a;                 /* [T, F] */
+	struct view g, u, a, d_g, d_u;       /* [T, F]; gradients do not overwrite a: run after run it would decay */
 	struct view lse, xa;
 	struct view norm_w, ids, pos, saved[3];
 	struct view rows_y, rows_dx, rows, target, weight, logp;      /* [512, C]; i32, f32 [1, 512] */
