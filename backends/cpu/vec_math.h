@@ -16,7 +16,7 @@
 static inline float vec_exp(float x)
 {
 	float hi = x > 88.02f ? 88.02f : x, c = hi < -87.33f ? -87.33f : hi;
-	float n = __builtin_rintf(c * 0x1.715476p+0f);
+	float n = c * 0x1.715476p+0f + 0x1.8p23f - 0x1.8p23f; /* rounded: SSE2 has no instruction for it */
 	float r = c - n * 0x1.62e4p-1f - n * 0x1.7f7d1cp-20f;
 	float p = 0x1.6c16c2p-10f;
 	p = p * r + 0x1.111112p-7f;
