@@ -4,7 +4,7 @@
 #include <omp.h>
 
 enum {
-	BLOCK_ROWS = 512,     /* of a block that one thread runs: fewer, and the library's packing of weights shows */
+	BLOCK_ROWS = 1024,    /* of a block that one thread runs: fewer, and the library's packing of weights shows */
 	TEAM_ROWS = 1024,     /* of a block that the team runs */
 	LEAST_ROWS = 320,     /* of a block that one thread runs: below, columns over the team pack less */
 	LEAST_ELEMENTS = 8192 /* of a piece worth a thread */
