@@ -463,7 +463,7 @@ TEST(JsonCheck, LimitsAreTheCallers)
 	EXPECT_NE(doc.doc, nullptr) << doc.err.message;
 	const struct json_limits endless = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
 	EXPECT_EQ(json_check("[]", 2, &endless, nullptr), 0);
-	Doc refused_by_size("[]", &endless); /* json-c counts depth in an int */
+	Doc refused_by_size("[]", &endless); /* json-c counts in an int */
 	EXPECT_EQ(refused_by_size.doc, nullptr);
 	EXPECT_EQ(refused_by_size.err.code, ERR_INTERNAL) << refused_by_size.err.message;
 }

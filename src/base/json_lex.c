@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The strict checker in front of json-c, and the stream of events over the same
- * pass: no recursion, no tree. json-c alone takes duplicate keys, NaN, 1e999,
- * bad UTF-8 and raw controls, clamps big integers and cuts a key at \u0000.
+ * The strict checker, and the stream of events over the same pass: no recursion,
+ * no tree. json-c's parser takes duplicate keys, NaN, 1e999, bad UTF-8 and raw
+ * controls, clamps big integers and cuts a key at \u0000.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -147,13 +147,21 @@ static int read_digits(struct json_scan *in, const char *after)
 	return in->pos == in->n ? json_scan_truncated(in) : json_scan_fail(in, start, "a digit must follow %s", after);
 }
 
+double json_scan_double(const char *number)
+{
+	locale_t plain = newlocale(LC_ALL_MASK, "C", NULL), before = uselocale(plain);
+	double value = strtod(number, NULL);
+
+	uselocale(before);
+	freelocale(plain);
+	return value;
+}
+
 /* Whether the number text[start..pos) fits the type it will be read into. */
 static int check_range(struct json_scan *in, size_t start, bool integer)
 {
 	char number[JSON_NUMBER_BYTES + 1];
 	size_t n = in->pos - start;
-	locale_t plain, before;
-	double value;
 
 	if (n > JSON_NUMBER_BYTES)
 		return json_scan_fail(in, start, "a number longer than %d bytes", JSON_NUMBER_BYTES);
@@ -167,12 +175,7 @@ static int check_range(struct json_scan *in, size_t start, bool integer)
 			(void)strtoull(number, NULL, 10);
 		return errno == ERANGE ? json_scan_fail(in, start, "integer out of range") : 0;
 	}
-	plain = newlocale(LC_ALL_MASK, "C", NULL);
-	before = uselocale(plain);
-	value = strtod(number, NULL);
-	uselocale(before);
-	freelocale(plain);
-	return isinf(value) ? json_scan_fail(in, start, "number out of range") : 0;
+	return isinf(json_scan_double(number)) ? json_scan_fail(in, start, "number out of range") : 0;
 }
 
 int json_scan_number(struct json_scan *in)

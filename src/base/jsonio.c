@@ -4,17 +4,14 @@
  * gets its own container as user data, so that an error can walk up and spell
  * the path without a copy of the tree.
  */
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json_object.h>
 #include <json-c/json_object_iterator.h>
-#include <json-c/json_tokener.h>
 
-#include "src/base/jsonio.h"
+#include "src/base/json_tree.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
 
@@ -35,48 +32,13 @@ static const char *const kind_words[] = {
 	[JSON_OBJECT] = "an object",
 };
 
-/* json-c's turn; the second call tells it that a number at the end is complete. */
-static int tokenise(struct json_tokener *tok, struct json *doc, const char *text, size_t n, struct err *err)
-{
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
-	errno = 0;
-	doc->root = json_tokener_parse_ex(tok, text, (int)n);
-	if (json_tokener_get_error(tok) == json_tokener_continue)
-		doc->root = json_tokener_parse_ex(tok, "", 1);
-	/* when memory runs out json-c may report success and give nothing */
-	bool complete = doc->root || text[strspn(text, " \t\r\n")] == 'n';
-	if (json_tokener_get_error(tok) == json_tokener_success && complete)
-		return 0;
-	if (errno == ENOMEM)
-		return err_set(err, ERR_MEMORY, "out of memory while reading %zu bytes of JSON", n);
-	return err_set(err, ERR_INTERNAL, "byte %zu: json-c refuses checked JSON: %s",
-		       json_tokener_get_parse_end(tok), json_tokener_error_desc(json_tokener_get_error(tok)));
-}
-
 struct json *json_parse(const char *text, size_t n, const struct json_limits *limits, struct err *err)
 {
-	struct json_tokener *tok;
-	struct json *doc;
-	int result;
+	struct json *doc = mem_array(1, sizeof *doc, err);
 
-	if (!limits)
-		limits = &json_default_limits;
-	if (json_check(text, n, limits, err))
-		return NULL;
-	if (n > INT_MAX || limits->max_depth > INT_MAX - 2) {
-		err_set(err, ERR_INTERNAL, "JSON limits above 2^31 - 3 bytes or levels");
-		return NULL;
-	}
-	doc = mem_array(1, sizeof *doc, err);
-	if (!doc)
-		return NULL;
-	tok = json_tokener_new_ex((int)limits->max_depth + 2);
-	result = tok ? tokenise(tok, doc, text, n, err) : err_set(err, ERR_MEMORY, "out of memory for a JSON parser");
-	if (tok)
-		json_tokener_free(tok);
-	if (!result)
+	if (!doc || !json_tree_build(&doc->root, text, n, limits, err))
 		return doc;
-	json_free(doc);
+	free(doc);
 	return NULL;
 }
 

@@ -5,8 +5,7 @@
  * Reading is RFC 8259 without mercy: duplicate keys, NaN, numbers out of
  * range, bad UTF-8, lone surrogates, comments, trailing commas, a byte order
  * mark, bytes after the value and everything deeper or larger than the limits
- * are refused, each with "byte OFFSET: RULE" (offsets from 0). Only a text that
- * passes is handed to json-c. A document has one owner; values are borrowed
+ * are refused, each with "byte OFFSET: RULE" (offsets from 0). A document has one owner; values are borrowed
  * from it, cheap to copy, and valid until json_free. Looking something up never
  * fails: json_in and json_at remember what they looked for, and the getter that
  * follows reports the whole path.
@@ -65,8 +64,8 @@ struct json;
 
 /*
  * Check and parse text[0..n), which needs no NUL and is not kept. NULL on
- * failure: ERR_DATA, ERR_MEMORY; ERR_INTERNAL where json-c does not take what
- * the check took, or a text or depth limit exceeds an int.
+ * failure: ERR_DATA, ERR_MEMORY; ERR_INTERNAL where the text or the limit of
+ * depth exceeds an int.
  */
 struct json *json_parse(const char *text, size_t n, const struct json_limits *limits, struct err *err);
 void json_free(struct json *doc);

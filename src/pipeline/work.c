@@ -5,6 +5,7 @@
 #include "src/pipeline/work.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -104,7 +105,7 @@ static int add_files(struct hash *hash, const char *directory, struct err *err)
 	struct dirent **list;
 	int rc = 0, n = scandir(directory, &list, is_read, by_name);
 	if (n < 0)
-		return err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
+		return err_set_errno(err, errno == ENOMEM ? ERR_MEMORY : ERR_IO, "cannot list '%s'", directory);
 	for (int i = 0; i < n; i++) {
 		char *path = rc ? NULL : tree_join(directory, list[i]->d_name, err);
 		rc = rc || !path || add_file(hash, path, list[i]->d_name, err) ? -1 : 0;
