@@ -166,10 +166,25 @@ TEST(Err, CutKeepsCharactersWhole)
 TEST(Err, ErrnoIsAppended)
 {
 	struct err err = {};
-	errno = ENOSPC;
+	errno = EIO;
 	EXPECT_EQ(err_set_errno(&err, ERR_IO, "cannot write '%s'", "x"), -1);
 	EXPECT_EQ(err.code, ERR_IO);
-	EXPECT_EQ(err.message, "cannot write 'x': "s + strerror(ENOSPC));
+	EXPECT_EQ(err.message, "cannot write 'x': "s + strerror(EIO));
+	errno = EACCES;
+	err_set_errno(&err, ERR_CANTCREATE, "cannot create '%s'", "x");
+	EXPECT_EQ(err.code, ERR_CANTCREATE);
+}
+
+TEST(Err, AFullDiskIsAlwaysIo)
+{
+	for (int number : {ENOSPC, EDQUOT}) {
+		struct err err = {};
+		errno = number;
+		EXPECT_EQ(err_set_errno(&err, ERR_CANTCREATE, "cannot create '%s'", "x"), -1);
+		EXPECT_EQ(err.code, ERR_IO);
+		EXPECT_EQ(err.message, "cannot create 'x': "s + strerror(number) +
+					       "; make room there and give the same command again");
+	}
 }
 
 TEST(Err, PrefixKeepsCodeAndOrder)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,18 +55,25 @@ int err_set(struct err *err, int code, const char *format, ...)
 	return -1;
 }
 
+static bool disk_is_full(int number)
+{
+	return number == ENOSPC || number == EDQUOT;
+}
+
 int err_set_errno(struct err *err, int code, const char *format, ...)
 {
-	const char *reason = strerror(errno);
-	char text[ROOM];
+	char text[ROOM], reason[256];
+	int number = errno;
 	va_list args;
 
 	if (!err)
 		return -1;
+	snprintf(reason, sizeof reason, "%s%s", strerror(number),
+		 disk_is_full(number) ? "; make room there and give the same command again" : "");
 	va_start(args, format);
 	format_text(text, format, args);
 	va_end(args);
-	err->code = code;
+	err->code = code == ERR_CANTCREATE && disk_is_full(number) ? ERR_IO : code;
 	join(err, text, reason);
 	return -1;
 }

@@ -51,7 +51,11 @@ struct err {
 /* Store code and message; always returns -1, so that `return err_set(…)` reads well. err may be NULL. */
 int err_set(struct err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* As err_set, with ": " and the text of errno appended. Reads errno first. */
+/*
+ * As err_set, with ": " and the text of errno appended. Reads errno first. A
+ * full disk is ERR_IO where it kept an output from being created, too, and the
+ * message says what to do.
+ */
 int err_set_errno(struct err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Put "PREFIX: " in front of the message already there; keeps the code; returns -1. */
