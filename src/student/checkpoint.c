@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
@@ -49,6 +50,29 @@ static int64_t step_of(const char *name, bool *whole)
 	long long step = strtoll(name + sizeof begin - 1, &end, 10);
 	*whole = !*end;
 	return errno || (*end && strcmp(end, ".tmp")) ? -1 : step;
+}
+
+/* ---- room on the disk ---------------------------------------------------------------- */
+
+/* Bytes of a checkpoint: values and both averages in f32, their names and shapes, a part of a block for each file. */
+static uint64_t bytes_of(const struct parameters *params, uint64_t block)
+{
+	return 12 * (uint64_t)params->total + (PARAMETER_NAME + 64) * (uint64_t)params->n + (LISTED + 2) * block;
+}
+
+/* Room for two, so that the log and the result find some, too. A file system that tells no size is taken at that. */
+static int check_room(const struct checkpoint_place *place, const struct parameters *params, struct err *err)
+{
+	struct statvfs disk;
+	if (statvfs(place->directory, &disk))
+		return err_set_errno(err, ERR_IO, "cannot examine the disk of '%s'", place->directory);
+	uint64_t need = 2 * bytes_of(params, disk.f_frsize), room = (uint64_t)disk.f_bavail * disk.f_frsize;
+	if (room >= need || !disk.f_blocks)
+		return 0;
+	return err_set(err, ERR_IO,
+		       "the disk of '%s' has %llu bytes free, saving a checkpoint needs %llu (twice its size); "
+		       "make room there and give the same command again",
+		       place->directory, (unsigned long long)room, (unsigned long long)need);
 }
 
 /* ---- saving ------------------------------------------------------------------------ */
@@ -172,16 +196,27 @@ static int remove_older(const char *directory, struct err *err)
 	return rc;
 }
 
+/* What failed leaves nothing behind: it may be the disk that is full. */
+static int save_aside(const struct checkpoint_place *place, const struct parameters *params, int64_t step,
+		      const char *aside, struct err *err)
+{
+	struct err second;
+	if (mkdir(aside, 0700))
+		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", aside);
+	if (!save_files(place, params, step, aside, err))
+		return 0;
+	tree_remove(aside, &second);
+	return -1;
+}
+
 int checkpoint_save(const struct checkpoint_place *place, const struct parameters *params, int64_t step,
 		    struct err *err)
 {
 	char *aside = path_of(place->directory, step, ".tmp", NULL, err);
 	char *final = path_of(place->directory, step, "", NULL, err);
-	int rc = !aside || !final || tree_remove(aside, err) || tree_remove(final, err) ? -1 : 0;
-	if (!rc && mkdir(aside, 0700))
-		rc = err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", aside);
-	if (!rc)
-		rc = save_files(place, params, step, aside, err);
+	int rc = !aside || !final || tree_remove(aside, err) || tree_remove(final, err) ||
+				 check_room(place, params, err) || save_aside(place, params, step, aside, err)
+			 ? -1 : 0;
 	if (!rc && renameat2(AT_FDCWD, aside, AT_FDCWD, final, RENAME_NOREPLACE))
 		rc = err_set_errno(err, ERR_IO, "cannot rename '%s'", aside);
 	free(aside);
@@ -291,14 +326,14 @@ bool checkpoint_any(const char *directory)
 	return n > 0;
 }
 
-int checkpoint_remove_all(const char *directory, struct err *err)
+static int remove_those(const char *directory, bool unfinished_only, struct err *err)
 {
 	DIR *dir = opendir(directory);
 	int rc = dir ? 0 : err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
 	for (struct dirent *entry; !rc && (entry = readdir(dir));) {
 		bool whole;
 		int64_t step = step_of(entry->d_name, &whole);
-		if (step < 0)
+		if (step < 0 || (whole && unfinished_only))
 			continue;
 		char *path = path_of(directory, step, whole ? "" : ".tmp", NULL, err);
 		rc = path ? tree_remove(path, err) : -1;
@@ -307,4 +342,14 @@ int checkpoint_remove_all(const char *directory, struct err *err)
 	if (dir)
 		closedir(dir);
 	return rc ? -1 : file_sync_dir(directory, err);
+}
+
+int checkpoint_begin(const struct checkpoint_place *place, const struct parameters *params, struct err *err)
+{
+	return remove_those(place->directory, true, err) || check_room(place, params, err) ? -1 : 0;
+}
+
+int checkpoint_remove_all(const char *directory, struct err *err)
+{
+	return remove_those(directory, false, err);
 }

@@ -9,6 +9,9 @@
  * counters (reference/philox.h), so the step is all that is kept of them, and
  * of the place in the data.
  *
+ * A disk without room for two of them ends a training (ERR_IO) before its first
+ * step or its next checkpoint; whatever fails, those before it stay whole.
+ *
  * One that its manifest does not match is passed over for the one before; one
  * of another configuration is refused (ERR_CANTCREATE): its owner may want it.
  */
@@ -22,6 +25,9 @@ struct checkpoint_place {
 	const char *directory;
 	char configuration[HASH_HEX_ROOM]; /* of all that decides the result */
 };
+
+/* Before the first step: is there room for one? What a killed training left unfinished is removed. */
+int checkpoint_begin(const struct checkpoint_place *place, const struct parameters *params, struct err *err);
 
 int checkpoint_save(const struct checkpoint_place *place, const struct parameters *params, int64_t step,
 		    struct err *err);

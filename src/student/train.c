@@ -277,6 +277,8 @@ static int resume(struct training *t, struct err *err)
 	if (passed[0] && t->files->note)
 		t->files->note(t->files->context, passed);
 	parameters_refresh(&t->trainee->params);
+	if (t->result->resumed_from < t->result->steps && checkpoint_begin(&t->place, &t->trainee->params, err))
+		return -1;
 	return train_log_open(&t->log, t->files->directory, t->rows, t->n, t->result->resumed_from, err);
 }
 

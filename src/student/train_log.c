@@ -172,6 +172,17 @@ static int write_all(int fd, const char *text, size_t n)
 	return 0;
 }
 
+/* A line or nothing: a disk that fills up would leave half of one. */
+static int append_line(const struct train_log *log, const char *text, size_t n, struct err *err)
+{
+	off_t end = lseek(log->fd, 0, SEEK_END);
+	if (end >= 0 && !write_all(log->fd, text, n) && !write_all(log->fd, "\n", 1))
+		return 0;
+	err_set_errno(err, ERR_IO, "cannot write '%s'", log->path);
+	(void)!ftruncate(log->fd, end); /* the failure to report is the one before */
+	return -1;
+}
+
 int train_log_write(struct train_log *log, const struct train_line *line, struct err *err)
 {
 	struct json_writer w;
@@ -179,9 +190,7 @@ int train_log_write(struct train_log *log, const struct train_line *line, struct
 	json_writer_init(&w, 0);
 	put_line(&w, log, line);
 	const char *text = json_writer_text(&w, &n, err);
-	int rc = text ? 0 : -1;
-	if (!rc && (write_all(log->fd, text, n) || write_all(log->fd, "\n", 1)))
-		rc = err_set_errno(err, ERR_IO, "cannot write '%s'", log->path);
+	int rc = text ? append_line(log, text, n, err) : -1;
 	json_writer_release(&w);
 	return rc;
 }
