@@ -117,7 +117,7 @@ static int shrink(struct prepared *p, const struct settings *s, struct err *err)
 {
 	if (s->keep && examples_keep(&p->pool, s->keep, s->seed, err))
 		return -1;
-	if (s->zipf && examples_zipf(&p->pool, s->zipf, s->seed, err))
+	if (s->zipf != 0 && examples_zipf(&p->pool, s->zipf, s->seed, err))
 		return -1;
 	if (s->draw && examples_draw(&p->pool, s->draw, s->seed, err))
 		return -1;
@@ -145,9 +145,9 @@ static int work(struct prepared *p, struct settings *s, const struct source *sou
 {
 	if (source->load(p, s, from, err) || handle_duplicates(p, s, err))
 		return -1;
-	if (s->fraction && p->test.n)
+	if (s->fraction != 0 && p->test.n)
 		return err_set(err, ERR_USAGE, "'--test-fraction' splits one file; this source has a test set already");
-	if (s->fraction && examples_split(&p->test, &p->pool, s->fraction, s->seed, err))
+	if (s->fraction != 0 && examples_split(&p->test, &p->pool, s->fraction, s->seed, err))
 		return -1;
 	if (shrink(p, s, err))
 		return -1;
