@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""train_speed.py PEERS DATA [--program PROGRAM] [--rounds 3] [--only steps,rows,load]
+"""train_speed.py PEERS DATA [--program PROGRAM] [--rounds 3] [--rows 512] [--only steps,rows,load]
 
 LoRA training of the real student, f32, two threads, beside PyTorch + PEFT; in each round every arm runs once.
 
 - steps   4 x 512 tokens a step, rank 8, q_proj and v_proj, then all seven matrices: tokens per second, and the peak
           memory of the program (weights in f32: 538 MB).
-- rows    512 annotate rows of r52/teacher.jsonl under one instruction, one epoch, batch 16: rows per second. The
+- rows    --rows annotate rows of r52/teacher.jsonl under one instruction, one epoch, batch 16: rows per second. The
           PyTorch arm pads each batch to its longest row.
 - load    the program's adapter in PEFT: no key missing or unexpected, and the same log-probabilities.
 
 PEERS is what bench/peers.sh made, with peft added (run this with PEERS/venv/bin/python), DATA holds r52/."""
-import argparse, json, os, random, resource, statistics, subprocess, tempfile, time
+import argparse, json, os, random, statistics, subprocess, sys, tempfile, time
 
 arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 arguments.add_argument("peers")
 arguments.add_argument("data")
 arguments.add_argument("--program", default="baldistill")
 arguments.add_argument("--rounds", type=int, default=3)
+arguments.add_argument("--rows", type=int, default=512)
 arguments.add_argument("--only", default="steps,rows,load")
 options = arguments.parse_args()
 directory = os.path.join(options.peers, "smollm2")
@@ -34,9 +35,12 @@ def write_rows(name, rows):
 
 def train(data, output, *more):
     """One training by the program: lines of its log, and its peak memory in bytes."""
-    subprocess.run([options.program, "train", "--quiet", "--model", directory, "--data", data, "--output", output, "--lora-dropout",
-                    "0", "--no-shuffle", "--save-steps", "100000", "--threads", "2", *more], check=True)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    # A child begins with its parent's peak, so a small parent asks.
+    ask = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+           "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+    asked = subprocess.run([sys.executable, "-c", ask, options.program, "train", "--quiet", "--model", directory, "--data", data, "--output", output, "--lora-dropout",
+                    "0", "--no-shuffle", "--save-steps", "100000", "--threads", "2", *more], check=True, capture_output=True, text=True)
+    peak = int(asked.stdout.split()[-1]) * 1024
     return [json.loads(line) for line in open(os.path.join(output, "trainer_log.jsonl"))], peak
 
 
@@ -86,7 +90,7 @@ def rows():
     import torch
     from transformers import AutoTokenizer
     lines = [json.loads(line) for line in open(os.path.join(options.data, "r52", "teacher.jsonl"), encoding="utf-8")]
-    lines = [x for x in lines if x["kind"] == "annotate"][:512]
+    lines = [x for x in lines if x["kind"] == "annotate"][:options.rows]
     head = "Read the news story and say step by step which topic it belongs to. End with: The answer is TOPIC.\n\nStory: "
     made = [{"prompt": head + x["input"][:3000] + "\n\nReasoning:", "completion": " " + x["rationale"]} for x in lines]
     data = write_rows("rows.jsonl", made)
