@@ -1,16 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# r52_student.sh DATA OUTPUT: makes OUTPUT/student, a student of at most 5 million parameters for r52.sh, from the texts
-# of the pool alone (DATA/r52/pool.jsonl without labels; no rationale, no test text): byte-level BPE of 4,096 tokens,
-# random weights, pre-training. Rows are texts in shuffled order, a blank line between two, about 500 tokens long, so that
-# later positions are learned, too. Goes on where it was interrupted. BALDISTILL: the program, PYTHON: a Python with the
-# package `tokenizers`; EPOCHS (3) of pre-training.
+# r52_student.sh DATA OUTPUT: makes OUTPUT/student, a student of 2.4 million parameters for r52.sh, and OUTPUT/prompts,
+# from the texts of the pool alone (DATA/r52/pool.jsonl without labels; no rationale, no test text): byte-level BPE of
+# 4,096 tokens, random weights, pre-training. Rows are texts in shuffled order, a blank line between two, about 500
+# tokens long, so that later positions are learned, too. Goes on where it was interrupted. BALDISTILL: the program,
+# PYTHON: a Python with the package `tokenizers`; EPOCHS (3) of pre-training.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 data=$(cd "${1:?usage: r52_student.sh DATA OUTPUT}" && pwd)
 python=${PYTHON-python3}
 mkdir -p "${2:?}" && cd "$2"
-mkdir -p init
+mkdir -p init prompts
+# The built-in prompt lists all classes in front of the text: 220 tokens of this vocabulary, as many as a text has.
+cp "$here"/../data/prompts/classification/*.txt prompts
+printf 'Text: {input}\nReasoning:\n' >prompts/student.txt
 [ -f texts.jsonl ] || "$python" - "$data/r52/pool.jsonl" >texts.part <<'END'
 import json, random, sys
 texts = list(dict.fromkeys(json.loads(line)["input"] for line in open(sys.argv[1], encoding="utf-8")))
