@@ -14,7 +14,8 @@ mkdir -p "${3:?}" && cd "$3"
 if [ -d "$student/student" ]; then
 	# Of the rationales that came with synthetic examples 95 % have more than 100 of its tokens, and end in the answer.
 	model=$student/student prompts=$student/prompts budget=2600 stages=5 tokens=384
-	training='{finetuning_type: full, learning_rate: 1.0e-3, num_train_epochs: 4, max_length: 768}'
+	training='{finetuning_type: full, learning_rate: 1.0e-3, num_train_epochs: 5, max_length: 768,
+		per_device_train_batch_size: 8}'
 else
 	model=$student/smollm2 prompts= budget=260 stages=3 tokens=100 training='{max_length: 768}'
 fi
