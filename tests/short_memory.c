@@ -30,7 +30,7 @@ int __libc_start_main(int (*begin)(int, char **, char **), int argc, char **argv
 		      void (*loader_end)(void), void *stack);
 
 /* They end the process themselves, or fall, where memory lacks: none of their callers can do better. */
-static const char *const spared[] = {"libgomp.", "libcrypto."};
+static const char *const spared[] = {"libcrypto.", "libgfortran.", "libgomp."};
 
 static atomic_long counted = -1;
 static long at;
