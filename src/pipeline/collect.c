@@ -7,7 +7,7 @@
 #include "src/base/mem.h"
 #include "src/pipeline/collect_parts.h"
 
-static const double drain_seconds = 60, tick = 0.25, told_every = 2;
+static const double drain_seconds = 60, tick = 0.25, told_every = 2, news_share = 9;
 
 double collect_clock(void)
 {
@@ -79,12 +79,18 @@ static void release(struct collecting *c)
 static void tell(struct collecting *c)
 {
 	struct err err = {0};
-	double now = collect_clock();
-	if (!c->collector->settled || now - c->told < told_every)
-		return;
-	c->told = now;
-	if (c->collector->settled(c->collector->context, &err))
+	double began = collect_clock();
+	if (c->collector->settled && c->collector->settled(c->collector->context, &err))
 		collect_fail(c, &err);
+	c->told = collect_clock();
+	c->telling = c->told - began;
+	c->news = false;
+}
+
+void collect_tell(struct collecting *c)
+{
+	if (collect_clock() - c->told >= (c->news ? news_share * c->telling : told_every))
+		tell(c);
 }
 
 /* Up to `seconds`, for a reply where one is on its way; how many came, or -1 with c->err filled. */
@@ -123,7 +129,7 @@ static void work(struct collecting *c)
 		if (c->err.code || (isinf(wait) && !c->in_flight))
 			return;
 		wait_for(c, wait);
-		tell(c);
+		collect_tell(c);
 	}
 }
 
@@ -169,6 +175,8 @@ int collect_step(struct collector *collector, int64_t stage, const char *step, c
 		collect_share(&c);
 		work(&c);
 		drain(&c);
+		if (c.news)
+			tell(&c);
 		progress_finish(&c.progress);
 		count_left(&c);
 		rc = conclude(&c, err);

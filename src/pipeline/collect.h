@@ -56,7 +56,10 @@ struct collector {
 	int64_t budget;                     /* of the whole run, for the stop rules */
 	uint64_t seed;                      /* of the back-off's jitter */
 	const struct voice *voice;
-	/* Called after every settled reply, and about every 2 s; may be NULL. -1 ends the step. */
+	/*
+	 * Called after every settled reply, or after several where it would take more than a tenth of the time, and
+	 * about every 2 s; may be NULL. -1 ends the step.
+	 */
 	int (*settled)(void *context, struct err *err);
 	void *context;
 	const char *const *cassette; /* [cassettes]: of runs whose answers serve here too, asked before anything is sent */

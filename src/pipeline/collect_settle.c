@@ -164,7 +164,6 @@ void collect_reply(void *context, const struct teacher_reply *reply)
 	count(c, &reply->outcome);
 	say(c, reply);
 	judge_run(c, reply);
-	c->told = collect_clock();
-	if (c->collector->settled && c->collector->settled(c->collector->context, &err))
-		collect_fail(c, &err);
+	c->news = true;
+	collect_tell(c);
 }
