@@ -15,12 +15,15 @@ export BALDISTILL_STATE_DIR="$folder/state" OMP_NUM_THREADS=1
 sweep=40
 [ -z "${TEST_LONG:-}" ] || sweep=800
 
+# auto would look at a GPU's module first, and NVIDIA's libraries fall where memory lacks
+backend=$("$program" backends | awk '$1 == "openblas" && $2 == "usable" { print $1 }')
+
 cp "$tiny/examples.jsonl" train.jsonl && cp "$tiny/teacher.jsonl" . && sed 4q "$tiny/test.jsonl" >test.jsonl || exit 99
 cat >run.yaml <<-END
 	task: {type: classification, train: train.jsonl, test: test.jsonl, head_domains: {above: 5}}
 	budget: 6
 	stages: 1
-	student: {model_name_or_path: $tiny, dtype: float32, slots: 4}
+	student: {model_name_or_path: $tiny, backend: ${backend:-reference}, dtype: float32, slots: 4}
 	selection: {max_new_tokens: 2}
 	training: {num_train_epochs: 1, per_device_train_batch_size: 4, learning_rate: 1.0e-2}
 	teacher: {kind: recorded, cassette: teacher.jsonl}
