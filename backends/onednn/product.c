@@ -17,12 +17,12 @@ static void fail(const struct device *dev, const char *what)
 	device_fail((struct device *)(uintptr_t)dev, "product", "%s", what);
 }
 
-/* x of one product as the library takes it. */
+/* x of one product, to be rounded. */
 struct input {
 	const struct vec *vec;
 	const struct product *p;
 	int64_t cols, base; /* of x; the product's row that is row 0 */
-	uint16_t *out;      /* NULL: as it is */
+	uint16_t *out;      /* dense, in bf16 */
 };
 
 static void round_rows(void *work, int64_t first, int64_t count, int lane)
