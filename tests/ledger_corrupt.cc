@@ -256,13 +256,15 @@ TEST(LedgerCorrupt, OlderThanItsWitness)
 {
 	World world(10, 20);
 	Bill bill = {};
+	Round round;
 	struct ledger *ledger = world.open_step();
 	ASSERT_TRUE(ledger) << world.err.message;
-	ASSERT_EQ(work_round(ledger, bill, &world.err), 1);
+	ASSERT_EQ(work_round(ledger, bill, round, &world.err), 1);
 	ledger_close(ledger);
 	std::string old = world.file("ledger.db");
 	ledger = world.open();
-	ASSERT_EQ(work_round(ledger, bill, &world.err), 1);
+	round = {};
+	ASSERT_EQ(work_round(ledger, bill, round, &world.err), 1);
 	ledger_close(ledger);
 	std::string recent = world.file("ledger.db");
 	write_file(world.run / "ledger.db", old);
@@ -423,7 +425,7 @@ TEST(LedgerSlot, TheReplyBeforeIsInDoubt)
 	first.query = 1;
 	second.query = 2;
 	ASSERT_EQ(ledger_arm(ledger, &first, 1, 1, &armed, &stop, nullptr), 0);
-	ASSERT_EQ(conclude(ledger, bill, 0, first, teach(bill, 0, first), &world.err), 0) << world.err.message;
+	ASSERT_EQ(settle_one(ledger, first, teach(bill, 0, first), &world.err), 0) << world.err.message;
 	ASSERT_EQ(ledger_arm(ledger, &second, 1, 1, &armed, &stop, nullptr), 0);
 	ASSERT_EQ(second.slot, first.slot);
 	ledger_close(ledger);

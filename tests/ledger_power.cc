@@ -122,7 +122,8 @@ void expect_silence(struct ledger *ledger, Bill &bill, Disk &disk, struct err *e
 	EXPECT_EQ(err->code, ERR_IO) << err->message;
 	EXPECT_EQ(ledger_note(ledger, "test", "after the fault", 1, err), -1);
 	EXPECT_EQ(err->code, ERR_IO);
-	EXPECT_EQ(work_round(ledger, bill, err), -1);
+	Round round;
+	EXPECT_EQ(work_round(ledger, bill, round, err), -1);
 	EXPECT_EQ(bill.attempts_sent, sent);
 	EXPECT_EQ(disk.operations, operations) << "the disk was asked again";
 }

@@ -143,6 +143,95 @@ TEST(Ledger, SlotsBoundWhatIsInFlight)
 	EXPECT_EQ(stop, LEDGER_SLOTS);
 }
 
+/* As many as there are slots, armed and answered. */
+std::vector<struct ledger_shot> answered_shots(struct ledger *ledger)
+{
+	std::vector<struct ledger_shot> shots;
+	enum ledger_stop stop;
+	for (int i = 0; i < WORLD_SLOTS; i++) {
+		shots.push_back(arm_next(ledger, &stop));
+		answer(shots.back(), "{\"n\":" + std::to_string(i) + "}");
+	}
+	return shots;
+}
+
+TEST(LedgerTurn, ArmsTheSlotsThatItSettles)
+{
+	World world(10, 10);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	std::vector<struct ledger_shot> first = answered_shots(ledger);
+	struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+	enum ledger_stop stop;
+	std::string before = world.file("slot-00");
+	ASSERT_EQ(ledger_turn_begin(ledger, &world.err), 0) << world.err.message;
+	for (const struct ledger_shot &shot : first)
+		ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, &world.err), 0) << world.err.message;
+	std::vector<struct ledger_shot> next;
+	for (int i = 0; i < WORLD_SLOTS; i++)
+		next.push_back(arm_next(ledger, &stop));
+	EXPECT_EQ(pending_count(ledger, 1), 10 - 2 * WORLD_SLOTS);
+	struct ledger_shot beyond = {};
+	size_t armed = 1;
+	beyond.query = 2 * WORLD_SLOTS + 1;
+	EXPECT_EQ(ledger_arm(ledger, &beyond, 1, 1, &armed, &stop, &world.err), 0);
+	EXPECT_EQ(stop, LEDGER_SLOTS);
+	EXPECT_EQ(armed, 0u);
+	EXPECT_EQ(world.file("slot-00"), before) << "a kill would find the reply gone and not yet committed";
+	ASSERT_EQ(ledger_turn_end(ledger, &world.err), 0) << world.err.message;
+	EXPECT_NE(world.file("slot-00"), before);
+	EXPECT_EQ(counts_of(ledger).answered, WORLD_SLOTS);
+	EXPECT_EQ(counts_of(ledger).armed, WORLD_SLOTS);
+	for (const struct ledger_shot &shot : next) {
+		answer(shot, "{}");
+		ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, &world.err), 0) << world.err.message;
+	}
+}
+
+TEST(LedgerTurn, IsUndoneByOneFailure)
+{
+	World world(10, 10);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	enum ledger_stop stop;
+	struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+	struct ledger_shot whole = arm_next(ledger, &stop), silent = arm_next(ledger, &stop), next = {};
+	size_t armed = 1;
+	answer(whole, "{}");
+	ASSERT_EQ(ledger_turn_begin(ledger, nullptr), 0);
+	EXPECT_EQ(ledger_settle(ledger, whole.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(ledger_settle(ledger, silent.attempt, &verdict, 1, &world.err), -1) << "there is no reply";
+	next.query = 3;
+	EXPECT_EQ(ledger_arm(ledger, &next, 1, 1, &armed, &stop, nullptr), -1);
+	EXPECT_EQ(armed, 0u);
+	EXPECT_EQ(ledger_turn_end(ledger, &world.err), -1);
+	EXPECT_NE(strstr(world.err.message, "without a reply"), nullptr) << world.err.message;
+	EXPECT_EQ(counts_of(ledger).answered, 0);
+	EXPECT_EQ(counts_of(ledger).armed, 2);
+	EXPECT_EQ(ledger_held(ledger), 1);
+	EXPECT_EQ(ledger_settle(ledger, whole.attempt, &verdict, 1, nullptr), 0);
+	EXPECT_EQ(counts_of(ledger).answered, 1);
+}
+
+TEST(LedgerTurn, ThatNeverEndsLeavesAllToTheNextStart)
+{
+	World world(10, 10);
+	{
+		Ledger ledger(world.open_step());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		std::vector<struct ledger_shot> shots = answered_shots(ledger);
+		struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+		enum ledger_stop stop;
+		ASSERT_EQ(ledger_turn_begin(ledger, nullptr), 0);
+		ASSERT_EQ(ledger_settle(ledger, shots[0].attempt, &verdict, 1, nullptr), 0);
+		arm_next(ledger, &stop);
+	}
+	Ledger again(world.open());
+	ASSERT_TRUE(again.is) << world.err.message;
+	EXPECT_EQ(world.recovery.salvaged, WORLD_SLOTS);
+	EXPECT_EQ(counts_of(again).used, WORLD_SLOTS);
+}
+
 TEST(Ledger, WireBoundsSendsThatDoNotCount)
 {
 	World world(1, 5);

@@ -151,9 +151,15 @@ inline Fate teach(Bill &bill, int query, const struct ledger_shot &shot)
 	return fate;
 }
 
-/* Settle what came; acknowledge only what the ledger has taken. */
-inline int conclude(struct ledger *ledger, Bill &bill, int query, const struct ledger_shot &shot, Fate fate,
-		    struct err *err)
+/* What was sent in one round, and what became of it. */
+struct Round {
+	size_t n = 0;
+	struct ledger_shot shots[WORLD_SLOTS] = {};
+	Fate fates[WORLD_SLOTS] = {};
+	int query[WORLD_SLOTS] = {};
+};
+
+inline int settle_one(struct ledger *ledger, const struct ledger_shot &shot, Fate fate, struct err *err)
 {
 	struct ledger_verdict verdict = {};
 	struct ledger_received reply;
@@ -163,43 +169,59 @@ inline int conclude(struct ledger *ledger, Bill &bill, int query, const struct l
 	if (fate != LOST && (ledger_received(ledger, shot.attempt, &reply, err) ||
 			     world_judge(nullptr, nullptr, &reply, &verdict, err)))
 		return -1;
-	if (ledger_settle(ledger, shot.attempt, &verdict, 2000, err))
-		return -1;
-	if (fate == ANSWER) {
-		bill.acknowledged[query] = true;
-		bill.acknowledged_send[query] = bill.sent[query];
-	}
-	return 0;
+	return ledger_settle(ledger, shot.attempt, &verdict, 2000, err);
 }
 
-/* One round: arm what is due and has a slot, send it all, settle it all. 1: something was sent; 0: nothing to do; -1. */
-inline int work_round(struct ledger *ledger, Bill &bill, struct err *err)
+/* Arm what is due and has a slot: a round that was not sent yet. */
+inline int arm_round(struct ledger *ledger, Round &next, struct err *err)
 {
 	struct ledger_pending pending;
-	struct ledger_shot shots[WORLD_SLOTS] = {};
-	Fate fates[WORLD_SLOTS];
-	int query[WORLD_SLOTS];
-	size_t armed = 0;
 	enum ledger_stop stop;
 	if (ledger_pending(ledger, 0, "annotate", 3000, WORLD_SLOTS, &pending, err))
 		return -1;
 	for (size_t i = 0; i < pending.n; i++) {
-		shots[i].query = pending.query[i].id;
-		query[i] = atoi(pending.query[i].example_id);
+		next.shots[i].query = pending.query[i].id;
+		next.query[i] = atoi(pending.query[i].example_id);
 	}
-	int failed = pending.n ? ledger_arm(ledger, shots, pending.n, 1500, &armed, &stop, err) : 0;
+	int failed = pending.n ? ledger_arm(ledger, next.shots, pending.n, 1500, &next.n, &stop, err) : 0;
 	ledger_pending_release(&pending);
-	for (size_t i = 0; !failed && i < armed; i++)
-		fates[i] = teach(bill, query[i], shots[i]);
-	for (size_t i = 0; !failed && i < armed; i++)
-		failed = conclude(ledger, bill, query[i], shots[i], fates[i], err);
-	return failed ? -1 : armed > 0;
+	return failed;
+}
+
+/* What the ledger has taken is acknowledged. */
+inline void acknowledge(Bill &bill, const Round &round)
+{
+	for (size_t i = 0; i < round.n; i++)
+		if (round.fates[i] == ANSWER) {
+			bill.acknowledged[round.query[i]] = true;
+			bill.acknowledged_send[round.query[i]] = bill.sent[round.query[i]];
+		}
+}
+
+/* One turn: settle the last round, arm the next; then send that. 1: something was sent; 0: nothing to do; -1. */
+inline int work_round(struct ledger *ledger, Bill &bill, Round &round, struct err *err)
+{
+	Round next;
+	if (ledger_turn_begin(ledger, err))
+		return -1;
+	int failed = 0;
+	for (size_t i = 0; i < round.n; i++)
+		failed |= settle_one(ledger, round.shots[i], round.fates[i], err);
+	failed |= arm_round(ledger, next, err);
+	if (ledger_turn_end(ledger, err) || failed)
+		return -1;
+	acknowledge(bill, round);
+	for (size_t i = 0; i < next.n; i++)
+		next.fates[i] = teach(bill, next.query[i], next.shots[i]);
+	round = next;
+	return round.n > 0;
 }
 
 inline int work(struct ledger *ledger, Bill &bill, struct err *err)
 {
+	Round round;
 	int rc;
-	while ((rc = work_round(ledger, bill, err)) > 0)
+	while ((rc = work_round(ledger, bill, round, err)) > 0)
 		;
 	return rc;
 }

@@ -96,40 +96,24 @@ static int arm_all(struct ledger *l, struct ledger_shot *shots, size_t n, int64_
 	return 0;
 }
 
-static void disarm(struct ledger *l, struct ledger_shot *shots, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct slot *slot = shots[i].attempt ? slots_find(&l->slots, shots[i].attempt) : NULL;
-		if (slot)
-			slot_disarm(slot);
-	}
-}
-
-/* A witness that cannot be raised ends the run's sending, like a failed disk. */
-static int tell_witness(struct ledger *l, int64_t attempt, struct err *err)
-{
-	if (!witness_raise(&l->witness, attempt, &l->db.failed))
-		return 0;
-	return err_set(err, l->db.failed.code, "%s", l->db.failed.message);
-}
-
 int ledger_arm(struct ledger *l, struct ledger_shot *shots, size_t n, int64_t now, size_t *armed,
 	       enum ledger_stop *stop, struct err *err)
 {
+	bool own = !l->turn.open;
 	*armed = 0;
 	for (size_t i = 0; i < n; i++)
 		shots[i].attempt = 0;
-	if (check_space(l, err) || ledger_begin(l, err))
+	if (check_space(l, err) || (own && ledger_turn_begin(l, err)) || turn_failed(l, err))
 		return -1;
-	int failed = arm_all(l, shots, n, now, armed, stop, err);
-	failed = failed ? database_rollback(&l->db) : database_commit(&l->db, err);
-	if (!failed && *armed)
-		failed = tell_witness(l, shots[*armed - 1].attempt, err);
-	if (!failed)
-		return 0;
-	disarm(l, shots, n);
-	*armed = 0;
-	return -1;
+	struct err failure;
+	int failed = arm_all(l, shots, n, now, armed, stop, &failure) ? turn_fail(l, &failure, err) : 0;
+	if (*armed)
+		l->turn.newest = shots[*armed - 1].attempt;
+	if (own)
+		failed = ledger_turn_end(l, err);
+	if (failed)
+		*armed = 0;
+	return failed;
 }
 
 int ledger_received(struct ledger *l, int64_t attempt, struct ledger_received *received, struct err *err)
@@ -147,20 +131,20 @@ int ledger_settle(struct ledger *l, int64_t attempt, const struct ledger_verdict
 {
 	struct slot *slot = attempt ? slots_find(&l->slots, attempt) : NULL;
 	struct ledger_received reply;
+	bool own = !l->turn.open;
 	if (!slot)
 		return err_set(err, ERR_INTERNAL, "attempt %lld is not armed here", (long long)attempt);
 	bool whole = slot->state->finished && !ledger_received(l, attempt, &reply, err);
-	int failed = ledger_begin(l, err);
-	if (!failed && attempt_settle(l, attempt, verdict, whole ? &reply : NULL, false, now, err))
-		failed = database_rollback(&l->db);
-#ifndef LEDGER_TEST_SETTLE_LATE
-	failed = failed || database_commit(&l->db, err);
-#endif
-	if (failed)
-		slot_sync(slot);
-	else
-		slot_disarm(slot);
-	return failed ? -1 : 0;
+	slot_settle(slot);
+	if (own && ledger_turn_begin(l, err)) {
+		slots_end_settled(&l->slots, false);
+		return -1;
+	}
+	struct err failure;
+	int failed = turn_failed(l, err);
+	if (!failed && attempt_settle(l, attempt, verdict, whole ? &reply : NULL, false, now, &failure))
+		failed = turn_fail(l, &failure, err);
+	return own ? ledger_turn_end(l, err) : failed;
 }
 
 static int share(struct ledger *l, int64_t query, const struct ledger_received *reply,

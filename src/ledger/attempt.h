@@ -10,7 +10,15 @@
  *     send with header X-Client-Request-Id: shot.request_id, receive into shot.slot (slot.h)
  *     ledger_settle(ledger, shot.attempt, &verdict, now, &err)
  *
- * A failed ledger_settle leaves the attempt armed and its slot untouched: the
+ * Every transaction waits for the disk several times. What came together is
+ * therefore settled in one turn, and what may go next armed in the same:
+ *
+ *     ledger_turn_begin(ledger, &err);
+ *     ledger_settle(ledger, shots[i].attempt, &verdict, now, &err);      // of each reply
+ *     ledger_arm(ledger, next, n, now, &armed, &stop, &err);             // may use their slots
+ *     if (ledger_turn_end(ledger, &err))                                 // committed: tell and send
+ *
+ * A failure leaves what was to be settled armed and its slot untouched: the
  * slot is then the copy of record, and the next process salvages it.
  */
 #ifndef BALDISTILL_LEDGER_ATTEMPT_H
@@ -30,7 +38,7 @@ struct ledger_shot {
 	int64_t query;    /* in: id of a pending query */
 	int64_t reserve;  /* in: the most this send can cost, billionths; 0 where no prices are known */
 	int64_t attempt;  /* out */
-	struct slot *slot; /* out: borrowed until the attempt is settled */
+	struct slot *slot; /* out: to be written once the turn is committed, borrowed until the attempt is settled */
 	char request_id[LEDGER_REQUEST_ID]; /* out: this send's own name, for the provider's log */
 };
 
@@ -44,8 +52,18 @@ enum ledger_stop {
 };
 
 /*
- * T1: arm the first *armed of n shots in one transaction; they may be sent when
- * this has returned 0. Needs 2 * slots * slot_bytes + 64 MiB free on the disk.
+ * Between these two calls ledger_settle and ledger_arm commit nothing; it is
+ * their end that does, all of it or, after the first failure of either, nothing.
+ * ledger_pending and the like see what the turn has done; no other call that
+ * writes may come between. -1 from the end: nothing may be told and nothing sent.
+ */
+int ledger_turn_begin(struct ledger *ledger, struct err *err);
+int ledger_turn_end(struct ledger *ledger, struct err *err);
+
+/*
+ * T1: arm the first *armed of n shots, in the open turn or in one of their own;
+ * they may be sent when that is committed. Needs 2 * slots * slot_bytes + 64 MiB
+ * free on the disk; where they are not, an open turn can still be committed.
  */
 int ledger_arm(struct ledger *ledger, struct ledger_shot *shots, size_t n, int64_t now, size_t *armed,
 	       enum ledger_stop *stop, struct err *err);
@@ -83,8 +101,9 @@ struct ledger_received {
 int ledger_received(struct ledger *ledger, int64_t attempt, struct ledger_received *received, struct err *err);
 
 /*
- * T2, T3 or T4, by verdict->state; frees the slot. A finished reply is stored
- * whole whatever the state. Answered and unusable need one (ERR_INTERNAL).
+ * T2, T3 or T4, by verdict->state, in the open turn or in one of its own; frees
+ * the slot. A finished reply is stored whole whatever the state. Answered and
+ * unusable need one (ERR_INTERNAL).
  */
 int ledger_settle(struct ledger *ledger, int64_t attempt, const struct ledger_verdict *verdict, int64_t now,
 		  struct err *err);

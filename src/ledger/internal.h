@@ -11,12 +11,20 @@
 #include "src/ledger/slots.h"
 #include "src/ledger/witness.h"
 
+/* What is settled and armed together. */
+struct turn {
+	bool open;
+	int64_t newest;    /* attempt armed in it; 0: none */
+	struct err failed; /* the first failure: nothing of the turn will be committed */
+};
+
 struct ledger {
 	struct database db;
 	char *directory;          /* absolute, owned */
 	int directory_fd, lock;   /* -1 where not open */
 	struct witness witness;
 	struct slots slots;
+	struct turn turn;
 	char uuid[SCHEMA_UUID + 1];
 	int64_t epoch;
 	int max_retries;
@@ -26,6 +34,11 @@ struct ledger {
 
 /* Begin a write: refused in a ledger that is only inspected, and after a failure of the disk. */
 int ledger_begin(struct ledger *ledger, struct err *err);
+
+/* The open turn must not be committed, as this failed: -1 with it in err. */
+int turn_fail(struct ledger *ledger, const struct err *failure, struct err *err);
+/* -1 with the failure, where there was one: nothing more may be written in the open turn. */
+int turn_failed(const struct ledger *ledger, struct err *err);
 
 /* T5, all of it in one transaction. */
 int ledger_recover(struct ledger *ledger, const struct ledger_options *options, struct ledger_recovery *recovery,

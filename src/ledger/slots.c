@@ -96,12 +96,20 @@ int slots_open(struct slots *slots, int directory, int n, size_t body_room, cons
 	return 0;
 }
 
+static void let_go(struct slot_state *state)
+{
+	if (state->attempt)
+		hash_release(&state->hash);
+	state->attempt = 0;
+}
+
 void slots_close(struct slots *slots)
 {
+	slots_end_armed(slots, false);
 	for (int i = 0; slots->slot && slots->state && i < slots->n; i++) {
 		if (!slots->state[i].map)
 			continue;
-		slot_disarm(&slots->slot[i]);
+		let_go(&slots->state[i]);
 		munmap(slots->state[i].map, slots->state[i].map_n);
 	}
 	free(slots->slot);
@@ -111,9 +119,11 @@ void slots_close(struct slots *slots)
 
 struct slot *slots_find(struct slots *slots, int64_t attempt)
 {
-	for (int i = 0; i < slots->n; i++)
-		if (slots->state[i].attempt == attempt)
+	for (int i = 0; i < slots->n; i++) {
+		const struct slot_state *state = &slots->state[i];
+		if (attempt ? state->attempt == attempt : !state->next && (!state->attempt || state->settled))
 			return &slots->slot[i];
+	}
 	return NULL;
 }
 
@@ -127,27 +137,48 @@ int slots_held(const struct slots *slots)
 
 int slot_arm(struct slot *slot, int64_t attempt, struct err *err)
 {
-	struct slot_state *state = slot->state;
-	struct slot_header header = slot_header_of(SLOT_HEADER_MAGIC, state->uuid, attempt);
-	if (hash_init(&state->hash, err))
+	if (hash_init(&slot->state->next_hash, err))
 		return -1;
-	state->attempt = attempt;
-	state->finished = false;
-	memcpy(state->map + SLOT_HEADER_AT, &header, sizeof header);
+	slot->state->next = attempt;
 	return 0;
 }
 
-void slot_disarm(struct slot *slot)
+void slot_settle(struct slot *slot)
 {
-	if (slot->state->attempt)
-		hash_release(&slot->state->hash);
-	slot->state->attempt = 0;
+	slot->state->settled = true;
 }
 
-void slot_sync(struct slot *slot)
+void slots_end_settled(struct slots *slots, bool committed)
 {
-	if (slot->state->finished)
-		msync(slot->state->map, slot->state->map_n, MS_SYNC);
+	for (int i = 0; i < slots->n; i++) {
+		struct slot_state *state = &slots->state[i];
+		if (state->settled && committed)
+			let_go(state);
+		else if (state->settled && state->finished)
+			msync(state->map, state->map_n, MS_SYNC);
+		state->settled = false;
+	}
+}
+
+static void take_over(struct slot_state *state)
+{
+	struct slot_header header = slot_header_of(SLOT_HEADER_MAGIC, state->uuid, state->next);
+	state->attempt = state->next;
+	state->hash = state->next_hash;
+	state->finished = false;
+	memcpy(state->map + SLOT_HEADER_AT, &header, sizeof header);
+}
+
+void slots_end_armed(struct slots *slots, bool committed)
+{
+	for (int i = 0; slots->state && i < slots->n; i++) {
+		struct slot_state *state = &slots->state[i];
+		if (state->next && committed)
+			take_over(state);
+		else if (state->next)
+			hash_release(&state->next_hash);
+		state->next = 0;
+	}
 }
 
 int slot_finish(struct slot *slot, int http, size_t head_n, size_t body_n, struct err *err)

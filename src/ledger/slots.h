@@ -22,6 +22,9 @@ struct slot_state {
 	int http;
 	size_t head_n, body_n;
 	struct hash hash;  /* made when armed, so that finishing allocates nothing */
+	bool settled;      /* in the open turn; */
+	int64_t next;      /* armed in it: takes the slot over when the turn is committed; 0: none */
+	struct hash next_hash;
 	const char *uuid;  /* borrowed */
 };
 
@@ -34,17 +37,25 @@ struct slots {
 /* Open, preallocate and map n slots with room for body_room bytes each; uuid is borrowed. */
 int slots_open(struct slots *slots, int directory, int n, size_t body_room, const char *uuid, struct err *err);
 void slots_close(struct slots *slots);
-/* The slot of an attempt, or NULL; attempt 0: a free one. */
+/* The slot of an attempt, or NULL; attempt 0: one that is free or will be when the turn is committed. */
 struct slot *slots_find(struct slots *slots, int64_t attempt);
 
 /* How many hold a whole reply. */
 int slots_held(const struct slots *slots);
 
-/* Bind a slot to an attempt: writes its header. */
+/*
+ * Within a turn: promise the slot to an attempt, or say that its own is settled.
+ * Until the turn ends the file stays as it is: a kill must find there what it
+ * would have found before.
+ */
 int slot_arm(struct slot *slot, int64_t attempt, struct err *err);
-void slot_disarm(struct slot *slot);
-/* What a reply that cannot be committed still deserves: the disk's own memory. Nothing relies on its success. */
-void slot_sync(struct slot *slot);
+void slot_settle(struct slot *slot);
+/*
+ * The turn ended. Where the settling was not committed a reply still deserves the
+ * disk's own memory; nothing relies on its success. An armed slot's header is written.
+ */
+void slots_end_settled(struct slots *slots, bool committed);
+void slots_end_armed(struct slots *slots, bool committed);
 
 /* A reply found in a slot file. */
 struct slot_reply {

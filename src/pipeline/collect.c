@@ -128,8 +128,8 @@ static void work(struct collecting *c)
 		double wait = collect_send(c);
 		if (c->err.code || (isinf(wait) && !c->in_flight))
 			return;
-		wait_for(c, wait);
 		collect_tell(c);
+		wait_for(c, wait);
 	}
 }
 
@@ -140,6 +140,7 @@ static void work(struct collecting *c)
 static void drain(struct collecting *c)
 {
 	size_t failures = 0;
+	collect_commit(c);
 	if (c->in_flight && c->collector->source->billable)
 		voice_say(c->collector->voice, "waiting for %zu paid answers", c->in_flight);
 	while (c->in_flight && c->collector->source->billable && failures <= c->flights) {
@@ -147,6 +148,8 @@ static void drain(struct collecting *c)
 		if (interrupted(c) && now - c->interrupted > drain_seconds)
 			return;
 		int n = wait_for(c, tick);
+		collect_commit(c);
+		collect_tell(c);
 		if (!n && collect_clock() - now < tick / 2)
 			return;
 		failures += n < 0;

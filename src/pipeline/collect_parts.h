@@ -44,6 +44,8 @@ struct collecting {
 	struct teacher_stop stop;
 	struct progress progress;
 	struct collect_counts *counts;
+	bool turn;                    /* what was settled is not committed yet; */
+	int64_t came[TEACHER_STATES]; /* so many replies since the last commit, by their state */
 	unsigned refusals;      /* rounds of requests in a row that brought nothing but refusals, */
 	double refused;         /* the last of them counted at this time */
 	enum ledger_stop bound; /* that the last arming met; forgotten when something is settled */
@@ -71,11 +73,16 @@ const struct collect_query *collect_find(const struct collecting *c, const struc
 /* What other runs' cassettes answer. Fills c->err. */
 void collect_share(struct collecting *c);
 
-/* Arm and ask what may go now; seconds until more may go, INFINITY where only a reply can change that. Fills c->err. */
+/*
+ * Commit what came, and in the same turn arm what may go now; then ask it. Seconds
+ * until more may go, INFINITY where only a reply can change that. Fills c->err.
+ */
 double collect_send(struct collecting *c);
 
-/* teacher_callback: settle it. context is the struct collecting. */
+/* teacher_callback: settle it, in a turn that collect_commit ends. context is the struct collecting. */
 void collect_reply(void *context, const struct teacher_reply *reply);
+/* End the turn, where one is open, and count what came in it. -1 and c->err: nothing may be sent. */
+int collect_commit(struct collecting *c);
 /* Keep the first failure. */
 void collect_fail(struct collecting *c, const struct err *err);
 /* The flight is over. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * T1: what may be asked now is armed in one transaction, and then, only then, sent.
+ * T1: what may be asked now is armed in the turn that settles what came, and when that is committed, only then, sent.
  */
 #include "src/pipeline/collect_parts.h"
 
@@ -97,18 +97,6 @@ static void set_paying(const struct collecting *c)
 		*voice->paying = c->collector->source->billable;
 }
 
-/* 0 where all n went. */
-static int launch(struct collecting *c, const struct ledger_pending *pending, size_t n, struct err *err)
-{
-	size_t armed = 0;
-	set_paying(c);
-	if (ledger_arm(c->collector->ledger, c->shot, n, collect_now(c), &armed, &c->bound, err))
-		return -1;
-	for (size_t i = 0; i < armed; i++)
-		ask(c, take_off(c, &pending->query[i], &c->shot[i]));
-	return 0;
-}
-
 /* Seconds until the ledger lets one of the waiting queries go. */
 static double until(const struct collecting *c, int64_t wake)
 {
@@ -123,22 +111,35 @@ static size_t room(const struct collecting *c)
 	return most > c->in_flight ? most - c->in_flight : 0;
 }
 
-double collect_send(struct collecting *c)
+/* Seconds until more may go; *armed of the pending, their shots in c->shot. */
+static double arm(struct collecting *c, struct ledger_pending *pending, size_t *armed, struct err *err)
 {
-	struct ledger_pending pending;
-	struct err err = {0};
 	double wait = room(c) ? teacher_pace_delay(&c->pace, collect_clock(), 0) : INFINITY;
 	if (wait > 0 || c->bound != LEDGER_GO)
 		return wait > 0 ? wait : INFINITY;
-	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), &pending, &err)) {
-		collect_fail(c, &err);
+	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), pending, err))
 		return INFINITY;
-	}
-	size_t n = choose(c, &pending, &wait, &err);
-	if (!pending.n)
-		wait = until(c, pending.wake);
-	if (err.code || (n && launch(c, &pending, n, &err)))
-		collect_fail(c, &err);
-	ledger_pending_release(&pending);
+	size_t n = choose(c, pending, &wait, err);
+	if (!pending->n)
+		wait = until(c, pending->wake);
+	if (!err->code && n)
+		ledger_arm(c->collector->ledger, c->shot, n, collect_now(c), armed, &c->bound, err);
 	return c->bound == LEDGER_GO ? wait : INFINITY;
+}
+
+double collect_send(struct collecting *c)
+{
+	struct ledger_pending pending = {0};
+	struct err err = {0};
+	size_t armed = 0;
+	double wait = arm(c, &pending, &armed, &err);
+	if (err.code)
+		collect_fail(c, &err);
+	if (!collect_commit(c) && armed) {
+		set_paying(c);
+		for (size_t i = 0; i < armed; i++)
+			ask(c, take_off(c, &pending.query[i], &c->shot[i]));
+	}
+	ledger_pending_release(&pending);
+	return wait;
 }

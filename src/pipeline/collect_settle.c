@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * T2 to T4: a reply goes into its slot and the ledger before anything is told.
+ * T2 to T4: a reply goes into its slot and the ledger before anything is told. Those
+ * that come together are settled in one turn, which what is armed next shares.
  */
 #include <string.h>
 
@@ -90,6 +91,7 @@ static void heed_refusal(struct collecting *c, const struct flight *f, const str
 	}
 }
 
+/* Where no turn can begin the ledger tries one for this reply alone, and sees to its slot where that fails. */
 static int settle(struct collecting *c, const struct flight *f, const struct teacher_reply *reply, struct err *err)
 {
 	struct ledger_verdict verdict;
@@ -106,20 +108,43 @@ static int settle(struct collecting *c, const struct flight *f, const struct tea
 	verdict.usage = collect_usage(usage, &reply->answer, reply->raw, reply->raw_n);
 	verdict.bytes_up = (int64_t)reply->exchange.sent;
 	verdict.bytes_down = (int64_t)reply->exchange.received;
+	c->turn = c->turn || !ledger_turn_begin(c->collector->ledger, err);
 	return ledger_settle(c->collector->ledger, f->shot.attempt, &verdict, collect_now(c), err);
 }
 
-static void count(struct collecting *c, const struct teacher_outcome *o)
+/* What will never be asked again is done, though nothing was bought. */
+static enum teacher_state state_of(const struct teacher_outcome *o)
+{
+	bool gone = o->state == TEACHER_RELEASED && !o->retry && !o->stop;
+	return gone ? TEACHER_REJECTED : o->state;
+}
+
+static void count(struct collecting *c, enum teacher_state state, int64_t came)
 {
 	struct collect_counts *n = c->counts;
 	int64_t *const of[TEACHER_STATES] = {
 		[TEACHER_ANSWERED] = &n->answered, [TEACHER_UNUSABLE] = &n->unusable, [TEACHER_IN_DOUBT] = &n->in_doubt,
 		[TEACHER_RELEASED] = &n->released, [TEACHER_REJECTED] = &n->rejected,
 	};
-	bool gone = o->state == TEACHER_RELEASED && !o->retry && !o->stop;
-	*(gone ? &n->rejected : of[o->state]) += 1;
-	if (o->state != TEACHER_IN_DOUBT && o->state != TEACHER_RELEASED)
-		progress_add(&c->progress, 1);
+	*of[state] += came;
+	c->news = c->news || came;
+	if (came && state != TEACHER_IN_DOUBT && state != TEACHER_RELEASED)
+		progress_add(&c->progress, (uint64_t)came);
+}
+
+int collect_commit(struct collecting *c)
+{
+	struct err err = {0};
+	int failed = c->turn ? ledger_turn_end(c->collector->ledger, &err) : 0;
+	c->turn = false;
+	if (failed)
+		collect_fail(c, &err);
+	for (int state = 0; state < TEACHER_STATES; state++) {
+		if (!failed)
+			count(c, (enum teacher_state)state, c->came[state]);
+		c->came[state] = 0;
+	}
+	return failed;
 }
 
 static void say(struct collecting *c, const struct teacher_reply *reply)
@@ -154,16 +179,14 @@ void collect_reply(void *context, const struct teacher_reply *reply)
 		return;
 	teacher_pace_finish(&c->pace, collect_clock(), f->began, &reply->outcome);
 	heed_refusal(c, f, &reply->outcome);
-	if (settle(c, f, reply, &err)) {
+	int failed = settle(c, f, reply, &err);
+	collect_land(c, f);
+	if (failed) {
 		collect_fail(c, &err);
-		collect_land(c, f);
 		return;
 	}
 	c->bound = LEDGER_GO;
-	collect_land(c, f);
-	count(c, &reply->outcome);
+	c->came[state_of(&reply->outcome)]++;
 	say(c, reply);
 	judge_run(c, reply);
-	c->news = true;
-	collect_tell(c);
 }
