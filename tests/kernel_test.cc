@@ -8,6 +8,8 @@
  *                       the operations
  *     kernel_failures   wrong arguments
  *
+ * KERNEL_LANE in the environment names the one kind of backend that is wanted, such as onednn-bf16.
+ *
  * This file tests the tests, and counts the comparisons at the end.
  */
 #include <cmath>
