@@ -39,43 +39,79 @@ static void few_columns(const struct device *dev, const struct product *p, int64
 		few_rows(dev, p, rows, j, view_rows(p->w, j, at_most(step, end - j)), panel);
 }
 
-/* Columns [begin, end) of all outputs. */
-static void span(const struct device *dev, const struct product *list, int n, int64_t rows, int64_t begin, int64_t end,
-		 columns_fn *fn, float *panel)
+/* A list and what is to be done with its columns. */
+struct columns {
+	const struct device *dev;
+	const struct product *list;
+	int n;
+	int64_t rows;
+	columns_fn *fn;
+};
+
+/* Columns [begin, end). */
+typedef void span_fn(const struct columns *c, int64_t begin, int64_t end, float *panel);
+
+static void span_all(const struct columns *c, int64_t begin, int64_t end, float *panel)
 {
-	for (int i = 0; i < n; i++) {
-		int64_t cols = list[i].w.rows, from = at_least(begin, 0), to = at_most(end, cols);
+	for (int i = 0; i < c->n; i++) {
+		int64_t cols = c->list[i].w.rows, from = at_least(begin, 0), to = at_most(end, cols);
 
 		if (from < to)
-			fn(dev, &list[i], rows, from, to, panel);
+			c->fn(c->dev, &c->list[i], c->rows, from, to, panel);
 		begin -= cols;
 		end -= cols;
 	}
 }
 
-int64_t product_share(int64_t cols, int lane, int team)
+static void span_common(const struct columns *c, int64_t begin, int64_t end, float *panel)
+{
+	for (int i = 0; i < c->n && begin < end; i++) {
+		struct product p = c->list[i];
+
+		p.y = c->list[0].y;
+		p.ldy = c->list[0].ldy;
+		p.add = c->list[0].add || i;
+		c->fn(c->dev, &p, c->rows, begin, end, panel);
+	}
+}
+
+/* Where the columns of thread `lane` of a team begin. */
+static int64_t share(int64_t cols, int lane, int team)
 {
 	return lane == team ? cols : cols * lane / team / 16 * 16;
+}
+
+static void split(const struct columns *c, int64_t cols, int lane, const struct lanes *panels, span_fn *span)
+{
+	if (lane != TEAM) {
+		span(c, 0, cols, lane_of(panels, lane));
+		return;
+	}
+#pragma omp parallel num_threads(c->dev->threads)
+	{
+		int own = omp_get_thread_num(), team = omp_get_num_threads();
+
+		span(c, share(cols, own, team), share(cols, own + 1, team), lane_of(panels, own));
+	}
 }
 
 void product_columns(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
 		     const struct lanes *panels, columns_fn *fn)
 {
+	const struct columns c = {dev, list, n, rows, fn};
 	int64_t cols = 0;
 
 	for (int i = 0; i < n; i++)
 		cols += list[i].w.rows;
-	if (lane != TEAM) {
-		span(dev, list, n, rows, 0, cols, fn, lane_of(panels, lane));
-		return;
-	}
-#pragma omp parallel num_threads(dev->threads)
-	{
-		int own = omp_get_thread_num(), team = omp_get_num_threads();
+	split(&c, cols, lane, panels, span_all);
+}
 
-		span(dev, list, n, rows, product_share(cols, own, team), product_share(cols, own + 1, team), fn,
-		     lane_of(panels, own));
-	}
+void product_common_columns(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+			    const struct lanes *panels, columns_fn *fn)
+{
+	const struct columns c = {dev, list, n, rows, fn};
+
+	split(&c, list[0].w.cols, lane, panels, span_common);
 }
 
 void product_nt(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,

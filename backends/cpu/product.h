@@ -30,7 +30,10 @@ struct product {
 typedef void product_fn(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
 			const struct lanes *panels);
 
-/* C[m,n] = alpha * A B + beta * C of plain f32 arrays; A is [m,k], or [k,m] and transposed; B [k,n]. */
+/*
+ * C[m,n] = alpha * A B + beta * C of plain f32 arrays, row-major. A is [m,k], B [k,n]; nt: B is [n,k] and transposed;
+ * tn: A is [k,m] and transposed.
+ */
 typedef void gemm_fn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
 		     int64_t ldb, float beta, float *c, int64_t ldc);
 
@@ -38,7 +41,7 @@ struct products {
 	int64_t panel; /* floats of scratch of a lane */
 	int64_t few;   /* most rows of a product without packing */
 	product_fn *nt, *nn;
-	gemm_fn *gemm_nn, *gemm_tn;
+	gemm_fn *gemm_nt, *gemm_nn, *gemm_tn;
 	void (*threads)(int threads); /* of products outside parallel regions, for the calling thread */
 };
 
@@ -64,16 +67,19 @@ static inline void product_threads(const struct device *dev)
 	cpu_of(dev)->products->threads(dev->threads);
 }
 
+/* panel.c: nt and nn over gemm_nt and gemm_nn, for weights that no backend has laid out. */
+product_fn panel_nt, panel_nn;
+
 /*
- * For a backend's own nt and nn: columns [begin, end) of one product's output,
- * and of all outputs of a list, counted through it, on one lane or split over
- * the team in multiples of 16.
+ * For nt and nn, on one lane or split over the team in multiples of 16: columns
+ * [begin, end) of one product's output; of all outputs of a list, counted
+ * through it; and of the one output that all of a list add up to.
  */
 typedef void columns_fn(const struct device *dev, const struct product *p, int64_t rows, int64_t begin, int64_t end,
 			float *panel);
 void product_columns(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
 		     const struct lanes *panels, columns_fn *fn);
-/* Where the columns of thread `lane` of a team begin. */
-int64_t product_share(int64_t cols, int lane, int team);
+void product_common_columns(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
+			    const struct lanes *panels, columns_fn *fn);
 
 #endif

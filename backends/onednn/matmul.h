@@ -52,6 +52,8 @@ int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x
 int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype);
 
 /* Plain f32 products, gemm_fn of backends/cpu/product.h. */
+void matmul_gemm_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
+		    int64_t ldb, float beta, float *c, int64_t ldc);
 void matmul_gemm_nn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
 		    int64_t ldb, float beta, float *c, int64_t ldc);
 void matmul_gemm_tn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,

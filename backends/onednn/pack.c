@@ -151,6 +151,12 @@ static int prepare_matrix(struct onednn_device *own, struct weight *weight, int 
 	return fill_matrix(own, m, w);
 }
 
+/* f32 products of 16-bit weights would keep a copy of twice their size: those are expanded as they are used. */
+static bool needs_layout(const struct device *dev, enum dtype dtype, unsigned uses)
+{
+	return uses & (WEIGHT_FORWARD | WEIGHT_DX) && (onednn_of(dev)->arithmetic != DTYPE_F32 || dtype == DTYPE_F32);
+}
+
 static int pack_prepare(struct device *dev, struct weight *weight, int n, const struct view host[], enum dtype dtype,
 			unsigned uses)
 {
@@ -158,8 +164,9 @@ static int pack_prepare(struct device *dev, struct weight *weight, int n, const 
 
 	if (kernels_reference()->prepare(dev, weight, n, host, dtype, uses))
 		return -1;
-	weight->packed = uses & (WEIGHT_FORWARD | WEIGHT_DX) ? calloc(1, sizeof(struct onednn_group)) : NULL;
-	bool bad = !weight->packed && uses & (WEIGHT_FORWARD | WEIGHT_DX);
+	bool layout = needs_layout(dev, dtype, uses);
+	weight->packed = layout ? calloc(1, sizeof(struct onednn_group)) : NULL;
+	bool bad = layout && !weight->packed;
 
 	for (int i = 0; !bad && weight->packed && i < n; i++)
 		bad = prepare_matrix((struct onednn_device *)dev, weight, i);

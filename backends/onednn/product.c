@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Products with prepared groups: x rounded to the arithmetic's dtype, then tile after tile. */
+/*
+ * Products with prepared groups: x rounded to the arithmetic's dtype, then tile after tile. Weights that are not laid
+ * out, as of 16 bits where sums and factors are f32, are expanded block by block.
+ */
 #include <omp.h>
 
 #include "backends/onednn/onednn.h"
@@ -152,9 +155,21 @@ static void run_rows(const struct call *c, int64_t base, int64_t rows)
 	}
 }
 
+static bool laid_out(const struct product *list, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!list[i].from->packed)
+			return false;
+	return true;
+}
+
 static void run(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
 		const struct lanes *panels, bool forward)
 {
+	if (onednn_of(dev)->arithmetic == DTYPE_F32 && !laid_out(list, n)) {
+		(forward ? panel_nt : panel_nn)(dev, list, n, rows, lane, panels);
+		return;
+	}
 	struct call c = {dev, list, n, lane, forward, lane_of(panels, lane)};
 	int64_t widest = 1;
 
@@ -185,7 +200,7 @@ static void set_threads(int threads)
 #define PRODUCTS(panel_floats, few_rows)                                                                               \
 	{                                                                                                              \
 		.panel = (panel_floats), .few = (few_rows), .nt = product_forward, .nn = product_backward,             \
-		.gemm_nn = matmul_gemm_nn, .gemm_tn = matmul_gemm_tn, .threads = set_threads,                          \
+		.gemm_nt = matmul_gemm_nt, .gemm_nn = matmul_gemm_nn, .gemm_tn = matmul_gemm_tn, .threads = set_threads,                          \
 	}
 const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32);
 const struct products onednn_products_bf16 = PRODUCTS(PANEL_BF16, FEW_BF16);

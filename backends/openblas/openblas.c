@@ -7,6 +7,19 @@
 
 #include "src/base/mem.h"
 
+enum { PANEL = 512 * 384 /* floats of an expanded block: with what the library packs, in the second-level cache */ };
+
+static const struct products products = {
+	.panel = PANEL,
+	.few = 64,
+	.nt = panel_nt,
+	.nn = panel_nn,
+	.gemm_nt = blas_nt,
+	.gemm_nn = blas_nn,
+	.gemm_tn = blas_tn,
+	.threads = blas_threads,
+};
+
 static const struct kernels *table(void)
 {
 	static struct kernels kernels;
@@ -31,7 +44,7 @@ struct device *openblas_open(const struct device_options *options, struct err *e
 
 	if (!blas)
 		return NULL;
-	cpu_init(blas, &openblas_products, "openblas", options);
+	cpu_init(blas, &products, "openblas", options);
 	blas->dev.k = table();
 	blas->dev.backend = &openblas_backend;
 	return &blas->dev;

@@ -3,10 +3,9 @@
  * openblas.h - private to backends/openblas: the operations of backends/cpu
  * over OpenBLAS's products in f32.
  *
- * openblas.c    device, probe
+ * openblas.c    device, probe, which products
  * module.c      the module's one exported object
  * blas.c        the only includer of cblas.h: plain products, threads
- * product.c     products with weights stored in f32, bf16 or f16
  */
 #ifndef BALDISTILL_BACKENDS_OPENBLAS_OPENBLAS_H
 #define BALDISTILL_BACKENDS_OPENBLAS_OPENBLAS_H
@@ -29,9 +28,6 @@ void blas_threads(int threads);
 
 /* The library's name, core and threading. */
 void blas_describe(struct backend_info *info);
-
-/* product.c: 16-bit weights are expanded block by block into a panel that stays in the cache. */
-extern const struct products openblas_products;
 
 /* The backend: programs that link it use openblas_backend, the module exports the same under the common name. */
 void openblas_probe(struct backend_info *info);
