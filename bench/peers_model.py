@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """peers_model.py SOURCE.gguf DIR: a quantised GGUF file, expanded, as DIR/smollm2 (Hugging Face form, bfloat16) and
-DIR/smollm2.f32.gguf. What is there already stays as it is."""
+DIR/smollm2.f32.gguf and smollm2.bf16.gguf. What is there already stays as it is."""
 import ctypes, os, sys
 
 source, out = sys.argv[1:]
@@ -23,17 +23,19 @@ def make_directory(directory):
     tokenizer.save_pretrained(directory)
 
 
-def make_gguf(path):
+def make_gguf(path, kind):
     import llama_cpp
 
     llama_cpp.llama_backend_init()
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype, params.allow_requantize = 0, True  # all in f32
+    params.ftype, params.allow_requantize = kind, True
     if llama_cpp.llama_model_quantize(source.encode(), path.encode(), ctypes.byref(params)):
         sys.exit(f"{path}: conversion failed")
 
 
-for path, make in ((os.path.join(out, "smollm2"), make_directory), (os.path.join(out, "smollm2.f32.gguf"), make_gguf)):
-    if not os.path.exists(path):
-        make(path)
+if not os.path.exists(os.path.join(out, "smollm2")):
+    make_directory(os.path.join(out, "smollm2"))
+for name, kind in (("smollm2.f32.gguf", 0), ("smollm2.bf16.gguf", 32)):  # of llama.cpp's list of file types
+    if not os.path.exists(os.path.join(out, name)):
+        make_gguf(os.path.join(out, name), kind)
 print(out)

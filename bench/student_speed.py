@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""student_speed.py PEERS DATA [--program PROGRAM] [--rounds 5] [--mixed-rounds 2] [--only score,decode,mixed,start]
+"""student_speed.py PEERS DATA [--program PROGRAM] [--backend auto] [--dtype float32] [--rounds 5] [--mixed-rounds 2]
+                 [--only score,decode,mixed,start]
 
-Speed of the real student, f32, two threads, beside PyTorch/transformers and llama.cpp: in each round every arm runs
-once, one after the other. Medians over rounds, with least and most, and ratios of the medians, as JSON lines.
+Speed of the real student, in f32 or bf16, two threads, beside PyTorch/transformers and llama.cpp in the same: in each
+round every arm runs once, one after the other. Medians over rounds, with least and most, and ratios of the medians, as
+JSON lines.
 
 - score   log-probabilities of 4 x 512 tokens. llama.cpp: all logits, no log-probabilities; PyTorch: with cross entropy.
 - decode  64 tokens after prompts of 64, at 1, 16 and 64 rows together; prompts are not counted, except against
@@ -18,6 +20,8 @@ arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argpars
 arguments.add_argument("peers")
 arguments.add_argument("data")
 arguments.add_argument("--program", default="baldistill")
+arguments.add_argument("--backend", default="auto")
+arguments.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
 arguments.add_argument("--rounds", type=int, default=5)
 arguments.add_argument("--mixed-rounds", type=int, default=2)
 arguments.add_argument("--slots", default="1,16,64", help="of the program's decode")
@@ -45,7 +49,8 @@ def torch_worker():
 
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="sdpa")
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=getattr(torch, options.dtype),
+                                                 attn_implementation="sdpa")
     tokenizer = AutoTokenizer.from_pretrained(directory, padding_side="left")
     vocabulary = model.config.vocab_size
     generator = torch.Generator().manual_seed(0)
@@ -58,7 +63,7 @@ def torch_worker():
         return {"rate": ids.numel() / seconds(step)}
 
     def product():
-        a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+        a, b = (torch.rand(2048, 2048).to(model.dtype) for _ in range(2))
         times = [seconds(lambda: a @ b.T) for _ in range(6)]
         return {"rate": 2 * 2048**3 / statistics.median(times[1:]) * 1e-9}
 
@@ -91,7 +96,7 @@ def llama_worker():
     silent = L.llama_log_callback(lambda level, text, data: None)
     llama_worker.keep = silent
     L.llama_log_set(silent, ctypes.c_void_p(0))
-    path = os.path.join(options.peers, "smollm2.f32.gguf")
+    path = os.path.join(options.peers, {"float32": "smollm2.f32.gguf", "bfloat16": "smollm2.bf16.gguf"}[options.dtype])
     model = L.llama_model_load_from_file(path.encode(), L.llama_model_default_params())
     params = L.llama_context_default_params()
     params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max = 64 * 640, 2048, 512, 64
@@ -143,7 +148,8 @@ class Peer:
         self.name, self.process = name, None
 
     def start(self):
-        command = [sys.executable, __file__, options.peers, options.data, "--threads", str(options.threads)]
+        command = [sys.executable, __file__, options.peers, options.data, "--threads", str(options.threads),
+                   "--dtype", options.dtype]
         self.process = subprocess.Popen(command + ["--worker", self.name], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
@@ -164,7 +170,8 @@ class Peer:
 
 
 def program(*words):
-    command = [options.program, *words, "--model", directory, "--threads", str(options.threads)]
+    command = [options.program, *words, "--model", directory, "--threads", str(options.threads),
+               "--backend", options.backend, "--dtype", options.dtype]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -211,12 +218,12 @@ def run_score(peers, data):
     for _ in range(options.rounds):
         ours = bench("score")
         table.add("program", ours["tokens_per_second"])
-        table.add("share of the OpenBLAS roof", ours["share"])
-        table.add("OpenBLAS product, GFLOP/s", ours["roof"])
+        table.add("share of the roof", ours["share"])
+        table.add("the library's product, GFLOP/s", ours["roof"])
         for name, peer in peers.items():
             table.add(name, peer.ask("score")["rate"])
         table.add("torch product, GFLOP/s", peers["torch"].ask("product")["rate"])
-        table.show("tokens/s", share=table.median("share of the OpenBLAS roof"),
+        table.show("tokens/s", share=table.median("share of the roof"),
                    llama=table.median("program") / table.median("llama"),
                    torch=table.median("program") / table.median("torch"))
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""train_speed.py PEERS DATA [--program PROGRAM] [--rounds 3] [--rows 512] [--only steps,rows,load]
+"""train_speed.py PEERS DATA [--program PROGRAM] [--backend auto] [--dtype float32] [--rounds 3] [--rows 512]
+               [--only steps,rows,load]
 
-LoRA training of the real student, f32, two threads, beside PyTorch + PEFT; in each round every arm runs once.
+LoRA training of the real student, base weights in f32 or bf16, adapters in f32, two threads, beside PyTorch + PEFT; in
+each round every arm runs once.
 
 - steps   4 x 512 tokens a step, rank 8, q_proj and v_proj, then all seven matrices: tokens per second, and the peak
           memory of the program (weights in f32: 538 MB).
@@ -16,6 +18,8 @@ arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argpars
 arguments.add_argument("peers")
 arguments.add_argument("data")
 arguments.add_argument("--program", default="baldistill")
+arguments.add_argument("--backend", default="auto")
+arguments.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
 arguments.add_argument("--rounds", type=int, default=3)
 arguments.add_argument("--rows", type=int, default=512)
 arguments.add_argument("--only", default="steps,rows,load")
@@ -25,6 +29,7 @@ os.environ.pop("OPENBLAS_CORETYPE", None)  # the program finds the right kernels
 MICRO = 4  # rows that PyTorch takes at a time: of 16 the logits alone would not fit 16 GB
 ALL = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
 folder = tempfile.TemporaryDirectory()
+kind = ["--backend", options.backend, "--dtype", options.dtype]
 
 
 def write_rows(name, rows):
@@ -40,7 +45,7 @@ def train(data, output, *more):
     ask = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
     asked = subprocess.run([sys.executable, "-c", ask, options.program, "train", "--quiet", "--model", directory, "--data", data, "--output", output, "--lora-dropout",
-                    "0", "--no-shuffle", "--save-steps", "100000", "--threads", "2", *more], check=True, capture_output=True, text=True)
+                    "0", "--no-shuffle", "--save-steps", "100000", "--threads", "2", *kind, *more], check=True, capture_output=True, text=True)
     peak = int(asked.stdout.split()[-1]) * 1024
     return [json.loads(line) for line in open(os.path.join(output, "trainer_log.jsonl"))], peak
 
@@ -50,7 +55,8 @@ def peft_model(targets):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
     torch.set_num_threads(2)
-    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="sdpa")
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=getattr(torch, options.dtype),
+                                                 attn_implementation="sdpa")
     model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules=targets.split(","), task_type="CAUSAL_LM"))
     model.train()
     return model, torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4, weight_decay=0.03)
@@ -134,7 +140,8 @@ def load():
     with safe_open(os.path.join(output, "adapter_model.safetensors"), "pt") as f:
         names = {k for k in f.keys()}
     wanted = {n.replace(".default", "") for n, _ in model.named_parameters() if "lora_" in n}
-    scored = subprocess.run([options.program, "score", "--quiet", "--model", directory, "--adapter", output, "--data", data],
+    scored = subprocess.run([options.program, "score", "--quiet", "--model", directory, "--adapter", output, "--data", data,
+                             *kind],
                             check=True, capture_output=True, text=True).stdout.splitlines()
     from transformers import AutoTokenizer
     tokenizer = AutoTokenizer.from_pretrained(directory)
