@@ -429,6 +429,44 @@ TEST(CollectSignal, PaidRequestsAreWaitedFor)
 	world.expect_promises(fake);
 }
 
+/* Nor may it end the process between a commit that arms and the sending, or before what came is committed. */
+TEST(CollectSignal, IsWaitedOutFromTheArmingToTheCommit)
+{
+	World world(3, 9);
+	Disk disk("collect");
+	world.options.vfs = "collect";
+	bool guarded = false;
+	int sent = 0, told = 0;
+	disk.watch = [&] { guarded = world.paying; };
+	Fake fake([&](const Asking &a) {
+		sent += guarded;
+		return a.sends ? good(a.id) : unconnected();
+	});
+	world.teacher.max_concurrent_requests = 1;
+	std::pair<bool *, int *> seen(&guarded, &told);
+	world.collector.context = &seen;
+	world.collector.settled = [](void *context, struct err *) {
+		auto *of = static_cast<std::pair<bool *, int *> *>(context);
+		*of->second += *of->first;
+		return 0;
+	};
+	EXPECT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(sent, 6);
+	EXPECT_GE(told, 3);
+	EXPECT_EQ(world.paying, 0);
+}
+
+/* -1 from what is told of a commit keeps what is armed from being sent. */
+TEST(CollectStopped, WhatIsToldEndsTheSending)
+{
+	World world(9, 9);
+	Fake fake(always_good);
+	world.collector.settled = [](void *, struct err *err) { return err_set(err, ERR_IO, "no room for the status"); };
+	EXPECT_EQ(world.collect(fake), ERR_IO);
+	EXPECT_LE(fake.billed, 4) << "those of the first round";
+	EXPECT_EQ(world.units().armed, 0);
+}
+
 /* What costs nothing is not waited for, and the next start asks it as if it had never been. */
 TEST(CollectSignal, FreeRequestsAreDropped)
 {

@@ -203,6 +203,8 @@ Disk::~Disk()
 int Disk::operate()
 {
 	operations++;
+	if (watch)
+		watch();
 	if (dead || operations == cut_at) {
 		dead = true;
 		return SQLITE_IOERR;

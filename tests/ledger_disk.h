@@ -14,6 +14,7 @@
 #ifndef BALDISTILL_TESTS_LEDGER_DISK_H
 #define BALDISTILL_TESTS_LEDGER_DISK_H
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -52,6 +53,7 @@ struct Disk {
 	bool fail_on = false; /* from then on, else once */
 	int fail_code = SQLITE_IOERR_WRITE;
 	bool dead = false;
+	std::function<void()> watch; /* called before every operation */
 
 	/* SQLITE_OK or the fault due now. */
 	int operate();

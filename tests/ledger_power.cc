@@ -102,6 +102,33 @@ TEST(LedgerPower, CutAtEveryOperation)
 	RecordProperty("cuts", (int)cuts);
 }
 
+/* Alone, and together with others. */
+TEST(LedgerPower, CutRightAfterTheSettling)
+{
+	for (bool turn : {false, true}) {
+		PowerWorld world;
+		Disk disk("power");
+		std::mt19937 random(5);
+		Bill bill = {};
+		Round round;
+		struct ledger *ledger = world.open_step();
+		ASSERT_TRUE(ledger) << world.err.message;
+		ASSERT_EQ(arm_round(ledger, round, &world.err), 0) << world.err.message;
+		for (size_t i = 0; i < round.n; i++)
+			round.fates[i] = teach(bill, round.query[i], round.shots[i]);
+		ASSERT_EQ(turn ? ledger_turn_begin(ledger, &world.err) : 0, 0);
+		for (size_t i = 0; i < round.n; i++)
+			ASSERT_EQ(settle_one(ledger, round.shots[i], round.fates[i], &world.err), 0) << world.err.message;
+		ASSERT_EQ(turn ? ledger_turn_end(ledger, &world.err) : 0, 0) << world.err.message;
+		acknowledge(bill, round);
+		disk.dead = true;
+		ledger_close(ledger);
+		disk.restart(Disk::DROP, random);
+		lose_slots(world, Disk::DROP, random);
+		expect_recovery(world, bill, false);
+	}
+}
+
 TEST(LedgerPower, CutAgainDuringRecovery)
 {
 	Disk disk("power");

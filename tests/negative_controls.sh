@@ -18,7 +18,7 @@ fails()
 
 check 'the budget without its CHECK' fails check 'Ledger.NeverArmsMoreThanTheStageMayUse'
 check 'a slot without its checksum' fails checksum 'LedgerSlot.DamagedIsInDoubt'
-check 'an answer told before it is committed' fails late 'LedgerPower.CutAgainDuringRecovery'
+check 'an answer told before it is committed' fails late 'LedgerPower.CutRightAfterTheSettling'
 check 'WAL with synchronous NORMAL' fails wal 'LedgerPower.CutAgainDuringRecovery'
 check 'a connection used again' fails reuse 'Once.H13DroppedKeepAlive'
 check 'a redirect followed' fails redirect 'H70/*'

@@ -105,7 +105,7 @@ int ledger_arm(struct ledger *l, struct ledger_shot *shots, size_t n, int64_t no
 		shots[i].attempt = 0;
 	if (check_space(l, err) || (own && ledger_turn_begin(l, err)) || turn_failed(l, err))
 		return -1;
-	struct err failure;
+	struct err failure = {0};
 	int failed = arm_all(l, shots, n, now, armed, stop, &failure) ? turn_fail(l, &failure, err) : 0;
 	if (*armed)
 		l->turn.newest = shots[*armed - 1].attempt;
@@ -140,7 +140,7 @@ int ledger_settle(struct ledger *l, int64_t attempt, const struct ledger_verdict
 		slots_end_settled(&l->slots, false);
 		return -1;
 	}
-	struct err failure;
+	struct err failure = {0};
 	int failed = turn_failed(l, err);
 	if (!failed && attempt_settle(l, attempt, verdict, whole ? &reply : NULL, false, now, &failure))
 		failed = turn_fail(l, &failure, err);

@@ -16,10 +16,11 @@
  *     ledger_turn_begin(ledger, &err);
  *     ledger_settle(ledger, shots[i].attempt, &verdict, now, &err);      // of each reply
  *     ledger_arm(ledger, next, n, now, &armed, &stop, &err);             // may use their slots
- *     if (ledger_turn_end(ledger, &err))                                 // committed: tell and send
+ *     if (!ledger_turn_end(ledger, &err))                                // committed: tell and send
  *
  * A failure leaves what was to be settled armed and its slot untouched: the
- * slot is then the copy of record, and the next process salvages it.
+ * slot is then the copy of record, and the next process salvages it. What had
+ * no whole reply is in doubt then, even where it was known to be unbilled.
  */
 #ifndef BALDISTILL_LEDGER_ATTEMPT_H
 #define BALDISTILL_LEDGER_ATTEMPT_H
@@ -55,7 +56,8 @@ enum ledger_stop {
  * Between these two calls ledger_settle and ledger_arm commit nothing; it is
  * their end that does, all of it or, after the first failure of either, nothing.
  * ledger_pending and the like see what the turn has done; no other call that
- * writes may come between. -1 from the end: nothing may be told and nothing sent.
+ * writes may come between. -1 from the end: nothing may be told and nothing sent
+ * (where it was the witness that failed, what was settled is committed).
  */
 int ledger_turn_begin(struct ledger *ledger, struct err *err);
 int ledger_turn_end(struct ledger *ledger, struct err *err);

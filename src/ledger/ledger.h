@@ -9,7 +9,7 @@
  *   G1  units that may have been billed never exceed the budget. A CHECK of
  *       the database bounds them; a send needs a committed row first.
  *   G2  an answer that was committed is never bought again (a unique index).
- *   G3  bytes whose ledger_settle returned 0 survive a power cut (rollback
+ *   G3  bytes whose settling was committed survive a power cut (rollback
  *       journal TRUNCATE, synchronous EXTRA, read back at open).
  *   G4  one crash leaves at most `slots` units in doubt; a reply that reached
  *       its slot whole is salvaged at the next open instead.
@@ -30,8 +30,8 @@
  *     ledger_step_done(ledger, k, "annotate", files, n, counts, &err);
  *     ledger_close(ledger);
  *
- * After ledger_settle returned 0 the answer may be told to the user, and not
- * before. One process opens a run, one thread uses the handle. Times are
+ * After ledger_settle, or the end of the turn it was called in (attempt.h),
+ * returned 0 the answer may be told to the user, and not before. One process opens a run, one thread uses the handle. Times are
  * milliseconds of a clock the caller chooses and passes in.
  *
  * Failures. ERR_TEMPFAIL: another process holds the run, or its file system

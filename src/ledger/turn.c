@@ -15,7 +15,11 @@ int ledger_turn_begin(struct ledger *l, struct err *err)
 int turn_failed(const struct ledger *l, struct err *err)
 {
 	const struct err *failed = &l->turn.failed;
-	return failed->code ? err_set(err, failed->code, "%s", failed->message) : 0;
+	if (failed->code)
+		return err_set(err, failed->code, "%s", failed->message);
+	if (!l->turn.open || !sqlite3_get_autocommit(l->db.handle))
+		return 0;
+	return err_set(err, ERR_MEMORY, "ledger '%s': SQLite has undone what was not committed; out of memory?", l->db.path);
 }
 
 int turn_fail(struct ledger *l, const struct err *failure, struct err *err)
@@ -24,7 +28,7 @@ int turn_fail(struct ledger *l, const struct err *failure, struct err *err)
 	return turn_failed(l, err);
 }
 
-/* A control build acknowledges what it has not committed. */
+/* A control build acknowledges what it has not committed, where no send needs it. */
 static int commit(struct ledger *l, struct err *err)
 {
 #ifdef LEDGER_TEST_SETTLE_LATE

@@ -128,7 +128,6 @@ static void work(struct collecting *c)
 		double wait = collect_send(c);
 		if (c->err.code || (isinf(wait) && !c->in_flight))
 			return;
-		collect_tell(c);
 		wait_for(c, wait);
 	}
 }

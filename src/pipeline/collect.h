@@ -57,8 +57,8 @@ struct collector {
 	uint64_t seed;                      /* of the back-off's jitter */
 	const struct voice *voice;
 	/*
-	 * Called after every settled reply, or after several where it would take more than a tenth of the time, and
-	 * about every 2 s; may be NULL. -1 ends the step.
+	 * Called after every commit of what came together, or after several where it would take more than a tenth of
+	 * the time, and about every 2 s; may be NULL. -1 ends the step: nothing more is sent.
 	 */
 	int (*settled)(void *context, struct err *err);
 	void *context;

@@ -74,7 +74,7 @@ const struct collect_query *collect_find(const struct collecting *c, const struc
 void collect_share(struct collecting *c);
 
 /*
- * Commit what came, and in the same turn arm what may go now; then ask it. Seconds
+ * Commit what came, and in the same turn arm what may go now; then tell the one and ask the other. Seconds
  * until more may go, INFINITY where only a reply can change that. Fills c->err.
  */
 double collect_send(struct collecting *c);

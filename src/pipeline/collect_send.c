@@ -90,11 +90,12 @@ static void ask(struct collecting *c, struct flight *f)
 	take_back(c, f);
 }
 
-static void set_paying(const struct collecting *c)
+/* From before the arming to the commit of the last reply a signal is waited out. */
+static void set_paying(const struct collecting *c, bool paying)
 {
 	const struct voice *voice = c->collector->voice;
 	if (voice && voice->paying)
-		*voice->paying = c->collector->source->billable;
+		*voice->paying = paying && c->collector->source->billable;
 }
 
 /* Seconds until the ledger lets one of the waiting queries go. */
@@ -122,8 +123,10 @@ static double arm(struct collecting *c, struct ledger_pending *pending, size_t *
 	size_t n = choose(c, pending, &wait, err);
 	if (!pending->n)
 		wait = until(c, pending->wake);
-	if (!err->code && n)
-		ledger_arm(c->collector->ledger, c->shot, n, collect_now(c), armed, &c->bound, err);
+	if (err->code || !n)
+		return wait;
+	set_paying(c, true);
+	ledger_arm(c->collector->ledger, c->shot, n, collect_now(c), armed, &c->bound, err);
 	return c->bound == LEDGER_GO ? wait : INFINITY;
 }
 
@@ -135,11 +138,12 @@ double collect_send(struct collecting *c)
 	double wait = arm(c, &pending, &armed, &err);
 	if (err.code)
 		collect_fail(c, &err);
-	if (!collect_commit(c) && armed) {
-		set_paying(c);
+	if (!collect_commit(c)) {
+		collect_tell(c);
 		for (size_t i = 0; i < armed; i++)
 			ask(c, take_off(c, &pending.query[i], &c->shot[i]));
 	}
+	set_paying(c, c->in_flight);
 	ledger_pending_release(&pending);
 	return wait;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * T2 to T4: a reply goes into its slot and the ledger before anything is told. Those
+ * T2 to T4: a reply goes into its slot and the ledger before its answer is told. Those
  * that come together are settled in one turn, which what is armed next shares.
  */
 #include <string.h>
@@ -15,8 +15,6 @@ void collect_land(struct collecting *c, struct flight *f)
 {
 	f->busy = false;
 	c->in_flight--;
-	if (!c->in_flight && c->collector->voice && c->collector->voice->paying)
-		*c->collector->voice->paying = 0;
 }
 
 static struct flight *flight_of(struct collecting *c, uint64_t tag)
@@ -138,7 +136,7 @@ int collect_commit(struct collecting *c)
 	int failed = c->turn ? ledger_turn_end(c->collector->ledger, &err) : 0;
 	c->turn = false;
 	if (failed)
-		collect_fail(c, &err);
+		c->err = err; /* graver than what a reply said or a signal asked */
 	for (int state = 0; state < TEACHER_STATES; state++) {
 		if (!failed)
 			count(c, (enum teacher_state)state, c->came[state]);
