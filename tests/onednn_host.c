@@ -70,7 +70,7 @@ DESTROY(dnnl_primitive)
 
 const dnnl_version_t *dnnl_version(void)
 {
-	static const dnnl_version_t version = {3, 0, 0};
+	static const dnnl_version_t version = {3, 5, 0};
 	return &version;
 }
 
@@ -205,6 +205,11 @@ dnnl_status_t dnnl_primitive_attr_set_post_ops(dnnl_primitive_attr_t attr, const
 	return dnnl_success;
 }
 
+dnnl_status_t dnnl_primitive_attr_set_fpmath_mode(dnnl_primitive_attr_t attr, dnnl_fpmath_mode_t mode)
+{
+	return attr && mode == dnnl_fpmath_mode_strict ? dnnl_success : dnnl_invalid_arguments;
+}
+
 dnnl_status_t dnnl_matmul_primitive_desc_create(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
 						const_dnnl_memory_desc_t x, const_dnnl_memory_desc_t b,
 						const_dnnl_memory_desc_t bias, const_dnnl_memory_desc_t y,
@@ -219,6 +224,8 @@ dnnl_status_t dnnl_matmul_primitive_desc_create(dnnl_primitive_desc_t *out, dnnl
 		return dnnl_invalid_arguments;
 	if (weights.kind == ANY)
 		weights.kind = STRIPS;
+	if (weights.kind == STRIPS && (x->stride[0] != x->cols || y->stride[0] != y->cols))
+		return dnnl_unimplemented; /* the library would fall back to plain loops */
 	GIVE(out, (struct dnnl_primitive_desc){true, attr && attr->add, *x, weights, *y});
 }
 

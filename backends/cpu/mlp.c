@@ -4,7 +4,8 @@
  * the F columns, so that gate, up and their product stay in the cache and the
  * down product sums up part by part.
  *
- * saved: x [R,C], gate [R,F], up [R,F], xa [R,r] of gate, up, down, f32, dense.
+ * saved: x [R,C], gate and up, each part after part as [R, columns of the part],
+ * xa [R,r] of gate, up, down; f32, dense.
  */
 #include "backends/cpu/mlp.h"
 
@@ -14,10 +15,7 @@
 #include "backends/cpu/product.h"
 #include "reference/check.h"
 
-enum {
-	PART = 1024, /* most columns of a part */
-	WHOLE = 64   /* rows up to which a block takes all columns at once: decoding reads weights, it keeps nothing */
-};
+enum { PART = 1024 /* most columns of a part */ };
 
 enum { GATE, UP, DOWN };
 
@@ -45,10 +43,8 @@ struct block {
 	const struct call *call;
 	int64_t first, begin, count; /* columns [begin, begin + count) of F */
 	float *h, *dh;
-	float *gate, *up;         /* of the part, rows ld apart */
-	float *act, *dgate, *dup; /* of the part, dense */
-	float *xa[3], *g[3];      /* low rank: of the block's rows */
-	int64_t ld;
+	float *gate, *up, *act, *dgate, *dup; /* of the part, [rows, count] */
+	float *xa[3], *g[3];                  /* low rank: of the block's rows */
 };
 
 static struct block block_of(const struct call *c, int64_t first, int lane, bool backward)
@@ -82,11 +78,10 @@ static void part_at(struct block *b, int64_t begin)
 
 	b->begin = begin;
 	b->count = at_most(c->part, c->ffn - begin);
-	b->ld = c->saved_gate ? c->ffn : c->part;
 	if (!c->saved_gate)
 		return;
-	b->gate = c->saved_gate + b->first * c->ffn + begin;
-	b->up = c->saved_up + b->first * c->ffn + begin;
+	b->gate = c->saved_gate + c->x.rows * begin + b->first * b->count;
+	b->up = c->saved_up + c->x.rows * begin + b->first * b->count;
 }
 
 static void norm_rows(void *data, int64_t first, int64_t count, int lane)
@@ -114,18 +109,19 @@ static void activate_rows(void *data, int64_t first, int64_t count, int lane)
 	const struct block *b = data;
 	const struct call *c = b->call;
 	int64_t skip = first - b->first;
-	float *work = lane_of(&c->work, lane), *y[2] = {b->gate + skip * b->ld, b->up + skip * b->ld};
-	float *act = b->act + skip * b->count;
+	int64_t n = b->count;
+	float *work = lane_of(&c->work, lane), *act = b->act + skip * n;
+	float *y[2] = {b->gate + skip * n, b->up + skip * n};
 
 	for (int i = GATE; i <= UP; i++)
 		if (c->low[i].lr.lora)
-			low_rank_up(&c->low[i].lr, y[i], b->ld, b->xa[i] + skip * c->low[i].lr.rank, count, b->begin,
-				    b->count, work);
+			low_rank_up(&c->low[i].lr, y[i], n, b->xa[i] + skip * c->low[i].lr.rank, count, b->begin, n,
+				    work);
 	for (int64_t t = 0; t < count; t++)
-		c->vec->swiglu(act + t * b->count, y[GATE] + t * b->ld, y[UP] + t * b->ld, b->count);
+		c->vec->swiglu(act + t * n, y[GATE] + t * n, y[UP] + t * n, n);
 	if (c->low[DOWN].lr.lora)
-		low_rank_down(&c->low[DOWN].lr, b->xa[DOWN] + skip * c->low[DOWN].lr.rank, act, b->count, first, count,
-			      b->begin, b->count, b->begin > 0, work);
+		low_rank_down(&c->low[DOWN].lr, b->xa[DOWN] + skip * c->low[DOWN].lr.rank, act, n, first, count,
+			      b->begin, n, b->begin > 0, work);
 }
 
 static void down_rows(void *data, int64_t first, int64_t count, int lane)
@@ -147,8 +143,8 @@ static void forward_block(void *data, int64_t first, int64_t count, int lane)
 	for (int64_t begin = 0; begin < c->ffn; begin += c->part) {
 		part_at(&b, begin);
 		struct product up[2] = {
-			{b.gate, b.ld, b.h, c->cols, view_rows(c->p->wgu->w[0], begin, b.count), false, c->p->wgu, 0},
-			{b.up, b.ld, b.h, c->cols, view_rows(c->p->wgu->w[1], begin, b.count), false, c->p->wgu, 1},
+			{b.gate, b.count, b.h, c->cols, view_rows(c->p->wgu->w[0], begin, b.count), false, c->p->wgu, 0},
+			{b.up, b.count, b.h, c->cols, view_rows(c->p->wgu->w[1], begin, b.count), false, c->p->wgu, 1},
 		};
 		struct product down = {row_f32(c->x, first),
 				       c->x.ld,
@@ -199,16 +195,16 @@ static void deactivate_rows(void *data, int64_t first, int64_t count, int lane)
 	int64_t skip = first - b->first, n = b->count;
 	float *act = b->act + skip * n, *d[2] = {b->dgate + skip * n, b->dup + skip * n};
 	float *work = lane_of(&c->work, lane);
-	const float *gate = b->gate + skip * b->ld, *up = b->up + skip * b->ld, *g = b->g[DOWN] + skip * down->lr.rank;
+	const float *gate = b->gate + skip * n, *up = b->up + skip * n, *g = b->g[DOWN] + skip * down->lr.rank;
 
 	for (int64_t t = 0; down->lr.lora && t < count; t++)
-		c->vec->swiglu(d[0] + t * n, gate + t * b->ld, up + t * b->ld, n);
+		c->vec->swiglu(d[0] + t * n, gate + t * n, up + t * n, n);
 	if (down->lr.lora)
 		low_rank_down_backward(&down->lr, &down->sums[lane], act, n, g, d[0], n, first, count, b->begin, n,
 				       work);
 	for (int64_t t = 0; t < count; t++)
-		c->vec->swiglu_backward(act + t * n, d[GATE] + t * n, d[UP] + t * n, act + t * n, gate + t * b->ld,
-					up + t * b->ld, n);
+		c->vec->swiglu_backward(act + t * n, d[GATE] + t * n, d[UP] + t * n, act + t * n, gate + t * n,
+					up + t * n, n);
 	for (int i = GATE; i <= UP; i++)
 		if (c->low[i].lr.lora)
 			low_rank_up_backward(&c->low[i].lr, &c->low[i].sums[lane], b->g[i] + skip * c->low[i].lr.rank,
@@ -298,10 +294,10 @@ int64_t mlp_part(int64_t ffn)
 	return parts == 0 ? ffn : round_up_to((ffn + parts - 1) / parts, 64);
 }
 
-/* All of F where a call has few rows and may sum in another order. */
+/* All of F where a call has few rows and may sum in another order: decoding reads weights, it keeps nothing. */
 static int64_t part_of(const struct device *dev, int64_t ffn, int64_t rows)
 {
-	return rows <= WHOLE && !dev->batch_invariant ? ffn : mlp_part(ffn);
+	return rows <= cpu_of(dev)->products->few && !dev->batch_invariant ? ffn : mlp_part(ffn);
 }
 
 /* Floats of a block of so many rows; the carvings' ends included */
@@ -393,7 +389,7 @@ static void cpu_mlp_backward(struct device *dev, struct view dx, const struct ml
 /* All of F for few rows, a part of it for many: the larger. */
 static int64_t most_block_floats(const struct device *dev, const struct shape *s)
 {
-	int64_t rows = team_plan_rows(dev, s->rows), few = at_most(rows, WHOLE);
+	int64_t rows = team_plan_rows(dev, s->rows), few = at_most(rows, cpu_of(dev)->products->few);
 
 	return at_least(block_floats(rows, s->hidden, part_of(dev, s->ffn, s->rows), s->rank) + dev->threads * 16 * 12,
 			block_floats(few, s->hidden, s->ffn, s->rank));

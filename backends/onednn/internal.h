@@ -25,7 +25,7 @@ static inline dnnl_data_type_t library_type(enum dtype dtype)
 	return dtype == DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
-/* A product's description; add: y += instead. */
+/* A product's description, f32 factors not rounded whatever the environment says; add: y += instead. */
 static inline int product_of(dnnl_primitive_desc_t *out, dnnl_engine_t engine, const layout *x, const layout *b,
 			     const layout *y, bool add)
 {
@@ -33,7 +33,8 @@ static inline int product_of(dnnl_primitive_desc_t *out, dnnl_engine_t engine, c
 	dnnl_post_ops_t ops = NULL;
 	int bad = dnnl_primitive_attr_create(&attr) || dnnl_post_ops_create(&ops);
 
-	bad = bad || (add && product_adds(ops)) || dnnl_primitive_attr_set_post_ops(attr, ops) ||
+	bad = bad || dnnl_primitive_attr_set_fpmath_mode(attr, dnnl_fpmath_mode_strict) || (add && product_adds(ops)) ||
+	      dnnl_primitive_attr_set_post_ops(attr, ops) ||
 	      product_describe(out, engine, x, b, y, attr);
 	if (ops)
 		dnnl_post_ops_destroy(ops);

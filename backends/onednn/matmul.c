@@ -9,8 +9,9 @@
 #include "src/base/mem.h"
 
 enum {
-	KEPT = 1024,    /* primitives of a lane; a power of two */
-	MOST_KEPT = 768 /* then all are made again: shapes that come once */
+	KEPT = 1024,     /* primitives of a lane; a power of two */
+	MOST_KEPT = 768, /* then all are made again: shapes that come once */
+	DENSE_ROWS = 128 /* of a thread, that are copied at a time */
 };
 
 /* What a primitive is made for. */
@@ -29,6 +30,8 @@ struct lane {
 	dnnl_stream_t stream;
 	struct primitive kept[KEPT];
 	int used;
+	char *dense; /* copies without gaps; grown when needed */
+	size_t dense_n;
 };
 
 struct matmul {
@@ -90,6 +93,7 @@ void matmul_free(struct matmul *mm)
 		return;
 	for (int i = 0; mm->lanes && i <= mm->threads; i++) {
 		lane_clear(&mm->lanes[i]);
+		free(mm->lanes[i].dense);
 		if (mm->lanes[i].stream)
 			dnnl_stream_destroy(mm->lanes[i].stream);
 	}
@@ -164,12 +168,78 @@ static int execute(struct matmul *mm, int lane_number, const struct key *key, fl
 	return dnnl_primitive_execute(p->run, lane->stream, 3, args) || dnnl_stream_wait(lane->stream) ? -1 : 0;
 }
 
-int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t ldx, int64_t rows,
+static int run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t ldx, int64_t rows,
 	       const struct tile *tile, bool add)
 {
 	struct key key = {rows, tile->n, tile->k, ldx, ldy, {tile->ld[0], tile->ld[1]}, (int32_t)tile->dtype, add};
 
 	return execute(mm, lane, &key, y, x, tile->memory, &tile->layout);
+}
+
+/* ---- rows with gaps -------------------------------------------------------------- */
+
+/*
+ * With a packed B the fast products of oneDNN before 3.6 take no gap between
+ * rows: a plain loop of the library's would run instead, a hundred times slower.
+ * Later ones take them, but for a single column.
+ */
+static bool wants_dense(const struct tile *tile, int64_t ldx, int64_t ldy)
+{
+	const dnnl_version_t *version = dnnl_version();
+	bool old = version->major < 3 || (version->major == 3 && version->minor < 6);
+
+	if (tile->ld[1])
+		return false;
+	return old ? ldx != tile->k || ldy != tile->n : tile->n == 1 && ldy != 1;
+}
+
+static char *dense_of(struct lane *lane, size_t bytes)
+{
+	if (lane->dense_n >= bytes)
+		return lane->dense;
+	free(lane->dense);
+	lane->dense = aligned_alloc(64, (bytes + 63) / 64 * 64);
+	lane->dense_n = lane->dense ? bytes : 0;
+	return lane->dense;
+}
+
+/* Rows of a matrix, `bytes` of each, on as many threads as the lane has; ld in bytes. */
+static void copy_rows(int lane, char *to, int64_t to_ld, const char *from, int64_t from_ld, int64_t rows, int64_t bytes)
+{
+#pragma omp parallel for if (lane == MATMUL_TEAM)
+	for (int64_t t = 0; t < rows; t++)
+		memcpy(to + t * to_ld, from + t * from_ld, (size_t)bytes);
+}
+
+/* The same product on copies of x and y, so many rows at a time. */
+static int run_dense(struct matmul *mm, int lane, float *y, int64_t ldy, const void *from, int64_t ldx, int64_t rows,
+		     const struct tile *tile, bool add)
+{
+	const char *x = from;
+	int64_t step = DENSE_ROWS * (lane == MATMUL_TEAM ? mm->threads : 1), size = (int64_t)dtype_size(tile->dtype);
+	int64_t x_bytes = tile->k * size, y_bytes = tile->n * (int64_t)sizeof *y;
+	size_t x_room = (size_t)(step * x_bytes + 63) / 64 * 64;
+	char *xs = dense_of(&mm->lanes[lane + 1], x_room + (size_t)(step * y_bytes)), *ys = xs + x_room;
+	int bad = !xs;
+
+	for (int64_t base = 0; base < rows && !bad; base += step) {
+		int64_t n = rows - base < step ? rows - base : step;
+		char *out = (char *)(y + base * ldy);
+
+		copy_rows(lane, xs, x_bytes, x + base * ldx * size, ldx * size, n, x_bytes);
+		if (add)
+			copy_rows(lane, ys, y_bytes, out, ldy * (int64_t)sizeof *y, n, y_bytes);
+		bad = run(mm, lane, (float *)ys, tile->n, xs, tile->k, n, tile, add);
+		if (!bad)
+			copy_rows(lane, out, ldy * (int64_t)sizeof *y, ys, y_bytes, n, y_bytes);
+	}
+	return bad ? -1 : 0;
+}
+
+int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t ldx, int64_t rows,
+	       const struct tile *tile, bool add)
+{
+	return (wants_dense(tile, ldx, ldy) ? run_dense : run)(mm, lane, y, ldy, x, ldx, rows, tile, add);
 }
 
 int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype)

@@ -20,12 +20,15 @@ static void fail(const struct device *dev, const char *what)
 	device_fail((struct device *)(uintptr_t)dev, "product", "%s", what);
 }
 
-/* x of one product, to be rounded. */
+/*
+ * x of one product, to be rounded: in the panel tile after tile, each [rows,
+ * cols of the tile] in bf16, as the library wants its factors without gaps.
+ */
 struct input {
 	const struct vec *vec;
 	const struct product *p;
-	int64_t cols, base; /* of x; the product's row that is row 0 */
-	uint16_t *out;      /* dense, in bf16 */
+	int64_t cols, tile, rows, base; /* of x, of a tile; rows at once; the product's row that is row 0 */
+	uint16_t *out;
 };
 
 static void round_rows(void *work, int64_t first, int64_t count, int lane)
@@ -33,22 +36,23 @@ static void round_rows(void *work, int64_t first, int64_t count, int lane)
 	const struct input *in = work;
 
 	(void)lane;
-	for (int64_t t = first; t < first + count; t++)
-		in->vec->narrow(in->out + t * in->cols, DTYPE_BF16, in->p->x + (in->base + t) * in->p->ldx, in->cols);
+	for (int64_t at = 0; at < in->cols; at += in->tile) {
+		int64_t n = at_most(in->tile, in->cols - at);
+
+		for (int64_t t = first; t < first + count; t++)
+			in->vec->narrow(in->out + in->rows * at + t * n, DTYPE_BF16,
+					in->p->x + (in->base + t) * in->p->ldx + at, n);
+	}
 }
 
-/* The next `rows` rows of p's x, in the panel unless they are f32 and stay so. */
-static const void *input_of(const struct device *dev, const struct product *p, int64_t cols, int64_t base, int64_t rows,
-			    int lane, float *panel, int64_t *ld)
+/* Lay the next `rows` rows of p's x out in the panel, unless they are f32 and stay where they are. */
+static void lay_out(const struct device *dev, const struct product *p, int64_t cols, int64_t tile, int64_t base,
+		    int64_t rows, int lane, float *panel)
 {
-	struct input in = {cpu_of(dev)->vec, p, cols, base, (uint16_t *)panel};
+	struct input in = {cpu_of(dev)->vec, p, cols, tile, rows, base, (uint16_t *)panel};
 
-	*ld = p->ldx;
-	if (onednn_of(dev)->arithmetic == DTYPE_F32)
-		return p->x + base * p->ldx;
-	*ld = cols;
-	team_phase(dev, 0, rows, lane, cols, round_rows, &in);
-	return panel;
+	if (onednn_of(dev)->arithmetic != DTYPE_F32)
+		team_phase(dev, 0, rows, lane, cols, round_rows, &in);
 }
 
 /* The tiles that make up p->w: rows [row, row_end) and columns [col, col_end) of the grid. */
@@ -75,24 +79,39 @@ static bool part_of(struct part *out, const struct product *p)
 	       (col_end == whole.cols || col_end % m->tile_cols == 0);
 }
 
+/* Columns of x that belong to a tile. */
+static int64_t tile_of(const struct onednn_matrix *m, bool forward)
+{
+	return forward ? m->tile_cols : m->tile_rows;
+}
+
+/* Columns [at, …) of rows [base, base + rows) of x, as they lie in the panel or where they are; *ld apart. */
+static const void *input_at(const struct device *dev, const struct product *p, const float *panel, int64_t base,
+			    int64_t rows, int64_t at, int64_t k, int64_t *ld)
+{
+	bool plain = onednn_of(dev)->arithmetic == DTYPE_F32;
+
+	*ld = plain ? p->ldx : k;
+	return plain ? (const void *)(p->x + base * p->ldx + at) : (const uint16_t *)panel + rows * at;
+}
+
 /* Rows [base, base + rows) of one product, forward or dx, from an x that is laid out already. */
 static int multiply(const struct device *dev, const struct product *p, const struct part *part, bool forward,
-		    int64_t base, int64_t rows, int lane, const void *x, int64_t ldx)
+		    int64_t base, int64_t rows, int lane, const float *panel)
 {
-	const struct onednn_device *own = onednn_of(dev);
 	const struct onednn_matrix *m = part->m;
-	size_t size = dtype_size(own->arithmetic);
 	int bad = 0;
 
 	for (int64_t i = part->row; i < part->row_end; i++)
 		for (int64_t j = part->col; j < part->col_end && !bad; j++) {
-			int64_t row = (i - part->row) * m->tile_rows, col = (j - part->col) * m->tile_cols;
+			int64_t row = (i - part->row) * m->tile_rows, col = (j - part->col) * m->tile_cols, ld;
+			int64_t in = forward ? col : row, out = forward ? row : col;
+			int64_t k = at_most(tile_of(m, forward), (forward ? p->w.cols : p->w.rows) - in);
 			const struct tile *tile = (forward ? m->forward : m->dx)[i * m->down + j];
-			const char *from = (const char *)x + (size_t)(forward ? col : row) * size;
-			bool add = p->add || (forward ? j > part->col : i > part->row);
+			const void *x = input_at(dev, p, panel, base, rows, in, k, &ld);
 
-			bad = matmul_run(own->matmul, lane, p->y + base * p->ldy + (forward ? row : col), p->ldy, from,
-					 ldx, rows, tile, add);
+			bad = matmul_run(onednn_of(dev)->matmul, lane, p->y + base * p->ldy + out, p->ldy, x, ld, rows,
+					 tile, p->add || in);
 		}
 	return bad;
 }
@@ -135,8 +154,8 @@ static int64_t input_cols(const struct call *c, int i)
 /* Rows [base, base + rows) of all products; neighbours that read the same x have it laid out once. */
 static void run_rows(const struct call *c, int64_t base, int64_t rows)
 {
-	const void *x = NULL;
-	int64_t ld = 0;
+	const float *x = NULL; /* in the panel: so many columns, for tiles of so many */
+	int64_t cols = 0, tile = 0;
 
 	for (int i = 0; i < c->n; i++) {
 		struct product p = product_at(c, i);
@@ -148,9 +167,13 @@ static void run_rows(const struct call *c, int64_t base, int64_t rows)
 			fail(c->dev, "a part of a matrix that was not prepared for it");
 			return;
 		}
-		if (!x || p.x != c->list[i - 1].x || input_cols(c, i) != input_cols(c, i - 1))
-			x = input_of(c->dev, &p, input_cols(c, i), base, rows, c->lane, c->panel, &ld);
-		if (multiply(c->dev, &p, &part, c->forward, base, rows, c->lane, x, ld))
+		if (p.x != x || input_cols(c, i) != cols || tile_of(part.m, c->forward) != tile) {
+			x = p.x;
+			cols = input_cols(c, i);
+			tile = tile_of(part.m, c->forward);
+			lay_out(c->dev, &p, cols, tile, base, rows, c->lane, c->panel);
+		}
+		if (multiply(c->dev, &p, &part, c->forward, base, rows, c->lane, c->panel))
 			fail(c->dev, "oneDNN refused a product: out of memory?");
 	}
 }

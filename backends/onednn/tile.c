@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Weights in the library's layout. */
+#include <omp.h>
 #include <stdlib.h>
 
 #include "backends/onednn/internal.h"
@@ -12,12 +13,16 @@ static int favourite(layout *out, bool *plain, dnnl_engine_t engine, int64_t n, 
 	const dnnl_dims_t dims = {k, n};
 	layout x = {0}, b = {0}, y = {0}, rows = {0};
 	dnnl_primitive_desc_t desc = NULL;
+	int threads = omp_get_max_threads();
+
+	omp_set_num_threads(1); /* as on the lanes: for many threads narrower strips may be its favourite */
 	int bad = layout_plain(&x, MANY_ROWS, k, library_type(dtype), k, 1) ||
 		  layout_any(&b, dims, library_type(dtype)) || layout_plain(&y, MANY_ROWS, n, dnnl_f32, n, 1) ||
 		  layout_plain(&rows, k, n, library_type(dtype), n, 1) ||
 		  product_of(&desc, engine, &x, &b, &y, false) ||
 		  layout_copy(out, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0));
 
+	omp_set_num_threads(threads);
 	*plain = !bad && dnnl_memory_desc_equal(LAYOUT(*out), LAYOUT(rows));
 	if (desc)
 		dnnl_primitive_desc_destroy(desc);

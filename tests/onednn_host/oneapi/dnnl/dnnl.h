@@ -26,6 +26,7 @@ typedef enum { dnnl_format_tag_any = 1 } dnnl_format_tag_t;
 typedef enum { dnnl_cpu = 1 } dnnl_engine_kind_t;
 typedef enum { dnnl_stream_default_flags = 1 } dnnl_stream_flags_t;
 typedef enum { dnnl_query_weights_md = 131 } dnnl_query_t;
+typedef enum { dnnl_fpmath_mode_strict = 0 } dnnl_fpmath_mode_t;
 typedef enum {
 	dnnl_cpu_isa_sse41 = 0x1,
 	dnnl_cpu_isa_avx2 = 0x7,
@@ -83,6 +84,7 @@ dnnl_status_t dnnl_post_ops_create(dnnl_post_ops_t *out);
 dnnl_status_t dnnl_post_ops_append_sum(dnnl_post_ops_t ops, float scale, int32_t zero, dnnl_data_type_t type);
 dnnl_status_t dnnl_post_ops_destroy(dnnl_post_ops_t ops);
 dnnl_status_t dnnl_primitive_attr_create(dnnl_primitive_attr_t *out);
+dnnl_status_t dnnl_primitive_attr_set_fpmath_mode(dnnl_primitive_attr_t attr, dnnl_fpmath_mode_t mode);
 dnnl_status_t dnnl_primitive_attr_set_post_ops(dnnl_primitive_attr_t attr, const_dnnl_post_ops_t ops);
 dnnl_status_t dnnl_primitive_attr_destroy(dnnl_primitive_attr_t attr);
 
