@@ -311,7 +311,8 @@ static int run(struct generation *g, struct progress *progress, struct err *err)
 	g->call_rows = g->call_rows > g->slots ? g->call_rows : g->slots;
 	if (make_forward(g, longest_own(g, longest), err))
 		return -1;
-	g->piece = g->model->dev->batch_invariant ? (g->call_rows + 1) / 2 : 0;
+	/* Where a prompt is cut must not hang on the others: neither on how many there are nor on the memory they leave. */
+	g->piece = g->model->dev->batch_invariant ? ((g->options->rows ? g->options->rows : CALL_ROWS) + 1) / 2 : 0;
 	if (make_arrays(g, err) ||
 	    (g->prefix && forward_set_prefix(g->f, g->rows[0].prompt, g->prefix, err)))
 		return -1;
