@@ -200,34 +200,47 @@ TEST(Linear, RefreshFollowsAChange)
 	}
 }
 
+struct Alone {
+	int64_t n, m, gap; /* gap: columns of x's array that are no part of it */
+};
+
+static void expect_rows_alone(const Lane &lane, const Alone &s)
+{
+	const int64_t MOST = 130, N = s.n, M = s.m;
+	Problem p(OP_linear, "alone and among others");
+	Array x = p.normal(MOST, M + s.gap, As::ACT), w = p.normal(N, M, As::F32), bias = p.normal(1, N, As::F32);
+	auto run = [&](int64_t first, int64_t rows) {
+		return solve(
+			p,
+			[&](Runner &r) {
+				struct view y = r.out("y", rows, N, As::F32);
+				struct view in = view_cols(r.in(x), s.gap, M);
+				r.reserve(OP_linear,
+					  sized({{&shape::rows, rows}, {&shape::hidden, M}, {&shape::ffn, N}}));
+				r.k->linear(r.dev, y, view_rows(in, first, rows),
+					    r.weight({&w}, WEIGHT_FORWARD), 0, r.in(bias), false);
+			},
+			lane)[0].value;
+	};
+	const std::vector<double> all = run(0, MOST);
+	for (int64_t rows : {1, 2, 63, 64, 65, 129})
+		for (int64_t first : {(int64_t)0, MOST - rows})
+			EXPECT_EQ(run(first, rows),
+				  std::vector<double>(all.begin() + first * N, all.begin() + (first + rows) * N))
+				<< lane.name << " rows " << rows << " from " << first << " N " << N << " M " << M
+				<< " gap " << s.gap;
+}
+
 /* With batch_invariant a row comes out the same, bit for bit, alone and among others. */
 TEST(Linear, RowsDoNotDependOnOthers)
 {
-	enum { N = 24, M = 40, MOST = 130 };
+	static const Alone sizes[] = {{24, 40, 0}, {24, 40, 8}, {33, 57, 3}, {192, 256, 16}};
 	for (const Lane &named : fast_lanes()) {
 		if (named.once)
 			continue;
 		Lane lane = open_invariant(named);
-		Problem p(OP_linear, "alone and among others");
-		Array x = p.normal(MOST, M, As::ACT), w = p.normal(N, M, As::F32), bias = p.normal(1, N, As::F32);
-		auto run = [&](int64_t first, int64_t rows) {
-			return solve(
-				p,
-				[&](Runner &r) {
-					struct view y = r.out("y", rows, N, As::F32), in = r.in(x);
-					r.reserve(OP_linear,
-						  sized({{&shape::rows, rows}, {&shape::hidden, M}, {&shape::ffn, N}}));
-					r.k->linear(r.dev, y, view_rows(in, first, rows),
-						    r.weight({&w}, WEIGHT_FORWARD), 0, r.in(bias), false);
-				},
-				lane)[0].value;
-		};
-		const std::vector<double> all = run(0, MOST);
-		for (int64_t rows : {1, 2, 63, 64, 65, 129})
-			for (int64_t first : {(int64_t)0, (int64_t)MOST - rows})
-				EXPECT_EQ(run(first, rows),
-					  std::vector<double>(all.begin() + first * N, all.begin() + (first + rows) * N))
-					<< lane.name << " rows " << rows << " from " << first;
+		for (const Alone &s : sizes)
+			expect_rows_alone(lane, s);
 		close_again(lane);
 	}
 }

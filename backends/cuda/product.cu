@@ -3,18 +3,21 @@
  * Products for everybody. cuBLAS chooses its way by the shape, so a row's bits
  * depend on how many there are; a device that must not (batch_invariant) has
  * every product cut into blocks of the same number of rows, the last one
- * filled up with zeros.
+ * filled up with zeros. By the distance of rows and by alignment it may choose
+ * as well, so the filled block has those of the rows it stands for.
  */
 #include "backends/cuda/array.cuh"
 
-enum { BLOCK_ROWS = 64 };
+enum { BLOCK_ROWS = 64, LINE = 128 };
 
 /* Rows of v with zeros up to BLOCK_ROWS, in the device's own block from *at bytes on. */
 static struct view product_filled(struct cuda_device *cuda, const char *op, struct view v, size_t *at)
 {
 	struct view full = view_of(&cuda->block, BLOCK_ROWS, v.cols, v.dtype);
-	full.offset = (int64_t)(*at / dtype_size(v.dtype));
-	*at += cuda_array_bytes(BLOCK_ROWS, v.cols, v.dtype);
+	size_t skew = (uintptr_t)array_of(v).p % LINE;
+	full.ld = v.ld;
+	full.offset = (int64_t)((*at + skew) / dtype_size(v.dtype));
+	*at += cuda_array_bytes(BLOCK_ROWS, v.ld, v.dtype) + 2 * LINE;
 	if (*at > cuda->block.bytes) {
 		device_fail(&cuda->dev, op, "rows of %lld columns are too long for batch-invariant products",
 			    (long long)v.cols);
