@@ -9,7 +9,8 @@
  *     cpu->dev.k = the table, filled once by cpu_table(&table, "openblas")
  *
  * cpu.c         device and table
- * product.c     products with stored weights; the table of them      panel.c   over an sgemm
+ * product.c     products with stored weights; the table of them
+ * panel.c       those that go over a library's sgemm
  * team.c        rows and blocks of rows over threads, scratch of each
  * linear.c      linear and its gradients
  * lora.c        low-rank products, their gradients, the merge

@@ -66,11 +66,8 @@ static void span_all(const struct columns *c, int64_t begin, int64_t end, float 
 static void span_common(const struct columns *c, int64_t begin, int64_t end, float *panel)
 {
 	for (int i = 0; i < c->n && begin < end; i++) {
-		struct product p = c->list[i];
+		struct product p = product_common(c->list, i);
 
-		p.y = c->list[0].y;
-		p.ldy = c->list[0].ldy;
-		p.add = c->list[0].add || i;
 		c->fn(c->dev, &p, c->rows, begin, end, panel);
 	}
 }

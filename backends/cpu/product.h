@@ -52,6 +52,17 @@ void product_nt(const struct device *dev, const struct product *list, int n, int
 void product_nn(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
 		const struct lanes *panels);
 
+/* Product i of a list that adds up to the first's y: what nn does with each. */
+static inline struct product product_common(const struct product *list, int i)
+{
+	struct product p = list[i];
+
+	p.y = list[0].y;
+	p.ldy = list[0].ldy;
+	p.add = list[0].add || i;
+	return p;
+}
+
 /* linear.c, by the team: dw[N, M] += dy[rows, N]^T x[rows, M], dbias[1, N] += columns of dy; each may be absent */
 void product_dw(const struct device *dev, struct view dw, struct view dbias, const float *dy, int64_t ldy,
 		const float *x, int64_t ldx, int64_t rows);

@@ -133,19 +133,6 @@ struct call {
 	float *panel;
 };
 
-/* Product i with where it writes; of dx all into the first's y. */
-static struct product product_at(const struct call *c, int i)
-{
-	struct product p = c->list[i];
-
-	if (!c->forward) {
-		p.y = c->list[0].y;
-		p.ldy = c->list[0].ldy;
-		p.add = c->list[0].add || i;
-	}
-	return p;
-}
-
 static int64_t input_cols(const struct call *c, int i)
 {
 	return c->forward ? c->list[i].w.cols : c->list[i].w.rows;
@@ -158,7 +145,7 @@ static void run_rows(const struct call *c, int64_t base, int64_t rows)
 	int64_t cols = 0, tile = 0;
 
 	for (int i = 0; i < c->n; i++) {
-		struct product p = product_at(c, i);
+		struct product p = c->forward ? c->list[i] : product_common(c->list, i);
 		struct part part;
 
 		if (p.w.rows == 0 || p.w.cols == 0)
@@ -223,7 +210,8 @@ static void set_threads(int threads)
 #define PRODUCTS(panel_floats, few_rows)                                                                               \
 	{                                                                                                              \
 		.panel = (panel_floats), .few = (few_rows), .nt = product_forward, .nn = product_backward,             \
-		.gemm_nt = matmul_gemm_nt, .gemm_nn = matmul_gemm_nn, .gemm_tn = matmul_gemm_tn, .threads = set_threads,                          \
+		.gemm_nt = matmul_gemm_nt, .gemm_nn = matmul_gemm_nn, .gemm_tn = matmul_gemm_tn,                       \
+		.threads = set_threads,                                                                                \
 	}
 const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32);
 const struct products onednn_products_bf16 = PRODUCTS(PANEL_BF16, FEW_BF16);
