@@ -14,11 +14,9 @@
 #define PKGLIBDIR "/usr/local/lib/baldistill"
 #endif
 
-/*
- * "auto" takes the first that is built and usable. onednn stands behind openblas, though it is the faster one in bf16,
- * until its bf16 has been proved on a CPU that has it.
- */
+/* In f32 onednn brings some per cent, and keeps a second copy of every weight for them: it stands behind openblas. */
 const char *const backend_names[] = {"cuda", "openblas", "onednn", "reference", NULL};
+static const char *const bf16_names[] = {"cuda", "onednn", NULL}; /* those that can compute in it */
 
 /* ---- the reference ---------------------------------------------------------- */
 
@@ -209,23 +207,52 @@ void backend_probe(const char *name, struct backend_info *info)
 
 /* ---- opening ------------------------------------------------------------------- */
 
-static const struct backend *find(const char *name, struct err *err)
+/* The first usable one of a list, of those that compute in the type `word`; *out is NULL where there is none. */
+static int first(const struct backend **out, const char *const *names, const char *word, struct err *err)
 {
 	struct backend_info info;
 
-	if (!strcmp(name, "auto")) {
-		const struct backend *backend = NULL;
+	*out = NULL;
+	for (; *names; names++) {
+		const struct backend *backend = probe(*names, &info);
 
-		for (const char *const *at = backend_names; *at && !backend; at++) {
-			backend = probe(*at, &info);
-			if (info.broken) {
-				err_set(err, ERR_MEMORY, "backend '%s' cannot be opened (%s); name another to do without it", *at,
-					info.reason);
-				return NULL;
-			}
+		if (info.broken) {
+			err_set(err, ERR_MEMORY, "backend '%s' cannot be opened (%s); name another to do without it", *names,
+				info.reason);
+			return -1;
 		}
-		return backend; /* the reference at least */
+		if (backend && strstr(info.dtypes, word)) {
+			*out = backend;
+			return 0;
+		}
 	}
+	return 0;
+}
+
+/* The reference at least; NULL where one is broken. */
+static const struct backend *automatic(enum dtype dtype, struct err *err)
+{
+	const struct backend *backend;
+
+	if (dtype == DTYPE_BF16 && (first(&backend, bf16_names, "bfloat16", err) || backend))
+		return backend;
+	return first(&backend, backend_names, "float32", err) ? NULL : backend;
+}
+
+const char *backend_automatic(enum dtype dtype)
+{
+	struct err err = {0};
+	const struct backend *backend = automatic(dtype, &err);
+
+	return backend ? backend->name : "none";
+}
+
+static const struct backend *find(const char *name, enum dtype dtype, struct err *err)
+{
+	struct backend_info info;
+
+	if (!strcmp(name, "auto"))
+		return automatic(dtype, err);
 	if (!known(name)) {
 		err_set(err, ERR_CONFIG, "no backend '%s'; choose auto, cuda, onednn, openblas or reference", name);
 		return NULL;
@@ -243,7 +270,7 @@ struct device *backend_open(const char *name, const struct device_options *optio
 		err_set(err, ERR_CONFIG, "%d threads asked for; 0 means all", options->threads);
 		return NULL;
 	}
-	const struct backend *backend = find(name, err);
+	const struct backend *backend = find(name, options ? options->dtype : DTYPE_F32, err);
 
 	return backend ? backend->open(options, err) : NULL;
 }

@@ -17,7 +17,8 @@
  * OpenBLAS module is loaded: its library reads it in its constructor, and old
  * releases take their Haswell kernels on CPUs they do not know, at half speed.
  *
- * "auto" takes the first usable one of backend_names.
+ * "auto" takes the first usable one of backend_names; for bf16 the first that
+ * computes in it, where there is one (openblas stores bf16, computes in f32).
  */
 #ifndef BALDISTILL_BACKENDS_BACKEND_H
 #define BALDISTILL_BACKENDS_BACKEND_H
@@ -73,6 +74,9 @@ extern const char *const backend_names[];
  */
 struct device *backend_open(const char *name, const struct device_options *options, struct err *err);
 void backend_close(struct device *dev);
+
+/* What "auto" takes for a device of `dtype`, "none" where backend_open would fail. Opens nothing. */
+const char *backend_automatic(enum dtype dtype);
 
 /* What `backends` shows for one name. */
 void backend_probe(const char *name, struct backend_info *info);

@@ -10,18 +10,6 @@
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
 
-/* The one that --backend auto would take: the first usable of the list. */
-static const char *automatic(void)
-{
-	for (const char *const *name = backend_names; *name; name++) {
-		struct backend_info info;
-		backend_probe(*name, &info);
-		if (info.usable)
-			return *name;
-	}
-	return "none";
-}
-
 /* "float32 bfloat16" as a list. */
 static void put_words(struct json_writer *w, const char *key, const char *text)
 {
@@ -53,12 +41,21 @@ static void put_backend(struct json_writer *w, const struct backend_info *info)
 	json_end_object(w);
 }
 
+static void put_automatic(struct json_writer *w)
+{
+	json_put_key(w, "auto");
+	json_begin_object(w);
+	json_member_text(w, "float32", backend_automatic(DTYPE_F32));
+	json_member_text(w, "bfloat16", backend_automatic(DTYPE_BF16));
+	json_end_object(w);
+}
+
 static int print_json(struct err *err)
 {
 	struct json_writer w;
 	json_writer_init(&w, 2);
 	json_begin_object(&w);
-	json_member_text(&w, "auto", automatic());
+	put_automatic(&w);
 	json_put_key(&w, "backends");
 	json_begin_array(&w);
 	for (const char *const *name = backend_names; *name; name++) {
@@ -106,6 +103,14 @@ static void print_core_rule(const char *user)
 		       "faster than those old releases choose for CPUs they do not know.\n", core);
 }
 
+/* What to say of the backend that bfloat16 gets. */
+static const char *bf16_note(void)
+{
+	struct backend_info info;
+	backend_probe(backend_automatic(DTYPE_BF16), &info);
+	return strstr(info.dtypes, "bfloat16") ? "" : ", which stores it and computes in float32";
+}
+
 static void print_text(void)
 {
 	const char *user = getenv("OPENBLAS_CORETYPE");
@@ -114,7 +119,8 @@ static void print_text(void)
 		backend_probe(*name, &info);
 		print_backend(&info);
 	}
-	printf("\n--backend auto takes the first usable one of this list: %s.\n", automatic());
+	printf("\n--backend auto takes %s for float32, the first usable one of this list; %s for bfloat16%s.\n",
+	       backend_automatic(DTYPE_F32), backend_automatic(DTYPE_BF16), bf16_note());
 	print_core_rule(user);
 }
 

@@ -20,7 +20,7 @@
 	{"output", OPTION_TEXT, &(job)->output, "FILE", "rows to write, JSON Lines (standard output)"}
 #define JOB_COMPUTE(job)                                                                                               \
 	{"backend", OPTION_TEXT, &(job)->backend, "NAME", "backend (auto)"},                                           \
-	{"dtype", OPTION_TEXT, &(job)->dtype, "TYPE", "weights, and products on a GPU, in float32 or bfloat16 (float32)"},                \
+	{"dtype", OPTION_TEXT, &(job)->dtype, "TYPE", "weights, and products where it can, in float32 or bfloat16 (float32)"},            \
 	{"memory", OPTION_SIZE, &(job)->memory, "SIZE", "bound of weights and arrays, such as 8GiB (none)"},           \
 	{"threads", OPTION_NUMBER, &(job)->threads, "N", "threads (all of the machine's)"}
 #define JOB_DEVICE(job)                                                                                                \
