@@ -61,7 +61,8 @@ broken()
 {
 	modules openblas float32 && echo nothing >"$folder/modules/baldistill-onednn.so" &&
 		opens float32 openblas && ! opens bfloat16 openblas &&
-		grep "'onednn' cannot be opened .*; name another" "$folder/err"
+		grep "'onednn' cannot be opened .*; name another" "$folder/err" &&
+		"$program" backends | grep 'auto takes openblas for float32, .*; none for bfloat16\.$'
 }
 
 nothing()

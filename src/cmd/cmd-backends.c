@@ -108,7 +108,7 @@ static const char *bf16_note(void)
 {
 	struct backend_info info;
 	backend_probe(backend_automatic(DTYPE_BF16), &info);
-	return strstr(info.dtypes, "bfloat16") ? "" : ", which stores it and computes in float32";
+	return !info.usable || strstr(info.dtypes, "bfloat16") ? "" : ", which stores it and computes in float32";
 }
 
 static void print_text(void)
