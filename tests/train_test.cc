@@ -462,8 +462,9 @@ TEST_P(Train, RefusesAdaptersItCannotRun)
 
 /* ---- interruptions -------------------------------------------------------------------------------- */
 
-static std::string all_values(Temporary &folder, struct trainee *t)
+static std::string all_values(struct trainee *t)
 {
+	Temporary folder;
 	struct err err = {};
 	EXPECT_EQ(parameters_save(&t->params, PARAMETER_VALUES, (folder / "v").c_str(), &err), 0) << err.message;
 	return read_file(folder / "v");
@@ -497,13 +498,14 @@ struct Job {
 		struct trainee t;
 		struct train_files files = {};
 		struct train_result result;
-		Temporary aside;
 		struct model *model = model_load(checkpoint, dev, &how, &err);
 		if (!model || trainee_open(&t, model, &kind, &err))
 			return err.message;
 		files.directory = folder.c_str();
 		int rc = student_train(&t, data.rows.data(), data.rows.size(), &options, &files, &result, &err);
-		std::string out = rc ? std::to_string(err.code) + ": " + err.message : all_values(aside, &t);
+		std::string out = std::to_string(err.code) + ": " + err.message;
+		if (!rc)
+			out = all_values(&t);
 		trainee_close(&t);
 		model_free(model);
 		return out;
