@@ -503,9 +503,7 @@ struct Job {
 			return err.message;
 		files.directory = folder.c_str();
 		int rc = student_train(&t, data.rows.data(), data.rows.size(), &options, &files, &result, &err);
-		std::string out = std::to_string(err.code) + ": " + err.message;
-		if (!rc)
-			out = all_values(&t);
+		std::string out = rc ? std::to_string(err.code) + ": " + err.message : all_values(&t);
 		trainee_close(&t);
 		model_free(model);
 		return out;
