@@ -2,10 +2,11 @@
 /*
  * vec.h - vector code of the OpenBLAS backend.
  *
- * vec.c (and vec_attention.c, vec_head.c) is compiled once per CPU level with
- * -DVEC_LEVEL=base, avx2 or avx512 and the level's flags, and exports one
- * table named VEC_NAME(vec), that is vec_base, vec_avx2, vec_avx512. The level
- * is chosen once, at open, by CPUID.
+ * vec.c and its parts (vec_parts.h; vec_attention.h and vec_head.h have tables
+ * of their own) are compiled once per CPU level with -DVEC_LEVEL=base, avx2 or
+ * avx512 and the level's flags, and export one table named VEC_NAME(vec), that
+ * is vec_base, vec_avx2, vec_avx512. The level is chosen once, at open, by
+ * CPUID.
  *
  *     const struct vec *vec = vec_choose();
  *     vec->rmsnorm(y, x, w, eps, n);

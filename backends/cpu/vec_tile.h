@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * vec_tile.h - what the forward and the backward of a tile share: the one
- * product, rows to lanes and back, keys in runs. Private to vec_attention*.c
- * and vec_tile.c; the names are those of the CPU level.
+ * product (vec_tile.c), rows to lanes and back (vec_transpose.c), keys in runs.
+ * Private to these and vec_attention*.c; the names are those of the CPU level.
  */
 #ifndef BALDISTILL_BACKENDS_CPU_VEC_TILE_H
 #define BALDISTILL_BACKENDS_CPU_VEC_TILE_H
@@ -14,36 +14,7 @@
 #include "backends/cpu/vec.h"
 #include "backends/cpu/vec_attention.h"
 #include "backends/cpu/vec_math.h"
-
-#if defined(__AVX512F__)
-enum { WIDTH = 16 };
-#elif defined(__AVX2__)
-enum { WIDTH = 8 };
-#else
-enum { WIDTH = 4 };
-#endif
-
-typedef float vf __attribute__((vector_size(WIDTH * 4)));
-
-/* Elements of a and b put together, by number: those of b follow those of a. */
-#if defined(__clang__) || __GNUC__ >= 12
-#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define PICK(a, b, ...) __builtin_shuffle(a, b, (int32_t __attribute__((vector_size(sizeof(a))))){__VA_ARGS__})
-#endif
-
-static inline vf load(const float *x)
-{
-	vf v;
-
-	memcpy(&v, x, sizeof v);
-	return v;
-}
-
-static inline void store(float *y, vf v)
-{
-	memcpy(y, &v, sizeof v);
-}
+#include "backends/cpu/vec_width.h"
 
 /* Element (i, p) is at[i * row + p * col]. */
 struct strided {
