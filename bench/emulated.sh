@@ -8,8 +8,9 @@
 #     emulated.sh BOCHS 'KERNEL_LANE=onednn-bf16 ./kernel_test' BUILD/tests/kernel_test
 #
 # BOCHS is the tree of Bochs 3, built there with ./configure --enable-x86-64 --enable-avx --enable-evex --enable-amx
-# --enable-handlers-chaining --with-nogui. From the distribution: busybox-static, cpio, isolinux, syslinux-common,
-# xorriso, and a kernel, the newest in /boot or KERNEL's.
+# --enable-handlers-chaining --with-nogui, once its vcvtne2ps2bf16 no longer reads past its first source: in
+# cpu/avx/avx512_bf16.cc op1.vmm32u(n) must be op1.vmm32u(n - DWORD_ELEMENTS(len)). From the distribution:
+# busybox-static, cpio, isolinux, syslinux-common, xorriso, and a kernel, the newest in /boot or KERNEL's.
 #
 # AMX too: Linux lets processes have its tiles only with the feature XFD, which Bochs lacks, so KERNEL must be one (6.1
 # was taken) with XFEATURE_MASK_USER_DYNAMIC 0 and the check of it in core.c left out, AMX_TILE without its dependency

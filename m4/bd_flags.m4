@@ -43,6 +43,9 @@ __m256 half(__m128i x) { return _mm256_fmadd_ps(_mm256_cvtph_ps(x), _mm256_cvtph
 #ifdef __AVX512F__
 __m512 wide(__m512 x) { return _mm512_fmadd_ps(x, x, x); }
 #endif
+#ifdef __AVX512BF16__
+__m512i narrow(__m512 x) { return (__m512i)_mm512_cvtne2ps_pbh(x, x); }
+#endif
 ]])], [bd_level=1], [bd_level=0])
   CFLAGS=$bd_save_CFLAGS
   AS_IF([test $bd_level = 1], [AC_MSG_RESULT([yes]); bd_levels="$bd_levels $1"], [AC_MSG_RESULT([no])])

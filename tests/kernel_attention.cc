@@ -167,7 +167,7 @@ static void forward(const Layout &layout, const Heads &h, int64_t window, int wi
 	expect_equal(p, body);
 }
 
-static const Heads heads[] = {{1, 1, 2}, {4, 2, 8}, {9, 3, 8}, {32, 8, 8}, {3, 1, 64}, {1, 1, 128}, {4, 2, 20}};
+static const Heads heads[] = {{1, 1, 2}, {4, 2, 8}, {9, 3, 8}, {32, 8, 8}, {3, 1, 64}, {1, 1, 128}, {4, 2, 20}, {2, 1, 160}};
 
 /* One segment of every length of interest; the longer, the fewer heads. */
 TEST(Attention, OneSegment)

@@ -11,9 +11,11 @@
 #include <gtest/gtest.h>
 
 #include "tests/linked_device.h"
-#if HAVE_OPENBLAS
+#if HAVE_OPENBLAS || defined(ONEDNN_ON_HOST)
 extern "C" {
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/vec_attention.h"
+extern const struct vec_attention vec_attention_amx;
 }
 #endif
 #include "reference/philox.h"
@@ -62,6 +64,10 @@ static struct device *open_kind(const Kind &kind, bool invariant = false)
 	struct device *dev = kind.backend->open(&options, &err);
 	if (!dev)
 		fprintf(stderr, "%s is not usable here: %s\n", kind.name, err.message);
+#ifdef ONEDNN_ON_HOST
+	if (dev && kind.dtype == DTYPE_BF16)
+		reinterpret_cast<struct cpu_device *>(dev)->attention = &vec_attention_amx; /* with tests/amx_host */
+#endif
 #if HAVE_OPENBLAS
 	if (dev && kind.level >= 0)
 		reinterpret_cast<struct cpu_device *>(dev)->vec = vec_at((enum vec_level)kind.level);

@@ -101,7 +101,7 @@ bool attn_begin(struct device *dev, const char *op, struct attn_work *work)
 {
 	const struct attn_dims *dims = work->dims;
 
-	work->vec = levels[cpu_of(dev)->vec->level];
+	work->vec = cpu_of(dev)->attention ? cpu_of(dev)->attention : levels[cpu_of(dev)->vec->level];
 	work->group = dims->heads / dims->kv_heads;
 	work->items = device_scratch(dev, op, list_bytes(work->seg->count, work->q.rows, work->group));
 	work->scratch_each = attn_tile_scratch(dims->heads, dims->head_dim);

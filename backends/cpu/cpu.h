@@ -34,10 +34,12 @@
 #include "reference/kernel.h"
 
 struct products;
+struct vec_attention;
 
 struct cpu_device {
 	struct device dev;
 	const struct vec *vec; /* the vector code of this CPU */
+	const struct vec_attention *attention; /* in place of its level's; NULL: that */
 	const struct products *products;
 };
 

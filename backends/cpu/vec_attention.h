@@ -11,6 +11,8 @@
  * Own products, not the library's: nothing is packed for a tile, rows may lie
  * in pages, keys that no lane sees are left out, and at these sizes they run
  * 1.3 to 1.5 times as fast as sgemm.
+ *
+ * Compiled once more for AMX, with those products in bf16 (vec_tile_amx.c).
  */
 #ifndef BALDISTILL_BACKENDS_CPU_VEC_ATTENTION_H
 #define BALDISTILL_BACKENDS_CPU_VEC_ATTENTION_H
@@ -61,5 +63,11 @@ struct vec_attention {
 	void (*forward)(const struct attn_tile *tile, float *scratch);
 	void (*backward)(const struct attn_tile *tile, float *scratch);
 };
+
+/*
+ * With operands of the products rounded to bf16, on AMX's tiles, which this asks Linux for; tiles of few rows stay in
+ * f32. NULL where the CPU or the system has none.
+ */
+const struct vec_attention *vec_attention_bf16(void);
 
 #endif

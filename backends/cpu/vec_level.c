@@ -4,8 +4,14 @@
 #endif
 
 #include "backends/cpu/vec.h"
+#include "backends/cpu/vec_attention.h"
 
 #include <stddef.h>
+#if HAVE_VEC_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #ifndef HAVE_VEC_AVX2
 #define HAVE_VEC_AVX2 0
@@ -59,3 +65,34 @@ const struct vec *vec_choose(void)
 			return vec_at((enum vec_level)level);
 	return &vec_base;
 }
+
+#if HAVE_VEC_AMX
+extern const struct vec_attention vec_attention_amx;
+
+/* Intel SDM, CPUID leaf 7: AMX-BF16 and AMX-TILE are bits 22 and 24 of EDX, AVX512_BF16 of subleaf 1 is bit 5 of EAX. */
+static bool has_amx(void)
+{
+	unsigned a, b, c, d, a1, b1, c1, d1;
+
+	return vec_usable(VEC_LEVEL_AVX512) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) &&
+	       (d >> 24 & 1) && __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && (a1 >> 5 & 1);
+}
+
+/* Linux, arch_prctl(2): a process asks for the tiles before it uses them. */
+static bool tiles_granted(void)
+{
+	enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+
+	return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+
+const struct vec_attention *vec_attention_bf16(void)
+{
+	return has_amx() && tiles_granted() ? &vec_attention_amx : NULL;
+}
+#else
+const struct vec_attention *vec_attention_bf16(void)
+{
+	return NULL;
+}
+#endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backends/cpu/vec_attention.h"
 #include "src/base/mem.h"
 
 static const struct kernels *table(void)
@@ -50,6 +51,7 @@ struct device *onednn_open(const struct device_options *options, struct err *err
 	cpu_init(&own->cpu, bf16 ? &onednn_products_bf16 : &onednn_products_f32, "onednn", options);
 	own->cpu.dev.k = table();
 	own->cpu.dev.backend = &onednn_backend;
+	own->cpu.attention = bf16 ? vec_attention_bf16() : NULL;
 	own->arithmetic = bf16 ? DTYPE_BF16 : DTYPE_F32;
 	own->matmul = matmul_new(own->cpu.dev.threads, err);
 	if (own->matmul)
