@@ -20,6 +20,7 @@ static const struct range {
 	unsigned first, last;
 } unsafe[] = {
 	{ 0x00, 0x08 }, { 0x0B, 0x1F }, { 0x7F, 0x9F }, { 0x202A, 0x202E }, { 0x2066, 0x2069 },
+	{ 0xFFFE, 0xFFFF },
 };
 
 static const struct sequence *find_sequence(unsigned char byte)

@@ -37,10 +37,10 @@ size_t text_utf8_valid(const char *s, size_t n);
 /*
  * Write s[0..n) to out, NUL-terminated, with every byte of the following as
  * "\xHH": control characters (C0 but newline and tab, DEL, C1), U+202A to
- * U+202E, U+2066 to U+2069, and bytes that are not UTF-8. Printable text,
- * backslashes included, stays as it is. What does not fit in `room` bytes
- * (at least 4) is cut between characters and ends in "..."; 4 * n + 1 always
- * fits. Returns out.
+ * U+202E, U+2066 to U+2069, U+FFFE, U+FFFF, and bytes that are not UTF-8.
+ * Printable text, backslashes included, stays as it is. What does not fit in
+ * `room` bytes (at least 4) is cut between characters and ends in "...";
+ * 4 * n + 1 always fits. Returns out.
  */
 char *text_escape(char *out, size_t room, const char *s, size_t n);
 

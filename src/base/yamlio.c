@@ -331,12 +331,16 @@ static int build(struct builder *b, yaml_parser_t *parser, const char *text, siz
 
 static int check_and_build(struct builder *b, const char *text, size_t n)
 {
-	size_t good = text_utf8_valid(text, n);
 	yaml_parser_t parser;
 	int result;
 
+	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) { /* libyaml would count the mark as a column */
+		text += 3;
+		n -= 3;
+	}
 	if (n > YAML_MAX_BYTES)
 		return fail_at(b, 1, "the file is larger than %d bytes", YAML_MAX_BYTES);
+	size_t good = text_utf8_valid(text, n);
 	if (good < n)
 		return fail_at(b, line_at(text, good), "bad UTF-8");
 	if (!yaml_parser_initialize(&parser))

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* prepare: a dataset from public files or rows of any kind, with its long tail. */
-#include <errno.h>
-#include <stdio.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
-#include "src/cmd/print.h"
-#include "src/dataset/chart.h"
+#include "src/cmd/prepare.h"
 #include "src/dataset/collection.h"
 #include "src/dataset/examples.h"
 #include "src/dataset/grown.h"
@@ -25,20 +21,16 @@ struct settings {
 	bool drop_duplicates, drop_near;
 };
 
-struct prepared {
-	struct examples pool, test;
-	size_t duplicates;         /* rows of the pool equal to one before them */
-	struct example_pair *near; /* pool and test rows that are near one another */
-	size_t nears, near_rows;   /* near_rows: pool rows among them */
-};
+static const double not_given = -DBL_MAX; /* a number that nobody means */
+static const uint64_t all_rows = UINT64_MAX;
 
 /* ---- sources --------------------------------------------------------------------------------- */
 
 static int prepare_reuters(struct prepared *p, struct settings *s, const char *from, struct err *err)
 {
 	struct reuters_counts counts;
-	bool r90 = !strcmp(s->set, "r90");
-	if (!r90 && strcmp(s->set, "r52"))
+	bool r90 = s->set && !strcmp(s->set, "r90");
+	if (s->set && !r90 && strcmp(s->set, "r52"))
 		return err_set(err, ERR_CONFIG, "'--set' takes r52 or r90, not '%s'", s->set);
 	return reuters_load(&p->pool, &p->test, &counts, r90 ? REUTERS_R90 : REUTERS_R52, from, err);
 }
@@ -73,7 +65,7 @@ static const struct source {
 	const char *name;
 	int (*load)(struct prepared *p, struct settings *s, const char *from, struct err *err);
 } sources[] = {
-	{"reuters", prepare_reuters}, {"math", prepare_math},       {"jsonl", prepare_jsonl},
+	{"reuters", prepare_reuters}, {"math", prepare_math},   {"jsonl", prepare_jsonl},
 	{"mcqa", prepare_mcqa},       {"absqa", prepare_absqa},
 };
 
@@ -84,6 +76,58 @@ static const struct source *find_source(const char *name, struct err *err)
 			return &sources[i];
 	err_set(err, ERR_USAGE, "unknown source '%s'; sources are reuters, math, jsonl, mcqa and absqa", name);
 	return NULL;
+}
+
+/* An option of another source would be passed over without a word. */
+static int expect_own_options(const struct settings *s, const char *source, struct err *err)
+{
+	const struct {
+		const char *option, *value, *sources;
+	} all[] = {
+		{"set", s->set, "reuters"},
+		{"type", s->type, "jsonl"},
+		{"test", s->test, "jsonl"},
+		{"id-field", s->fields.id, "jsonl"},
+		{"input-field", s->fields.input, "jsonl"},
+		{"label-field", s->fields.label, "jsonl"},
+		{"domain-field", s->fields.domain, "jsonl"},
+		{"choices-field", s->fields.choices, "jsonl"},
+		{"domain", s->domains, "mcqa and absqa"},
+	};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i].value && !strstr(all[i].sources, source))
+			return err_set(err, ERR_USAGE, "'--%s' is for %s; 'prepare %s' has no use for it",
+				       all[i].option, all[i].sources, source);
+	return 0;
+}
+
+/* What each source reads and an output could overwrite; the rest cannot have an output's name. */
+static int spare_inputs(const struct settings *s, const char *source, const char *from, struct err *err)
+{
+	static const struct {
+		const char *source, *below;
+	} files[] = {
+		{"jsonl", ""},
+		{"math", "/train.jsonl"},
+		{"math", "/test.jsonl"},
+		{"mcqa", "/train/train.jsonl"},
+		{"mcqa", "/train/test.jsonl"},
+		{"mcqa", "/test/train.jsonl"},
+		{"mcqa", "/test/test.jsonl"},
+		{"absqa", "/train/train.jsonl"},
+		{"absqa", "/train/test.jsonl"},
+		{"absqa", "/test/train.jsonl"},
+		{"absqa", "/test/test.jsonl"},
+	};
+	int rc = prepare_spare(s->output, &s->test, 1, err);
+	for (size_t i = 0; !rc && i < sizeof files / sizeof *files; i++) {
+		if (strcmp(files[i].source, source))
+			continue;
+		char *path = grown_format(err, "%s%s", from, files[i].below);
+		rc = path ? prepare_spare(s->output, (const char *const[]){path}, 1, err) : -1;
+		free(path);
+	}
+	return rc;
 }
 
 /* ---- the work ----------------------------------------------------------------------------------- */
@@ -117,15 +161,16 @@ static int shrink(struct prepared *p, const struct settings *s, struct err *err)
 {
 	if (s->keep && examples_keep(&p->pool, s->keep, s->seed, err))
 		return -1;
-	if (s->zipf != 0 && examples_zipf(&p->pool, s->zipf, s->seed, err))
+	if (s->zipf != not_given && examples_zipf(&p->pool, s->zipf, s->seed, err))
 		return -1;
-	if (s->draw && examples_draw(&p->pool, s->draw, s->seed, err))
+	if (s->draw != all_rows && examples_draw(&p->pool, s->draw, s->seed, err))
 		return -1;
-	return s->draw_test ? examples_draw(&p->test, s->draw_test, s->seed, err) : 0;
+	return s->draw_test != all_rows ? examples_draw(&p->test, s->draw_test, s->seed, err) : 0;
 }
 
 static int set_heads(struct prepared *p, const struct settings *s, struct err *err)
 {
+	char shown[128];
 	size_t n = 0;
 	examples_head_above(&p->pool, s->above);
 	if (!s->heads)
@@ -135,7 +180,13 @@ static int set_heads(struct prepared *p, const struct settings *s, struct err *e
 	if (names)
 		for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
 			names[n++] = name;
-	int rc = names ? examples_head_named(&p->pool, names, n, err) : -1;
+	int rc = names ? 0 : -1;
+	for (size_t i = 0; !rc && i < n; i++)
+		if (examples_find_domain(&p->pool, names[i]) == p->pool.l)
+			rc = err_set(err, ERR_CONFIG, "'--head-domains': no training row is of domain '%s'",
+				     text_escape(shown, sizeof shown, names[i], strlen(names[i])));
+	if (!rc)
+		rc = examples_head_named(&p->pool, names, n, err);
 	free(names);
 	free(list);
 	return rc;
@@ -145,104 +196,19 @@ static int work(struct prepared *p, struct settings *s, const struct source *sou
 {
 	if (source->load(p, s, from, err) || handle_duplicates(p, s, err))
 		return -1;
-	if (s->fraction != 0 && p->test.n)
+	if (s->fraction != not_given && p->test.n)
 		return err_set(err, ERR_USAGE, "'--test-fraction' splits one file; this source has a test set already");
-	if (s->fraction != 0 && examples_split(&p->test, &p->pool, s->fraction, s->seed, err))
+	if (s->fraction != not_given && examples_split(&p->test, &p->pool, s->fraction, s->seed, err))
 		return -1;
 	if (shrink(p, s, err))
 		return -1;
-	return handle_near(p, s, err) || set_heads(p, s, err) ? -1 : 0;
-}
-
-/* ---- files ----------------------------------------------------------------------------------------- */
-
-static int save(const struct examples *examples, const char *directory, const char *name, struct err *err)
-{
-	char *path = grown_format(err, "%s/%s", directory, name);
-	int rc = path ? examples_save(examples, path, err) : -1;
-	free(path);
-	return rc;
-}
-
-static int save_picture(const struct examples *examples, const char *directory, struct err *err)
-{
-	char *path = grown_format(err, "%s/domains.svg", directory);
-	char *picture = path ? chart_domains(examples, "Examples per domain", err) : NULL;
-	int rc = picture ? file_save(path, picture, strlen(picture), 0666, err) : -1;
-	free(path);
-	free(picture);
-	return rc;
-}
-
-static int save_all(const struct prepared *p, const char *directory, struct err *err)
-{
-	if (mkdir(directory, 0777) && errno != EEXIST)
-		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	if (save(&p->pool, directory, "train.jsonl", err) || save_picture(&p->pool, directory, err))
+	if (handle_near(p, s, err))
 		return -1;
-	return p->test.n ? save(&p->test, directory, "test.jsonl", err) : 0;
-}
-
-/* ---- the table ---------------------------------------------------------------------------------------- */
-
-static size_t test_rows(const struct prepared *p, const char *domain)
-{
-	size_t d = examples_find_domain(&p->test, domain);
-	return d < p->test.l ? p->test.domain[d].n : 0;
-}
-
-static void print_table(const struct prepared *p)
-{
-	enum { BAR = 40 };
-	static const char bar[] = "########################################";
-	size_t most = p->pool.l ? p->pool.domain[0].n : 0;
-	printf("%-24s %8s %8s       (bars: logarithmic)\n", "domain", "train", "test");
-	for (size_t d = 0; d < p->pool.l; d++) {
-		const struct example_domain *domain = &p->pool.domain[d];
-		char shown[128];
-		int length = (int)(BAR * chart_share(domain->n, most) + 0.5);
-		printf("%-24s %8zu %8zu  %s %.*s\n",
-		       text_escape(shown, sizeof shown, domain->name, strlen(domain->name)), domain->n,
-		       test_rows(p, domain->name), domain->head ? "head" : "tail", length, bar);
-	}
-	printf("%-24s %8zu %8zu\n", "all", p->pool.n, p->test.n);
-}
-
-static void print_notes(const struct prepared *p, const struct settings *s)
-{
-	if (p->duplicates)
-		fprintf(stderr, "%zu training rows equal one before them; %s\n", p->duplicates,
-			s->drop_duplicates ? "dropped" : "--drop-duplicates removes them");
-	if (p->near_rows)
-		fprintf(stderr, "%zu training rows are copies or near copies of test rows (%zu pairs); %s\n",
-			p->near_rows, p->nears, s->drop_near ? "dropped" : "--drop-near-duplicates removes them");
-}
-
-static int print_json(const struct prepared *p, struct err *err)
-{
-	struct json_writer w;
-	json_writer_init(&w, 2);
-	json_begin_object(&w);
-	json_member_uint(&w, "train", p->pool.n);
-	json_member_uint(&w, "test", p->test.n);
-	json_member_uint(&w, "duplicates", p->duplicates);
-	json_member_uint(&w, "near_duplicates", p->near_rows);
-	json_put_key(&w, "domains");
-	json_begin_array(&w);
-	for (size_t d = 0; d < p->pool.l; d++) {
-		const struct example_domain *domain = &p->pool.domain[d];
-		json_begin_object(&w);
-		json_put_key(&w, "domain");
-		json_put_string(&w, domain->name, strlen(domain->name));
-		json_member_uint(&w, "train", domain->n);
-		json_member_uint(&w, "test", test_rows(p, domain->name));
-		json_put_key(&w, "class");
-		json_put_string(&w, domain->head ? "head" : "tail", 4);
-		json_end_object(&w);
-	}
-	json_end_array(&w);
-	json_end_object(&w);
-	return print_document(&w, err);
+	if (!p->pool.n)
+		return err_set(err, ERR_DATA, "%s: no training row is left", from);
+	if (examples_expect_ids(&p->pool, err) || examples_expect_ids(&p->test, err))
+		return -1;
+	return set_heads(p, s, err);
 }
 
 /* ---- the command --------------------------------------------------------------------------------------- */
@@ -255,15 +221,17 @@ static int prepare(const struct arguments *args, struct settings *s, struct err 
 		return -1;
 	if (!s->output)
 		return err_set(err, ERR_USAGE, "'prepare' needs --output; see 'baldistill prepare --help'");
+	if (expect_own_options(s, source->name, err) || spare_inputs(s, source->name, args->argv[1], err))
+		return -1;
 	examples_init(&p.pool);
 	examples_init(&p.test);
-	int rc = work(&p, s, source, args->argv[1], err) || save_all(&p, s->output, err) ? -1 : 0;
+	int rc = work(&p, s, source, args->argv[1], err) || prepare_save(&p, s->output, err) ? -1 : 0;
 	if (!rc && !args->quiet)
-		print_notes(&p, s);
+		prepare_print_notes(&p, s->drop_duplicates, s->drop_near);
 	if (!rc && args->json)
-		rc = print_json(&p, err);
+		rc = prepare_print_json(&p, err);
 	else if (!rc)
-		print_table(&p);
+		prepare_print(&p);
 	free(p.near);
 	examples_release(&p.test); /* it borrows from the pool where it was split from it */
 	examples_release(&p.pool);
@@ -272,7 +240,12 @@ static int prepare(const struct arguments *args, struct settings *s, struct err 
 
 static int run(struct arguments *args, struct err *err)
 {
-	struct settings s = {.set = "r52", .seed = 1, .above = 50};
+	struct settings s = {.zipf = not_given,
+			     .fraction = not_given,
+			     .draw = all_rows,
+			     .draw_test = all_rows,
+			     .seed = 1,
+			     .above = 50};
 	const struct option_row rows[] = {
 		{"output", OPTION_TEXT, &s.output, "DIR", "where train.jsonl, test.jsonl and domains.svg go"},
 		{"set", OPTION_TEXT, &s.set, "NAME", "reuters: r52 or r90 (r52)"},

@@ -70,14 +70,36 @@ static void found_name(struct answer *answer, const struct answer_task *task, si
 	*answer = (struct answer){true, index, {task->names[index], strlen(task->names[index])}};
 }
 
-/* The longest name at this place: its length, 0 where none is. */
+/* Length of a name without its last full stops, which a sentence that ends in it has only once. */
+static size_t stem(const char *name)
+{
+	size_t n = strlen(name), stem = n;
+	while (stem && name[stem - 1] == '.')
+		stem--;
+	return stem ? stem : n;
+}
+
+/* Bytes that this name takes at this place, 0: it is not there. */
+static size_t match_name(const char *text, size_t n, size_t at, const char *name)
+{
+	size_t length = words_match(text, n, at, name, strlen(name));
+	return length ? length : words_match(text, n, at, name, stem(name));
+}
+
+static bool spelled(const char *text, size_t length, const char *name)
+{
+	return length == strlen(name) && !memcmp(text, name, length);
+}
+
+/* The longest name at this place, of two as long the one so spelled: its length, 0 where none is. */
 static size_t name_at(struct answer *answer, const struct answer_task *task, const char *text, size_t n, size_t at)
 {
 	size_t index = 0;
 	size_t longest = task->type == ANSWER_CHOICE ? answer_letter_at(&index, task->n, text, n, at) : 0;
 	for (size_t i = 0; i < task->n; i++) {
-		size_t length = words_match(text, n, at, task->names[i], strlen(task->names[i]));
-		if (length > longest) {
+		size_t length = match_name(text, n, at, task->names[i]);
+		if (length > longest || (length && length == longest && spelled(text + at, length, task->names[i]) &&
+					 !spelled(text + at, length, task->names[index]))) {
 			longest = length;
 			index = i;
 		}
@@ -87,12 +109,13 @@ static size_t name_at(struct answer *answer, const struct answer_task *task, con
 	return longest;
 }
 
-static void first_name(struct answer *answer, const struct answer_task *task, struct span s)
+/* The first name that begins in the statement s. It may go on behind it, up to `end`: "St. Louis" has a full stop. */
+static void first_name(struct answer *answer, const struct answer_task *task, struct span s, const char *end)
 {
 	size_t index;
 	*answer = (struct answer){0};
 	for (size_t at = 0; at < s.n && !answer->found; at = words_next(s.text, s.n, at))
-		name_at(answer, task, s.text, s.n, at);
+		name_at(answer, task, s.text, (size_t)(end - s.text), at);
 	if (!answer->found && task->type == ANSWER_CHOICE && answer_small_letter(&index, task->n, s))
 		found_name(answer, task, index);
 }
@@ -106,11 +129,11 @@ static void last_name(struct answer *answer, const struct answer_task *task, con
 
 /* ---- by type ------------------------------------------------------------------------ */
 
-void answer_stated(struct answer *answer, const struct answer_task *task, struct span s)
+static void stated_before(struct answer *answer, const struct answer_task *task, struct span s, const char *end)
 {
 	s = span_strip(s);
 	if (task->type == ANSWER_CLASS || task->type == ANSWER_CHOICE) {
-		first_name(answer, task, s);
+		first_name(answer, task, s, end);
 		return;
 	}
 	if (task->type == ANSWER_MATH)
@@ -118,12 +141,17 @@ void answer_stated(struct answer *answer, const struct answer_task *task, struct
 	*answer = s.n ? (struct answer){.found = true, .span = s} : (struct answer){0};
 }
 
+void answer_stated(struct answer *answer, const struct answer_task *task, struct span s)
+{
+	stated_before(answer, task, s, s.text + s.n);
+}
+
 void answer_extract(struct answer *answer, const struct answer_task *task, const char *text, size_t n)
 {
 	struct span s;
 	*answer = (struct answer){0};
 	if (answer_closing(&s, text, n)) {
-		answer_stated(answer, task, s);
+		stated_before(answer, task, s, text + n);
 		return;
 	}
 	if (task->type == ANSWER_CLASS || task->type == ANSWER_CHOICE) {
@@ -137,7 +165,7 @@ void answer_extract(struct answer *answer, const struct answer_task *task, const
 
 static bool same_name(struct span s, const char *name)
 {
-	size_t length = words_match(s.text, s.n, 0, name, strlen(name));
+	size_t length = match_name(s.text, s.n, 0, name);
 	return length && length == s.n;
 }
 

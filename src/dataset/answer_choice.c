@@ -28,13 +28,15 @@ static size_t in_brackets(size_t *index, size_t choices, const char *text, size_
 /* "A dog", "I think": a word of the language, unless what follows speaks about a choice. */
 static bool in_prose(const char *text, size_t n, size_t at)
 {
-	static const char *const verbs[] = {"is", "as", "because", "since", "and", "or", "with"};
+	static const char *const on[] = {"is", "as",  "because", "since", "and",   "or",        "with", "in",
+					 "by", "for", "from",    "on",    "due",   "which",     "that", "but",
+					 "so", "if",  "when",    "while", "based", "according", "not",  "rather than"};
 	if (text[at] != 'A' && text[at] != 'I')
 		return false;
 	if (n - at < 3 || text[at + 1] != ' ' || !words_at(text, n, at + 2))
 		return n - at > 1 && text[at + 1] == '\''; /* I'm */
-	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-		if (words_match(text, n, at + 2, verbs[i], strlen(verbs[i])))
+	for (size_t i = 0; i < sizeof on / sizeof *on; i++)
+		if (words_match(text, n, at + 2, on[i], strlen(on[i])))
 			return false;
 	return true;
 }

@@ -66,7 +66,7 @@ static int read_file(const struct side *side, const char *domain, const char *fi
 {
 	struct rows rows;
 	char *path = grown_format(err, "%s/%s/%s", side->directory, side->name, file);
-	int rc = path ? rows_load(&rows, path, err) : -1;
+	int rc = path ? rows_load_by(&rows, path, NULL, err) : -1;
 	if (!rc) {
 		rc = add_rows(side, &rows, domain, file, err);
 		rows_release(&rows);

@@ -99,12 +99,10 @@ static int read_domain(const char **out, struct json_value row, enum answer_type
 		       text_escape(shown[1], SHOWN, label, strlen(label)));
 }
 
-static int read_id(struct ifd_id *id, struct json_value value, struct err *err)
+/* Under a key that was named a row has an id. */
+static int expect_id(struct json_value id, struct err *err)
 {
-	id->is_number = json_kind(value) == JSON_INTEGER;
-	if (id->is_number)
-		return json_get_int64(value, &id->number, err);
-	return json_get_string(value, &id->text, NULL, err);
+	return json_kind(id) == JSON_INTEGER ? 0 : json_expect(id, JSON_STRING, err);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -115,7 +113,7 @@ static int read_row(struct examples *examples, const struct row *row, enum answe
 	struct example example = {.id = row->id, .line = row->line};
 	struct json_value root = json_root(row->doc);
 	const char *domain;
-	if ((fields->id && read_id(&example.id, json_in(root, fields->id), err)) ||
+	if ((fields->id && expect_id(json_in(root, fields->id), err)) ||
 	    read_text(&example.input, field(root, fields->input, usual_input), "input", err) ||
 	    read_label(&example.label, &examples->arena, field(root, fields->label, usual_label), err) ||
 	    read_domain(&domain, root, type, fields, example.label, err))
@@ -127,29 +125,6 @@ static int read_row(struct examples *examples, const struct row *row, enum answe
 	return examples_add(examples, &example, domain, err);
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const struct example *const *x = a, *const *y = b;
-	return ifd_id_compare(&(*x)->id, &(*y)->id);
-}
-
-/* rows_load sees to ids under their usual key only. */
-static int check_ids(const struct examples *examples, struct err *err)
-{
-	const struct example **order = mem_array(examples->n, sizeof *order, err);
-	int rc = order ? 0 : -1;
-	for (size_t i = 0; order && i < examples->n; i++)
-		order[i] = &examples->row[i];
-	if (order)
-		qsort(order, examples->n, sizeof *order, by_id);
-	for (size_t i = 1; !rc && i < examples->n; i++)
-		if (!ifd_id_compare(&order[i - 1]->id, &order[i]->id))
-			rc = err_set(err, ERR_DATA, "%s: lines %zu and %zu have the same id", examples->path,
-				     order[i - 1]->line, order[i]->line);
-	free(order);
-	return rc;
-}
-
 int examples_load(struct examples *examples, const char *path, enum answer_type type,
 		  const struct example_fields *fields, struct err *err)
 {
@@ -158,7 +133,7 @@ int examples_load(struct examples *examples, const char *path, enum answer_type 
 	int rc = 0;
 	examples_init(examples);
 	examples->path = path;
-	if (rows_load(&rows, path, err))
+	if (rows_load_by(&rows, path, fields && fields->id ? fields->id : "id", err))
 		return -1;
 	for (size_t i = 0; !rc && i < rows.n; i++)
 		if (read_row(examples, &rows.row[i], type, fields ? fields : &usual, err))
@@ -166,8 +141,6 @@ int examples_load(struct examples *examples, const char *path, enum answer_type 
 	if (!rc && !rows.n)
 		rc = err_set(err, ERR_DATA, "%s: no row", path);
 	rows_release(&rows);
-	if (!rc && fields && fields->id)
-		rc = check_ids(examples, err);
 	if (!rc)
 		rc = examples_group(examples, err);
 	if (rc)

@@ -89,9 +89,12 @@ int examples_save(const struct examples *examples, const char *path, struct err 
 /* Index of a domain, or examples->l. */
 size_t examples_find_domain(const struct examples *examples, const char *name);
 
-/* Remove every row whose input and label equal those of one before it, or only count them. */
+/* Remove every row whose input, label and choices equal those of one before it, or only count them. */
 int examples_drop_duplicates(struct examples *examples, size_t *dropped, struct err *err);
 int examples_count_duplicates(const struct examples *examples, size_t *duplicates, struct err *err);
+
+/* Fail unless every row has an id of its own, as examples_load sees to. */
+int examples_expect_ids(const struct examples *examples, struct err *err);
 
 /* Fail unless the n names are exactly the domains that have rows. */
 int examples_expect_domains(const struct examples *examples, const char *const *names, size_t n, struct err *err);

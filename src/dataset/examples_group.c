@@ -134,13 +134,24 @@ int examples_remove(struct examples *examples, const bool *drop, struct err *err
 
 /* ---- duplicates --------------------------------------------------------------------------------- */
 
+/* Input, label and choices: the same question with other choices is another. */
+static int compare_content(const struct example *x, const struct example *y)
+{
+	int difference = strcmp(x->input, y->input);
+	if (!difference)
+		difference = strcmp(x->label, y->label);
+	if (!difference)
+		difference = (x->n_choices > y->n_choices) - (x->n_choices < y->n_choices);
+	for (size_t i = 0; !difference && i < x->n_choices; i++)
+		difference = strcmp(x->choices[i], y->choices[i]);
+	return difference;
+}
+
 /* By content, rows of the same content in the order of the file. */
 static int by_content(const void *a, const void *b)
 {
 	const struct example *const *x = a, *const *y = b;
-	int difference = strcmp((*x)->input, (*y)->input);
-	if (!difference)
-		difference = strcmp((*x)->label, (*y)->label);
+	int difference = compare_content(*x, *y);
 	return difference ? difference : (*x > *y) - (*x < *y);
 }
 
@@ -155,8 +166,7 @@ static bool *find_duplicates(const struct examples *examples, size_t *n, struct 
 			order[i] = &examples->row[i];
 		qsort(order, examples->n, sizeof *order, by_content);
 		for (size_t i = 1; i < examples->n; i++)
-			if (!strcmp(order[i - 1]->input, order[i]->input) &&
-			    !strcmp(order[i - 1]->label, order[i]->label)) {
+			if (!compare_content(order[i - 1], order[i])) {
 				again[order[i] - examples->row] = true;
 				(*n)++;
 			}
@@ -178,6 +188,38 @@ int examples_count_duplicates(const struct examples *examples, size_t *duplicate
 	bool *again = find_duplicates(examples, duplicates, err);
 	free(again);
 	return again ? 0 : -1;
+}
+
+/* ---- ids ------------------------------------------------------------------------------------------ */
+
+static int by_id(const void *a, const void *b)
+{
+	const struct example *const *x = a, *const *y = b;
+	return ifd_id_compare(&(*x)->id, &(*y)->id);
+}
+
+static int same_id(const struct ifd_id *id, struct err *err)
+{
+	char shown[128];
+	if (id->is_number)
+		return err_set(err, ERR_DATA, "two rows have the id %lld", (long long)id->number);
+	return err_set(err, ERR_DATA, "two rows have the id '%s'",
+		       text_escape(shown, sizeof shown, id->text, strlen(id->text)));
+}
+
+int examples_expect_ids(const struct examples *examples, struct err *err)
+{
+	const struct example **order = mem_array(examples->n, sizeof *order, err);
+	int rc = order ? 0 : -1;
+	for (size_t i = 0; order && i < examples->n; i++)
+		order[i] = &examples->row[i];
+	if (order)
+		qsort(order, examples->n, sizeof *order, by_id);
+	for (size_t i = 1; !rc && i < examples->n; i++)
+		if (!ifd_id_compare(&order[i - 1]->id, &order[i]->id))
+			rc = same_id(&order[i]->id, err);
+	free(order);
+	return rc;
 }
 
 /* ---- named domains ------------------------------------------------------------------------------- */

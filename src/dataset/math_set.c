@@ -41,7 +41,8 @@ static int add_problem(struct examples *to, struct json_value problem, struct if
 	    json_get_string(json_in(problem, "solution"), &solution, &n, err) || read_answer(&label, solution, n, err))
 		return -1;
 	row.label = label;
-	int rc = examples_add(to, &row, type, err);
+	bool blank = !row.input[strspn(row.input, " \t\r\n")] || !type[strspn(type, " \t\r\n")];
+	int rc = blank ? err_set(err, ERR_DATA, "the problem or its type is empty") : examples_add(to, &row, type, err);
 	free(label);
 	return rc;
 }

@@ -12,10 +12,12 @@ static const size_t most_bytes = (size_t)4 << 30; /* of a file: rows are kept in
 
 /* ---- ids ----------------------------------------------------------------------- */
 
-static int read_id(struct row *row, struct err *err)
+static int read_id(struct row *row, const char *key, struct err *err)
 {
-	struct json_value id = json_in(json_root(row->doc), "id");
-	switch (json_kind(id)) {
+	struct json_value id = {0};
+	if (key)
+		id = json_in(json_root(row->doc), key);
+	switch (key ? json_kind(id) : JSON_ABSENT) {
 	case JSON_ABSENT:
 	case JSON_NULL:
 		row->id = (struct ifd_id){.is_number = true, .number = (int64_t)row->line};
@@ -26,7 +28,7 @@ static int read_id(struct row *row, struct err *err)
 	case JSON_STRING:
 		return json_get_string(id, &row->id.text, NULL, err);
 	default:
-		return err_set(err, ERR_DATA, "'id' must be a whole number or a string");
+		return err_set(err, ERR_DATA, "'%s' must be a whole number or a string", key);
 	}
 }
 
@@ -69,7 +71,7 @@ int row_refuse(const struct rows *rows, size_t i, struct err *err)
 	return err_prefix(err, "%s:%zu", rows->path, rows->row[i].line);
 }
 
-static int read_line(struct rows *rows, const char *text, size_t n, size_t line, struct err *err)
+static int read_line(struct rows *rows, const char *text, size_t n, size_t line, const char *id_key, struct err *err)
 {
 	if (mem_grow(&rows->row, &rows->room, rows->n + 1, sizeof *rows->row, err))
 		return -1;
@@ -78,7 +80,7 @@ static int read_line(struct rows *rows, const char *text, size_t n, size_t line,
 	if (!row->doc)
 		return err_prefix(err, "%s:%zu", rows->path, line);
 	rows->n++;
-	if (json_expect(json_root(row->doc), JSON_OBJECT, err) || read_id(row, err))
+	if (json_expect(json_root(row->doc), JSON_OBJECT, err) || read_id(row, id_key, err))
 		return row_refuse(rows, rows->n - 1, err);
 	return 0;
 }
@@ -88,7 +90,7 @@ static bool blank(const char *text, size_t n)
 	return strspn(text, " \t\r") >= n;
 }
 
-static int read_lines(struct rows *rows, const char *text, size_t n, struct err *err)
+static int read_lines(struct rows *rows, const char *text, size_t n, const char *id_key, struct err *err)
 {
 	size_t at = n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	for (size_t line = 1; at < n; line++) {
@@ -96,7 +98,7 @@ static int read_lines(struct rows *rows, const char *text, size_t n, struct err 
 		size_t length = newline ? (size_t)(newline - (text + at)) : n - at, end = at + length + 1;
 		if (length && text[at + length - 1] == '\r')
 			length--;
-		if (!blank(text + at, length) && read_line(rows, text + at, length, line, err))
+		if (!blank(text + at, length) && read_line(rows, text + at, length, line, id_key, err))
 			return -1;
 		at = end;
 	}
@@ -105,12 +107,17 @@ static int read_lines(struct rows *rows, const char *text, size_t n, struct err 
 
 int rows_load(struct rows *rows, const char *path, struct err *err)
 {
+	return rows_load_by(rows, path, "id", err);
+}
+
+int rows_load_by(struct rows *rows, const char *path, const char *id_key, struct err *err)
+{
 	size_t n;
 	*rows = (struct rows){.path = path};
 	char *text = file_read(path, most_bytes, &n, err);
 	if (!text)
 		return -1;
-	int rc = read_lines(rows, text, n, err) || check_ids(rows, err) ? -1 : 0;
+	int rc = read_lines(rows, text, n, id_key, err) || check_ids(rows, err) ? -1 : 0;
 	free(text);
 	if (rc)
 		rows_release(rows);

@@ -12,9 +12,9 @@
  *             json_get_string(json_in(json_root(rows.row[i].doc), "prompt"), &text, &n, &err);
  *     rows_release(&rows);
  *
- * Every row has an id: its key "id", a number or a string, or the number of
- * its line, from 1. Equal ids in one file are an error. Numbers sort by value
- * and before strings, strings by bytes.
+ * Every row has an id: its key "id" (rows_load_by: another, or none), a number
+ * or a string, or the number of its line, from 1. Equal ids in one file are an
+ * error. Numbers sort by value and before strings, strings by bytes.
  *
  * Messages begin with "FILE:LINE:". Failures: ERR_NOINPUT (no such file, or
  * not a regular one), ERR_DATA, ERR_MEMORY, ERR_IO, ERR_NOPERM.
@@ -42,6 +42,7 @@ struct rows {
 };
 
 int rows_load(struct rows *rows, const char *path, struct err *err);
+int rows_load_by(struct rows *rows, const char *path, const char *id_key, struct err *err); /* NULL: the line's number */
 void rows_release(struct rows *rows);
 
 /* Put "FILE:LINE: " in front of a message about a row; -1. */

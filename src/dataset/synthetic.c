@@ -165,7 +165,7 @@ static bool stated(struct span *label, const struct answer_task *task, struct sp
 	s = answer_closing(&rest, s.text, s.n) ? rest : span_strip(s);
 	while (s.n && s.text[s.n - 1] == '.')
 		s.n--;
-	answer_gold(&answer, task, s.text, s.n);
+	answer_gold(&answer, task, s.text, s.n); /* a name's own full stop need not be there */
 	if (!answer.found)
 		answer_stated(&answer, task, s);
 	*label = answer.span;

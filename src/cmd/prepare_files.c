@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/* prepare's output directory (prepare.h). */
+#include "src/cmd/prepare.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+#include "src/dataset/chart.h"
+#include "src/dataset/grown.h"
+
+static int save(const struct examples *examples, const char *directory, const char *name, struct err *err)
+{
+	char *path = grown_format(err, "%s/%s", directory, name);
+	int rc = path ? examples_save(examples, path, err) : -1;
+	free(path);
+	return rc;
+}
+
+static int save_picture(const struct examples *examples, const char *directory, struct err *err)
+{
+	char *path = grown_format(err, "%s/domains.svg", directory);
+	char *picture = path ? chart_domains(examples, "Examples per domain", err) : NULL;
+	int rc = picture ? file_save(path, picture, strlen(picture), 0666, err) : -1;
+	free(path);
+	free(picture);
+	return rc;
+}
+
+static int remove_file(const char *directory, const char *name, struct err *err)
+{
+	char *path = grown_format(err, "%s/%s", directory, name);
+	int rc = path ? 0 : -1;
+	if (path && unlink(path) && errno != ENOENT)
+		rc = err_set_errno(err, ERR_CANTCREATE, "cannot remove the old '%s'", path);
+	free(path);
+	return rc;
+}
+
+int prepare_save(const struct prepared *p, const char *directory, struct err *err)
+{
+	if (mkdir(directory, 0777) && errno != EEXIST)
+		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
+	if (!p->test.n && remove_file(directory, "test.jsonl", err))
+		return -1;
+	if (save(&p->pool, directory, "train.jsonl", err) || save_picture(&p->pool, directory, err))
+		return -1;
+	return p->test.n ? save(&p->test, directory, "test.jsonl", err) : 0;
+}
+
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static int spare(const char *directory, const char *name, const char *input, struct err *err)
+{
+	char *path = grown_format(err, "%s/%s", directory, name);
+	int rc = path ? 0 : -1;
+	if (path && same_file(path, input))
+		rc = err_set(err, ERR_CANTCREATE, "'%s' is an input; name another --output", path);
+	free(path);
+	return rc;
+}
+
+int prepare_spare(const char *directory, const char *const inputs[], size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (inputs[i] &&
+		    (spare(directory, "train.jsonl", inputs[i], err) || spare(directory, "test.jsonl", inputs[i], err)))
+			return -1;
+	return 0;
+}

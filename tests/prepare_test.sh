@@ -1,0 +1,98 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# prepare_test.sh - what `prepare` leaves and refuses: its output holds the set just made and nothing older, no input is
+# overwritten, no row goes without a line in the table.
+set -u
+program=${BALDISTILL:?}
+source=${TEST_SRCDIR:?}
+. "$source/tests/tap.sh"
+cd "$folder" || exit 99
+
+# rows LABEL FIRST LAST
+rows()
+{
+	seq "$2" "$3" | sed "s/.*/{\"input\": \"a text of $1 numbered &\", \"label\": \"$1\"}/"
+}
+{ rows a 1 30; rows b 31 40; } >rows.jsonl
+{ rows a 41 43; rows c 44 45; } >other.jsonl
+
+old_test_set_goes()
+{
+	"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.25 --output again >out &&
+		[ -s again/test.jsonl ] &&
+		"$program" prepare jsonl rows.jsonl --type classification --output again >out &&
+		[ "$(wc -l <again/train.jsonl)" -eq 40 ] && [ ! -e again/test.jsonl ]
+}
+
+inputs_stay()
+{
+	mkdir -p kept many/train && cp rows.jsonl kept/train.jsonl && cp other.jsonl kept/test.jsonl || return 1
+	ends 73 'is an input' prepare jsonl kept/train.jsonl --type classification --zipf 2 --output kept &&
+		ends 73 'is an input' prepare jsonl rows.jsonl --type classification --test kept/test.jsonl --output kept &&
+		ends 73 'is an input' prepare math kept --output kept &&
+		cmp rows.jsonl kept/train.jsonl && cmp other.jsonl kept/test.jsonl || return 1
+	echo '{"goal": "g", "sol1": "a", "sol2": "b", "label": 1}' >many/train/train.jsonl
+	cp many/train/train.jsonl before
+	ends 73 'is an input' prepare mcqa many --domain P=train.jsonl --output many/train && cmp before many/train/train.jsonl
+}
+
+test_domains_show()
+{
+	"$program" prepare jsonl rows.jsonl --type classification --test other.jsonl --output alone >table 2>notes &&
+		cat table notes && grep -q '^c  *0  *2 ' table && grep -q '^2 test rows are of domains without' notes &&
+		"$program" prepare jsonl rows.jsonl --type classification --test other.jsonl --output alone --json --quiet |
+		tr -d ' \n' | grep -q '"domain":"c","train":0,"test":2,'
+}
+
+named_ids()
+{
+	printf '{"id": 1, "uid": "%s", "input": "%s", "label": "p"}\n' a one b two >ids.jsonl
+	"$program" prepare jsonl ids.jsonl --type classification --id-field uid --output ids >out &&
+		grep -q '"id": *"b"' ids/train.jsonl || return 1
+	echo '{"id": 2, "input": "three", "label": "p"}' >>ids.jsonl
+	ends 65 "ids.jsonl:3: 'uid' is missing" prepare jsonl ids.jsonl --type classification --id-field uid --output ids
+}
+
+# A public set's own "id" is not read, and one file is not taken twice.
+collection_ids()
+{
+	mkdir -p pub/train pub/test
+	for i in 1 2 3; do echo "{\"id\": 0.5, \"goal\": \"g$i\", \"sol1\": \"a\", \"sol2\": \"b\", \"label\": 1}"; done |
+		tee pub/train/P.jsonl >pub/test/P.jsonl
+	"$program" prepare mcqa pub --domain A=P.jsonl --output pub-out --quiet >out &&
+		ends 65 "two rows have the id 'train/P/" prepare mcqa pub --domain A=P.jsonl,B=P.jsonl --output twice
+}
+
+# The same question with other choices is no duplicate.
+choices_count()
+{
+	printf '{"input": "Which?", "choices": ["%s", "%s"], "label": "B", "domain": "d"}\n' x y v w x y >which.jsonl
+	"$program" prepare jsonl which.jsonl --type multiple_choice --drop-duplicates --output which >out 2>notes &&
+		[ "$(wc -l <which/train.jsonl)" -eq 2 ] && grep -q '^1 training rows equal' notes
+}
+
+empty_problem()
+{
+	mkdir -p math
+	for side in train test; do
+		printf '{"problem": " ", "type": "Algebra", "solution": "%s"}\n' '\\boxed{1}' >math/$side.jsonl
+	done
+	ends 65 'math/train.jsonl:1: the problem or its type is empty' prepare math math --output math-out
+}
+
+check "an older test set goes" old_test_set_goes
+check "no input is overwritten" inputs_stay
+check "domains of the test set alone are shown" test_domains_show
+check "ids under a key that is named" named_ids
+check "ids of a public set" collection_ids
+check "duplicates of multiple choice" choices_count
+check "a problem without text" empty_problem
+for option in --test-fraction --zipf; do
+	check "$option 0" ends 78 'not 0' prepare jsonl rows.jsonl --type classification $option 0 --output none
+done
+check "--draw 0" ends 65 'no training row is left' prepare jsonl rows.jsonl --type classification --draw 0 --output none
+check "an option of another source" ends 64 "'--type' is for jsonl" prepare mcqa many --type qa --output none
+check "a head that has no row" ends 78 "'--head-domains'.*'nope'" prepare jsonl rows.jsonl --type classification \
+	--head-domains nope --output none
+check "nothing was left by what was refused" test ! -e none
+echo "1..$cases"
