@@ -306,6 +306,25 @@ INSTANTIATE_TEST_SUITE_P(
 			 "not connected"}),
 	[](const ::testing::TestParamInfo<StopCase> &info) { return info.param.name; });
 
+/* Three lost answers in one step and two in the next are five in a row. */
+TEST(CollectStopped, CountsOverTheStepsOfAStart)
+{
+	World world(6, 12);
+	world.teacher.max_concurrent_requests = world.options.slots = 1;
+	world.teacher.max_retries = world.options.max_retries = 0;
+	Fake fake([](const Asking &) { return lost(); });
+	struct ledger *ledger = world.open(fake);
+	ASSERT_NE(ledger, nullptr) << world.err.message;
+	struct collect_query *queries = world.queries.data();
+	EXPECT_EQ(collect_step(&world.collector, 0, "annotate", queries, 3, &world.counts, &world.err), 0)
+		<< world.err.message;
+	EXPECT_EQ(fake.order.size(), 3u);
+	EXPECT_EQ(collect_step(&world.collector, 0, "synthesise", queries + 3, 3, &world.counts, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_UNAVAILABLE) << world.err.message;
+	EXPECT_EQ(fake.order.size(), 5u);
+	ledger_close(ledger);
+}
+
 /* A redirect may have been billed; it ends the run, and its query is asked again by the next. */
 TEST(CollectStopped, Redirect)
 {

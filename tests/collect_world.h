@@ -277,6 +277,7 @@ struct World {
 		err_clear(&err);
 		options.billable = source.billable;
 		options.now = (int64_t)now.tv_sec * 1000;
+		collector.counting = false; /* a start counts for itself */
 		collector.source = &source;
 		collector.teacher = &teacher;
 		collector.budget = options.budget;

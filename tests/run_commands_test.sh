@@ -305,6 +305,66 @@ damaged()
 	echo >>twin/stage-1/scores.jsonl && ends 82 'stage-1/scores.jsonl' run --quiet twin.yaml
 }
 
+# A step of an earlier start is no place to go back to.
+until_passed()
+{
+	cp whole/status.json stood && run whole --until 0.select && cmp stood whole/status.json
+}
+
+# Tokens of a file from elsewhere: an end before the first one, a number that the student does not have.
+crafted()
+{
+	plan crafted && run crafted --until 0.evaluate && mv crafted crafted-before || return 1
+	part=crafted/stage-1/select.part
+	for try in 1 2 3 4 5 6 7 8 9; do
+		rm -rf crafted && cp -R crafted-before crafted
+		"$program" run --quiet crafted.yaml &
+		while [ ! -s $part/configuration ] && kill -0 $! 2>gone; do :; done
+		kill -KILL $! 2>gone
+		wait $! 2>gone
+		[ ! -s $part/configuration ] || break
+	done
+	for row in '{"of":0,"stop":true,"ids":[],"logp":[]}' '{"of":0,"stop":false,"ids":[999999],"logp":[0]}'; do
+		echo "$row" >$part/completions.jsonl && ends 65 'completions.jsonl' run --quiet crafted.yaml || return 1
+	done
+}
+
+# A command's path is seen from the plan, wherever the run is started.
+from_elsewhere()
+{
+	printf '#!/bin/sh\nexec sh %s/teacher.sh %s/asked-there\n' "$folder" "$folder" >ask.sh && chmod +x ask.sh && plan there &&
+		sed -i 's|^teacher: .*|teacher: {kind: command, command: [./ask.sh]}|' there.yaml && run there --until 0.annotate &&
+		mkdir -p elsewhere && (cd elsewhere && "$program" run --quiet ../there.yaml) && grep -q '"used": 18,' there/status.json
+}
+
+# With gold targets a row that is too long ranks last, as with generated ones.
+gold_too_long()
+{
+	awk 'NR == 2 { for (i = 0; i < 600; i++) more = more " and rose"; sub(/price rose 2 of 1/, "price rose 2 of 1" more) } 1' \
+		train.jsonl >longest.jsonl && plan gold &&
+		sed -i 's/^selection: .*/selection: {ifd_target: gold}/; s/train: train.jsonl/train: longest.jsonl/' gold.yaml &&
+		"$program" run gold.yaml --until 1.select 2>said
+	status=$?
+	cat said
+	[ $status -eq 0 ] && grep -q '1 candidates are too long' said
+}
+
+# restrict_pool: what is answered at a later attempt is known; a pool that another cassette makes is another run.
+restricted()
+{
+	cp whole/cassette.jsonl known.jsonl
+	sed -n '/"annotate".*"answered"/{s/"answered","reason":null/"released","reason":"http 503"/p;q}' known.jsonl >first.row
+	cat first.row known.jsonl >refused.jsonl
+	grep -v "$(sed -n 's/.*"prompt_sha256":"\([0-9a-f]*\)".*/\1/p' first.row)" known.jsonl >less.jsonl
+	for cassette in known refused less; do
+		plan pool-$cassette && sed -i "s/cassette: teacher.jsonl/cassette: $cassette.jsonl, on_missing: skip, restrict_pool: true/" \
+			pool-$cassette.yaml && run pool-$cassette --until 0.select &&
+			grep -o '"pool":[0-9]*' pool-$cassette/stage-0/allocation.json >pool-$cassette.n || return 1
+	done
+	cmp pool-known.n pool-refused.n && ! cmp -s pool-known.n pool-less.n && cp known.jsonl less.jsonl &&
+		ends 78 'began with' run --quiet pool-less.yaml
+}
+
 other_plan()
 {
 	sed -i 's/^selection: .*/selection: {max_new_tokens: 7}/' pieces.yaml && ends 78 max_new_tokens run --quiet pieces.yaml
@@ -435,6 +495,12 @@ check 'an answer that is no class is a wrong one' no_class
 check 'plan knows every kind of method' plans_all_methods
 plan none && sed -i 's/stages: all/stages: none/' none.yaml
 check 'a stage, a figure, a seed that is not there' until_beyond
+check '--until names a step that is past' until_passed
+check 'a comparison of no method' ends 64 'names no method' compare --quiet whole.yaml --methods ,
+check 'completions that no student made' crafted
+check "a teacher's program, from another directory" from_elsewhere
+check 'gold targets that are too long' gold_too_long
+check 'a pool that a cassette restricts' restricted
 check 'a damaged final/ is made again' final_again
 check 'an error of the file system ends the run, not a result' not_told
 check 'nothing drives the terminal' escapes

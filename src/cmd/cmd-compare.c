@@ -43,6 +43,8 @@ static int read_methods(struct compare_command *c, struct err *err)
 				return err_set(err, ERR_CONFIG, "'--methods' names %s twice", name);
 		c->method[c->options.methods++] = name;
 	}
+	if (c->names && !c->options.methods)
+		return err_set(err, ERR_USAGE, "'--methods' names no method");
 	return c->names ? 0 : -1;
 }
 

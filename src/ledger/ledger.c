@@ -45,7 +45,7 @@ static int make_uuid(char uuid[SCHEMA_UUID + 1], struct err *err)
 	return 0;
 }
 
-static int64_t wire_cap_of(int64_t budget)
+int64_t ledger_wire_cap(int64_t budget)
 {
 	int64_t tenth = (budget + 9) / 10;
 	return budget + (tenth > LEAST_ALLOWANCE ? tenth : LEAST_ALLOWANCE);
@@ -63,7 +63,7 @@ static int fill(struct ledger *l, const struct ledger_options *o, struct err *er
 			(size_t)HASH_SIZE))
 		return -1;
 	return database_do(&l->db, err, "INSERT INTO budget VALUES(1,?1,0,0,?3,0," COST_CAP ",0)", "iii", o->budget,
-			   o->max_cost, wire_cap_of(o->budget));
+			   o->max_cost, ledger_wire_cap(o->budget));
 }
 
 static int create(struct ledger *l, const struct ledger_options *o, struct err *err)
@@ -151,7 +151,7 @@ static int apply_caps(struct ledger *l, const struct ledger_options *o, struct e
 	if (event_add(l, "caps", detail, o->now, err))
 		return -1;
 	return database_do(&l->db, err, "UPDATE budget SET cap=?1, cost_cap=" COST_CAP ", wire_cap=?3", "iii", o->budget,
-			   o->max_cost, wire_cap_of(o->budget));
+			   o->max_cost, ledger_wire_cap(o->budget));
 }
 
 /* What may be changed only once everything was found good. */

@@ -129,6 +129,9 @@ struct ledger_counts {
 };
 int ledger_counts(struct ledger *ledger, struct ledger_counts *counts, struct err *err);
 
+/* Most sends of a run of that budget. */
+int64_t ledger_wire_cap(int64_t budget);
+
 /* The value of "ledger" in status.json: budget, used, armed, answered, unusable, in_doubt, released, wire. */
 void ledger_put_counts(struct json_writer *w, const struct ledger_counts *counts);
 

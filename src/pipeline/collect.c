@@ -43,7 +43,10 @@ static int prepare(struct collecting *c, struct err *err)
 	c->flight = mem_array(c->flights, sizeof *c->flight, err);
 	c->shot = c->flight ? mem_array(c->flights, sizeof *c->shot, err) : NULL;
 	teacher_pace_init(&c->pace, &limits, c->start);
-	teacher_stop_init(&c->stop, (uint64_t)c->collector->budget, t->max_wait, c->start);
+	if (!c->collector->counting)
+		teacher_stop_init(&c->collector->stop, (uint64_t)c->collector->budget, t->max_wait, c->start);
+	c->collector->counting = true;
+	c->collector->stop.progress = c->start; /* no request was out between two steps */
 	return c->shot ? collect_plan(c, err) : -1;
 }
 

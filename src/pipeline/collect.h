@@ -30,6 +30,7 @@
 #include "src/ledger/attempt.h"
 #include "src/pipeline/plan.h"
 #include "src/pipeline/voice.h"
+#include "src/teacher/stop.h"
 #include "src/teacher/teacher.h"
 
 #ifdef __cplusplus
@@ -64,7 +65,10 @@ struct collector {
 	void *context;
 	const char *const *cassette; /* [cassettes]: of runs whose answers serve here too, asked before anything is sent */
 	size_t cassettes;
-	struct collect_judged *judged; /* private: the last reply that collect_judge read; starts as NULL */
+	/* Private, zero at first. */
+	struct collect_judged *judged; /* the last reply that collect_judge read */
+	struct teacher_stop stop;      /* counts of this start, over all steps */
+	bool counting;                 /* stop has begun */
 };
 
 struct collect_counts {

@@ -9,7 +9,6 @@
 
 #include "src/pipeline/collect.h"
 #include "src/teacher/pace.h"
-#include "src/teacher/stop.h"
 
 enum { COLLECT_USAGE_ROOM = 4096 };
 
@@ -41,7 +40,6 @@ struct collecting {
 	size_t flights, in_flight;
 	struct ledger_shot *shot; /* [flights], of one arming */
 	struct teacher_pace pace;
-	struct teacher_stop stop;
 	struct progress progress;
 	struct collect_counts *counts;
 	bool turn;                    /* what was settled is not committed yet; */

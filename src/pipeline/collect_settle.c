@@ -161,7 +161,7 @@ static void say(struct collecting *c, const struct teacher_reply *reply)
 static void judge_run(struct collecting *c, const struct teacher_reply *reply)
 {
 	struct err err;
-	int code = teacher_stop_note(&c->stop, &reply->outcome, collect_clock());
+	int code = teacher_stop_note(&c->collector->stop, &reply->outcome, collect_clock());
 	if (!code || (!c->collector->source->billable && code != ERR_DATA))
 		return;
 	collect_explain_stop(&err, code, reply);

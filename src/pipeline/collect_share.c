@@ -6,13 +6,10 @@
 #include "src/ledger/attempt.h"
 #include "src/pipeline/collect_parts.h"
 
-/* A cassette has the k-th attempt at its k-th row; an answer stands behind at most so many that failed. */
-enum { MOST_ATTEMPTS = 4 };
-
 struct sharing {
 	struct collecting *c;
 	int64_t query;
-	bool known, taken, full; /* a row there was; it was an answer; the budget is used */
+	bool again, taken, full; /* the row was none, another may follow; it was an answer; the budget is used */
 };
 
 static void take(void *context, const struct teacher_reply *reply)
@@ -22,7 +19,7 @@ static void take(void *context, const struct teacher_reply *reply)
 	struct ledger_verdict verdict;
 	struct err err = {0};
 	bool shared;
-	s->known = reply->outcome.state != TEACHER_REJECTED;
+	s->again = reply->outcome.state == TEACHER_RELEASED || reply->outcome.state == TEACHER_IN_DOUBT;
 	if (reply->outcome.state != TEACHER_ANSWERED)
 		return;
 	collect_verdict(&verdict, NULL, &reply->outcome, &reply->answer);
@@ -33,16 +30,17 @@ static void take(void *context, const struct teacher_reply *reply)
 	s->full = !shared && !s->c->err.code;
 }
 
-/* One query to one cassette, until a row answers it or there is none. */
+/* One query to one cassette, which has the k-th attempt at its k-th row, until a row answers it or none follows. */
 static void ask(struct sharing *s, struct teacher_source *cassette, const struct collect_query *q)
 {
-	s->known = true;
+	s->again = true;
 	s->taken = false;
-	for (uint64_t k = 0; k < MOST_ATTEMPTS && s->known && !s->taken && !s->c->err.code; k++) {
+	for (uint64_t k = 0; s->again && !s->taken && !s->c->err.code; k++) {
 		const struct teacher_question question = {.kind = q->kind, .domain = q->domain, .id = q->example_id,
 							  .ordinal = q->ordinal, .attempt = k, .body = q->body,
 							  .body_n = q->body_n};
 		struct err err = {0};
+		s->again = false;
 		if (cassette->ask(cassette, &question, &err) || cassette->poll(cassette, 0, take, s, &err) < 0)
 			collect_fail(s->c, &err);
 	}

@@ -19,9 +19,9 @@ int compare_worst_case(int64_t *sends, bool *paid, const struct compare_options 
 		struct plan plan;
 		if (plan_load_variant(&plan, o->path, o->method[m], o->seed[0], err))
 			return -1;
-		int64_t tenth = plan.budget / 10, kind = plan.teacher.kind;
+		int kind = (int)plan.teacher.kind;
 		if (plan.method.method->teacher) {
-			*sends += (int64_t)o->seeds * (plan.budget + (tenth > 100 ? tenth : 100));
+			*sends += (int64_t)o->seeds * ledger_wire_cap(plan.budget);
 			*paid |= kind == TEACHER_OPENAI || kind == TEACHER_COMMAND;
 		}
 		plan_release(&plan);

@@ -6,7 +6,7 @@
 
 #include "src/base/file.h"
 
-static int read_numbers(struct completion *row, struct json_value root, struct err *err)
+static int read_numbers(struct completion *row, int64_t vocabulary, struct json_value root, struct err *err)
 {
 	struct json_value ids = json_in(root, "ids"), logp = json_in(root, "logp");
 	size_t n, m;
@@ -22,10 +22,14 @@ static int read_numbers(struct completion *row, struct json_value root, struct e
 		double value;
 		if (json_get_int64(json_at(ids, i), &id, err) || json_get_double(json_at(logp, i), &value, err))
 			return -1;
+		if (id < 0 || id >= vocabulary)
+			return err_set(err, ERR_DATA, "%lld is no token of the student", (long long)id);
 		row->ids[i] = (int32_t)id;
 		row->logp[i] = (float)value;
 	}
-	return json_get_bool(json_in(root, "stop"), &row->stopped, err);
+	if (json_get_bool(json_in(root, "stop"), &row->stopped, err))
+		return -1;
+	return row->stopped && !n ? err_set(err, ERR_DATA, "it stopped before its first token") : 0;
 }
 
 static int read_row(struct completions *done, struct student *student, struct json_value root, struct err *err)
@@ -36,7 +40,7 @@ static int read_row(struct completions *done, struct student *student, struct js
 	if (of >= done->n || done->row[of].ids)
 		return err_set(err, ERR_DATA, "row %llu is not expected", (unsigned long long)of);
 	struct completion *row = &done->row[of];
-	if (read_numbers(row, root, err))
+	if (read_numbers(row, student->model->config.vocab_size, root, err))
 		return -1;
 	row->text = tokenizer_decode(student->tokenizer, row->ids, (size_t)(row->tokens - row->stopped), true, &row->n, err);
 	return row->text ? 0 : -1;

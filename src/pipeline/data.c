@@ -104,10 +104,17 @@ void data_release(struct data *data)
 
 /* ---- what a recorded teacher knows ----------------------------------------------------------------- */
 
+/* What a row of the cassette says, or that there is none; a run would ask again where `again` is set. */
+struct recorded {
+	bool answered, again;
+};
+
 static void note_answer(void *context, const struct teacher_reply *reply)
 {
-	bool *unknown = context;
-	unknown[reply->tag] = reply->outcome.state != TEACHER_ANSWERED;
+	const struct teacher_outcome *o = &reply->outcome;
+	struct recorded *recorded = context;
+	recorded->answered = o->state == TEACHER_ANSWERED;
+	recorded->again = o->state == TEACHER_RELEASED || (o->state == TEACHER_IN_DOUBT && o->retry);
 }
 
 static int ask_one(struct data *data, const struct plan *plan, struct teacher_source *source, size_t i, bool *unknown,
@@ -119,7 +126,13 @@ static int ask_one(struct data *data, const struct plan *plan, struct teacher_so
 	char *id = data_id(&row->id, err), *body = id ? data_annotation(data, plan, row, &q.body_n, err) : NULL;
 	q.id = id;
 	q.body = body;
-	int rc = body && !source->ask(source, &q, err) && source->poll(source, 0, note_answer, unknown, err) >= 0 ? 0 : -1;
+	struct recorded recorded = {.again = true};
+	int rc = body ? 0 : -1;
+	for (; !rc && recorded.again; q.attempt++) {
+		recorded = (struct recorded){0};
+		rc = source->ask(source, &q, err) || source->poll(source, 0, note_answer, &recorded, err) < 0 ? -1 : 0;
+	}
+	unknown[i] = !recorded.answered;
 	free(body);
 	free(id);
 	return rc;

@@ -24,6 +24,12 @@ struct difficulty {
 	struct completions generated;
 };
 
+static void tell_too_long(const struct difficulty *d, size_t n)
+{
+	if (n)
+		voice_say(d->run->options->voice, "%zu candidates are too long for the student: ranked last", n);
+}
+
 /* Targets are what the student said; an empty answer is no target and ranks last. */
 static int generate(struct difficulty *d, const char *const *prompt, const char *work, struct err *err)
 {
@@ -37,15 +43,15 @@ static int generate(struct difficulty *d, const char *const *prompt, const char 
 		bool empty = c->tokens - c->stopped <= 0 || !c->n;
 		d->target[i] = (struct score_row){.target = c->ids, .target_n = empty ? 0 : c->tokens, .conditional = c->logp};
 	}
-	if (!rc && d->generated.too_long)
-		voice_say(d->run->options->voice, "%zu candidates are too long for the student: ranked last",
-			  d->generated.too_long);
+	if (!rc)
+		tell_too_long(d, d->generated.too_long);
 	free(path);
 	return rc;
 }
 
 static int encode_gold(struct difficulty *d, const char *const *prompt, struct err *err)
 {
+	size_t too_long = 0;
 	d->gold = mem_array(d->n, sizeof *d->gold, err);
 	int rc = d->gold ? 0 : -1;
 	for (size_t i = 0; !rc && i < d->n; i++) {
@@ -55,7 +61,13 @@ static int encode_gold(struct difficulty *d, const char *const *prompt, struct e
 		free(text);
 		d->target[i] = (struct score_row){d->gold[i].prompt.ids, (int64_t)d->gold[i].prompt.n,
 						  d->gold[i].target.ids, (int64_t)d->gold[i].target.n, NULL};
+		if (d->target[i].prompt_n + d->target[i].target_n > d->student->model->positions) {
+			d->target[i].target_n = 0;
+			too_long++;
+		}
 	}
+	if (!rc)
+		tell_too_long(d, too_long);
 	return rc;
 }
 

@@ -166,7 +166,25 @@ static int add_file(struct hash *hash, const char *path, struct err *err)
 	return path ? hash_file(digest, path, err) || hash_update(hash, digest, sizeof digest, err) : 0;
 }
 
-/* What a run is held to: its plan, its examples, its prompts. A cassette may be mended between two starts. */
+/* Ids of the pool, where a cassette decides what is in it. */
+static int add_pool(struct hash *hash, const struct run *run, struct err *err)
+{
+	const struct data *data = &run->data;
+	if (run->plan->teacher.kind != TEACHER_RECORDED || !run->plan->teacher.restrict_pool)
+		return 0;
+	int rc = 0;
+	for (size_t i = 0; !rc && i < data->pool.n; i++) {
+		char *id = data_id(&data->pool.row[data->by_id[i]].id, err);
+		rc = id ? hash_update(hash, id, strlen(id) + 1, err) : -1;
+		free(id);
+	}
+	return rc;
+}
+
+/*
+ * What a run is held to: its plan, its examples, its prompts. A cassette may be mended between two starts, but not so
+ * that the pool is another.
+ */
 static int hash_inputs(unsigned char digest[HASH_SIZE], const struct run *run, struct err *err)
 {
 	const struct plan_task *task = &run->plan->task;
@@ -179,7 +197,7 @@ static int hash_inputs(unsigned char digest[HASH_SIZE], const struct run *run, s
 		const char *text = run->data.prompts.prompt[i].text;
 		rc = hash_update(&hash, text, strlen(text) + 1, err);
 	}
-	rc = rc || hash_final(digest, &hash, err) ? -1 : 0;
+	rc = rc || add_pool(&hash, run, err) || hash_final(digest, &hash, err) ? -1 : 0;
 	hash_release(&hash);
 	return rc;
 }
@@ -293,7 +311,8 @@ int run_stages(struct run *run, struct err *err)
 	for (int64_t k = 0; k < run->stages && !run->stopped; k++)
 		if (stage_run(run, k, err))
 			return -1;
-	return run_status(run, err);
+	/* Where --until names a step of an earlier start, the run stands further on than that. */
+	return run->stopped && !run->worked ? 0 : run_status(run, err);
 }
 
 static int append(const char *path, const char *line, size_t n, struct err *err)

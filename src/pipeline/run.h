@@ -79,6 +79,7 @@ struct run {
 	int64_t at;             /* stage and step in work, for status.json */
 	const char *step;
 	bool stopped;           /* `until` was reached */
+	bool worked;            /* a step was run at this start */
 };
 
 int run_open(struct run *run, const struct plan *plan, const struct run_options *options, struct err *err);

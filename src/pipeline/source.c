@@ -131,7 +131,7 @@ static const char *model_of(const struct plan_teacher *t)
 		return t->model;
 	if (t->kind == TEACHER_LOCAL)
 		return last_part(t->model_name_or_path);
-	return t->kind == TEACHER_COMMAND && t->command.list ? t->command.list[0] : NULL;
+	return t->kind == TEACHER_COMMAND && t->command.list ? last_part(t->command.list[0]) : NULL;
 }
 
 int source_open(struct source *s, const struct plan *plan, const struct source_options *options, struct err *err)

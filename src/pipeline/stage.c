@@ -252,6 +252,7 @@ int stage_run(struct run *run, int64_t k, struct err *err)
 		if (done && remove_work(run, k, step, err))
 			return -1;
 		if (!done) {
+			run->worked = true;
 			voice_say(run->options->voice, "stage %lld of %lld: %s", (long long)k, (long long)run->stages, step->name);
 			if (run_status(run, err) || run_log(run, "begin", err) || do_step(run, k, step, err) ||
 			    run_log(run, "done", err))
