@@ -233,7 +233,7 @@ static std::string export_all(Loaded &on, const TinyCheckpoint &base, struct tra
 {
 	Temporary out, adapter;
 	if (t->full) {
-		EXPECT_EQ(export_trained(out.path.c_str(), base.path(), &t->params, DTYPE_BF16, &on.err), 0) << on.err.message;
+		EXPECT_EQ(export_trained(out.path.c_str(), base.path(), &t->model->config, &t->params, DTYPE_BF16, &on.err), 0) << on.err.message;
 		return read_file(out / "model.safetensors");
 	}
 	EXPECT_EQ(adapter_save(t->adapter, adapter.path.c_str(), base.path(), &on.err), 0) << on.err.message;

@@ -835,11 +835,11 @@ struct Source {
 };
 
 const std::vector<struct tensor_spec> specs = {
-	{"model.norm.weight", DTYPE_F32, 1, {5}},
-	{"lm_head.weight", DTYPE_BF16, 2, {7, 3}},
-	{"scalar", DTYPE_F32, 0, {}},
-	{"empty", DTYPE_BF16, 2, {0, 9}},
-	{"\"quoted\" \u00e9", DTYPE_F32, 3, {1, 2, 2}},
+	{"model.norm.weight", DTYPE_F32, 1, {5}, nullptr},
+	{"lm_head.weight", DTYPE_BF16, 2, {7, 3}, nullptr},
+	{"scalar", DTYPE_F32, 0, {}, nullptr},
+	{"empty", DTYPE_BF16, 2, {0, 9}, nullptr},
+	{"\"quoted\" \u00e9", DTYPE_F32, 3, {1, 2, 2}, nullptr},
 };
 
 struct Writer : testing::Test {
@@ -884,9 +884,26 @@ TEST_F(Writer, WhatIsWrittenIsRead)
 							  "model.norm.weight 0 5", "scalar 0 1"}));
 }
 
+/* A buffer beside the weights: its bytes go from file to file, and it is no weight. */
+TEST_F(Writer, TypesOfNoWeightKeepTheirBytes)
+{
+	ASSERT_EQ(save({{"ids", DTYPE_F32, 2, {2, 3}, "I32"}, {"w", DTYPE_F32, 1, {2}, nullptr}}), 0) << err.message;
+	Open open(dir / "out.safetensors");
+	ASSERT_NE(open.file, nullptr) << open.err.message;
+	struct tensor_info t = open.info("ids");
+	EXPECT_STREQ(t.type, "I32");
+	EXPECT_FALSE(t.weight);
+	float out[3];
+	ASSERT_EQ(tensor_read_bytes(&t, 1, 1, out, &err), 0) << err.message;
+	EXPECT_EQ(out[0], 3);
+	EXPECT_EQ(out[2], 5);
+	EXPECT_EQ(tensor_read(&t, 1, 1, out, &err), -1);
+	EXPECT_EQ(tensor_read_bytes(&t, 2, 1, out, &err), -1);
+}
+
 TEST_F(Writer, BytesAreFixed)
 {
-	std::vector<struct tensor_spec> two = {{"b", DTYPE_F32, 1, {2}}, {"a", DTYPE_BF16, 0, {}}};
+	std::vector<struct tensor_spec> two = {{"b", DTYPE_F32, 1, {2}, nullptr}, {"a", DTYPE_BF16, 0, {}, nullptr}};
 	ASSERT_EQ(save(two), 0) << err.message;
 	std::string header =
 		"{\"__metadata__\":{\"format\":\"pt\"},\"a\":{\"dtype\":\"BF16\",\"shape\":[],\"data_offsets\":[0,2]},"
@@ -900,8 +917,8 @@ TEST_F(Writer, BytesAreFixed)
 
 TEST_F(Writer, LargeTensorsComeInPieces)
 {
-	std::vector<struct tensor_spec> large = {{"long", DTYPE_F32, 2, {1000, 700}},
-						 {"wide", DTYPE_F32, 2, {2, 300000}}};
+	std::vector<struct tensor_spec> large = {{"long", DTYPE_F32, 2, {1000, 700}, nullptr},
+						 {"wide", DTYPE_F32, 2, {2, 300000}, nullptr}};
 	ASSERT_EQ(save(large), 0) << err.message;
 	ASSERT_GT(source.calls.size(), 4u);
 	EXPECT_EQ(source.calls[0], "long 0 374") << "as many rows of 2800 bytes as 1 MiB holds";
@@ -916,16 +933,18 @@ TEST_F(Writer, WhatTheReaderRefusesIsNotWritten)
 {
 	const std::vector<std::pair<std::vector<struct tensor_spec>, const char *>> cases = {
 		{{}, "0 tensors"},
-		{{{"a", DTYPE_F32, 1, {1}}, {"a", DTYPE_BF16, 1, {1}}}, "used twice"},
-		{{{"__metadata__", DTYPE_F32, 1, {1}}}, "reserved"},
-		{{{"", DTYPE_F32, 1, {1}}}, "name of 0 bytes"},
-		{{{"a\n", DTYPE_F32, 1, {1}}}, "control character"},
-		{{{"\xFF", DTYPE_F32, 1, {1}}}, "not UTF-8"},
-		{{{"a", DTYPE_I32, 1, {1}}}, "no weight"},
-		{{{"a", DTYPE_F32, 9, {1}}}, "9 dimensions"},
-		{{{"a", DTYPE_F32, -1, {1}}}, "-1 dimensions"},
-		{{{"a", DTYPE_F32, 1, {-1}}}, "does not fit"},
-		{{{"a", DTYPE_F32, 2, {INT64_MAX, INT64_MAX}}}, "does not fit"},
+		{{{"a", DTYPE_F32, 1, {1}, nullptr}, {"a", DTYPE_BF16, 1, {1}, nullptr}}, "used twice"},
+		{{{"__metadata__", DTYPE_F32, 1, {1}, nullptr}}, "reserved"},
+		{{{"", DTYPE_F32, 1, {1}, nullptr}}, "name of 0 bytes"},
+		{{{"a\n", DTYPE_F32, 1, {1}, nullptr}}, "control character"},
+		{{{"\xFF", DTYPE_F32, 1, {1}, nullptr}}, "not UTF-8"},
+		{{{"a", DTYPE_I32, 1, {1}, nullptr}}, "no weight"},
+		{{{"a", DTYPE_F32, 1, {1}, "I31"}}, "no weight"},
+		{{{"a", DTYPE_F32, 2, {2, 1}, "F4"}}, "end inside a byte"},
+		{{{"a", DTYPE_F32, 9, {1}, nullptr}}, "9 dimensions"},
+		{{{"a", DTYPE_F32, -1, {1}, nullptr}}, "-1 dimensions"},
+		{{{"a", DTYPE_F32, 1, {-1}, nullptr}}, "does not fit"},
+		{{{"a", DTYPE_F32, 2, {INT64_MAX, INT64_MAX}, nullptr}}, "does not fit"},
 	};
 	for (const auto &c : cases) {
 		EXPECT_EQ(save(c.first), -1) << c.second;

@@ -128,6 +128,71 @@ gradients_are_dumped()
 		head -c 4000 g.safetensors | grep -q 'base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight'
 }
 
+# A base whose files end it at another token than the tokenizer's end, which is what training teaches.
+ends_where_taught()
+{
+	mkdir other && cp "$tiny"/*.json other && rm -f other/generation_config.json &&
+		sed -i 's/"eos_token_id": 1/"eos_token_id": 2/' other/config.json || return 1
+	"$program" train --quiet --init random --finetuning-type full --model other --data text.jsonl --output taught \
+		--num-train-epochs 40 --learning-rate 0.01 --threads 2 || return 1
+	echo '{"prompt": "the price of oil rose in the"}' >begun.jsonl
+	"$program" generate --quiet --model taught --data begun.jsonl --max-new-tokens 20 >made && cat made &&
+		grep -q '"finish_reason": *"stop"' made && cat taught/generation_config.json &&
+		tr -d ' \n' <taught/generation_config.json | grep -q '"eos_token_id":\[2,1\]' &&
+		cmp other/config.json taught/config.json && cmp "$tiny/generation_config.json" full/generation_config.json
+}
+
+# byte N...: in octal for printf
+bytes()
+{
+	for byte; do printf "\\$(printf %03o "$byte")"; done
+}
+
+# A tensor that is no weight travels as it is.
+merges_around_buffers()
+{
+	mkdir more && cp "$tiny"/*.json more && cp "$tiny/model.safetensors" more/model-00001-of-00002.safetensors || return 1
+	header='{"position_ids":{"dtype":"I64","shape":[1,2],"data_offsets":[0,16]}}   '
+	{ bytes ${#header} 0 0 0 0 0 0 0 && printf %s "$header" && bytes 0 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0; } \
+		>more/model-00002-of-00002.safetensors
+	names=$(grep -ao '"[a-z_.0-9]*":{"dtype"' "$tiny/model.safetensors" | sed 's/:{.*/: "model-00001-of-00002.safetensors",/')
+	echo "{\"weight_map\": {$names \"position_ids\": \"model-00002-of-00002.safetensors\"}}" >more/model.safetensors.index.json
+	"$program" merge --model more --adapter lora --output around --quiet &&
+		grep -aq '"position_ids":{"dtype":"I64","shape":\[1,2\]' around/model.safetensors &&
+		[ "$(tail -c 16 around/model.safetensors | od -An -tu8 | tr -s ' ')" = ' 0 1' ]
+}
+
+# config.json comes last: what a failed merge leaves is no model, and the same command makes one.
+merge_begins_again()
+{
+	(trap '' XFSZ && ulimit -f 40 && ends 74 'model.safetensors' merge --model "$tiny" --adapter lora --output halves --quiet) || return 1
+	ls halves
+	[ ! -e halves/config.json ] && "$program" merge --model "$tiny" --adapter lora --output halves --quiet &&
+		cmp merged/model.safetensors halves/model.safetensors
+}
+
+# The type that weights have decides what rounding may cost, also where config.json does not tell it.
+merge_without_dtype()
+{
+	mkdir untold && cp "$tiny"/* untold && sed -i 's/.*"torch_dtype".*//; s/"eos_token_id": 1,/"eos_token_id": 1/' untold/config.json &&
+		"$program" merge --model untold --adapter lora --output told --quiet && cmp merged/model.safetensors told/model.safetensors
+}
+
+# Trained to the end, not saved: the next start has no step to do, and tells the last one's loss all the same.
+saves_later()
+{
+	mkdir -p later/README.md && ends 73 'README.md' train $short --output later && rmdir later/README.md &&
+		ends 73 'the first step' train $short --output later --dump-gradients g2 && train later &&
+		cmp lora/README.md later/README.md && cmp lora/adapter_model.safetensors later/adapter_model.safetensors
+}
+
+# With --init-adapter the card tells that one's rank.
+card_of_another()
+{
+	train further --init-adapter lora --lora-r 3 --lora-alpha 99 && cat further/README.md &&
+		grep -q '^| lora_r | 8 |' further/README.md && grep -q '^| lora_alpha | 16 |' further/README.md
+}
+
 loaders_say_yes()
 {
 	"$program" check-adapter lora >out && cat out && [ "$(grep -c ' yes' out)" -eq 3 ]
@@ -157,6 +222,12 @@ check "merged is what base and adapter were" merged_says_the_same
 check "full fine-tuning leaves a checkpoint" full_is_a_checkpoint
 check "random weights learn plain text" random_weights_learn
 check "the first gradients are written" gradients_are_dumped
+check "generation ends where training taught it to" ends_where_taught
+check "merging around a tensor that is no weight" merges_around_buffers
+check "a failed merge can be given again" merge_begins_again
+check "merging where config.json tells no type" merge_without_dtype
+check "what was trained is saved by the next start" saves_later
+check "a card of an adapter that went on" card_of_another
 check "three loaders take the adapter" loaders_say_yes
 check "and refuse what they cannot run" loaders_say_no
 check "a finished output is not overwritten" ends 73 "'lora' holds a finished" train $rows --output lora

@@ -101,7 +101,7 @@ protected:
 		for (size_t i = 0; i < t->params.n; i++) {
 			struct parameter *p = &t->params.list[i];
 			std::vector<float> host((size_t)(p->p.rows * p->p.cols));
-			struct tensor_spec spec = {p->name, DTYPE_F32, 2, {p->p.rows, p->p.cols}};
+			struct tensor_spec spec = {p->name, DTYPE_F32, 2, {p->p.rows, p->p.cols}, nullptr};
 			tiny_source(nullptr, &spec, 0, p->p.rows, host.data(), nullptr);
 			for (float &x : host)
 				x *= scale;
@@ -196,7 +196,7 @@ static void expect_tensor(const std::vector<float> &got, const struct parameter 
 			  double tolerance)
 {
 	std::string name = std::string("probe.") + p.name;
-	struct tensor_spec spec = {name.c_str(), DTYPE_F32, p.vector ? 1 : 2, {p.vector ? p.p.cols : p.p.rows, p.p.cols}};
+	struct tensor_spec spec = {name.c_str(), DTYPE_F32, p.vector ? 1 : 2, {p.vector ? p.p.cols : p.p.rows, p.p.cols}, nullptr};
 	std::vector<float> probe(got.size());
 	tiny_source(nullptr, &spec, 0, p.vector ? p.p.cols : p.p.rows, probe.data(), nullptr);
 	double product = 0;

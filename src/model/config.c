@@ -333,6 +333,19 @@ int model_config_parse_generation(struct model_config *config, const char *text,
 	return result;
 }
 
+void model_config_stop_at(struct model_config *config, int64_t id)
+{
+	struct stop_ids *stop = &config->stop;
+
+	for (size_t i = 0; i < stop->n; i++)
+		if (stop->id[i] == id)
+			return;
+	if (stop->n == LIMIT_STOP_IDS)
+		return;
+	stop->id[stop->n++] = id;
+	config->stop_added = true;
+}
+
 /* Read one file and hand its text to `parse`. */
 static int load(struct model_config *config, const char *directory, const char *name,
 		int (*parse)(struct model_config *config, const char *text, size_t n, struct err *err), struct err *err)

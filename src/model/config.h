@@ -66,6 +66,7 @@ struct model_config {
 	int64_t bos_token_id; /* -1: none */
 	struct stop_ids eos;  /* of config.json */
 	struct stop_ids stop; /* of generation_config.json where it has any, else eos */
+	bool stop_added;      /* by model_config_stop_at */
 	char *text;           /* config.json as it was read, NUL-terminated */
 	size_t text_n;
 };
@@ -75,6 +76,9 @@ int model_config_load(struct model_config *config, const char *directory, struct
 
 /* The same from the text of a config.json alone; messages name no file. */
 int model_config_parse(struct model_config *config, const char *text, size_t n, struct err *err);
+
+/* Let generation end after this id too, which no file names. */
+void model_config_stop_at(struct model_config *config, int64_t id);
 
 /* Only eos_token_id of a generation_config.json's text, into config->stop; unchanged where it has none. */
 int model_config_parse_generation(struct model_config *config, const char *text, size_t n, struct err *err);

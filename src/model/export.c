@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/base/file.h"
+#include "src/base/jsonio.h"
 #include "src/base/mem.h"
 #include "src/base/tree.h"
 #include "src/model/directory.h"
@@ -15,8 +16,8 @@ static const uint64_t shard_bytes = (uint64_t)5 << 30;
 
 /* What travels with the weights, where the base has it. */
 static const char *const companions[] = {
-	"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-	"added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+	"merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
 };
 
 static int copy_file(const char *directory, const char *base, const char *name, struct err *err)
@@ -31,12 +32,56 @@ static int copy_file(const char *directory, const char *base, const char *name, 
 	return rc;
 }
 
-static int copy_companions(const char *directory, const char *base, struct err *err)
+static void put_members(struct json_writer *w, const struct json *doc, const struct stop_ids *stop, struct err *err)
 {
+	struct json_iter it;
+	json_begin_object(w);
+	if (doc && !json_members(json_root(doc), &it, err))
+		while (json_next(&it)) {
+			if (!strcmp(it.key, "eos_token_id"))
+				continue;
+			json_put_key(w, it.key);
+			json_put_value(w, it.value);
+		}
+	json_put_key(w, "eos_token_id");
+	json_begin_array(w);
+	for (size_t i = 0; i < stop->n; i++)
+		json_put_int(w, stop->id[i]);
+	json_end_array(w);
+	json_end_object(w);
+}
+
+/* The base's generation_config.json with other ids to end at. */
+static int save_generation(const char *directory, const char *base, const struct stop_ids *stop, struct err *err)
+{
+	static const char name[] = "generation_config.json";
+	size_t n = 0;
+	char *text = directory_has(base, name) ? directory_read(base, name, 1 << 20, &n, err) : NULL;
+	struct json *doc = text ? json_parse(text, n, NULL, err) : NULL;
+	char *path = !directory_has(base, name) || doc ? tree_join(directory, name, err) : NULL;
+	struct json_writer w;
+	json_writer_init(&w, 2);
+	if (path)
+		put_members(&w, doc, stop, err);
+	const char *out = path ? json_writer_text(&w, &n, err) : NULL;
+	int rc = out ? file_save(path, out, n, 0666, err) : -1;
+	json_writer_release(&w);
+	json_free(doc);
+	free(path);
+	free(text);
+	return rc;
+}
+
+/* Before the weights. */
+static int copy_companions(const char *directory, const char *base, const struct model_config *config, struct err *err)
+{
+	static const char generation[] = "generation_config.json";
 	for (size_t i = 0; i < sizeof companions / sizeof *companions; i++)
 		if (directory_has(base, companions[i]) && copy_file(directory, base, companions[i], err))
 			return -1;
-	return 0;
+	if (config->stop_added)
+		return save_generation(directory, base, &config->stop, err);
+	return directory_has(base, generation) ? copy_file(directory, base, generation, err) : 0;
 }
 
 /* ---- an adapter into its base ------------------------------------------------------ */
@@ -88,23 +133,22 @@ static int give_merged(void *context, const struct tensor_spec *tensor, int64_t 
 	const struct lora *lora = adapter_of(m->adapter, tensor->name);
 	if (!shards_find(m->shards, tensor->name, &info))
 		return err_set(err, ERR_INTERNAL, "no tensor '%s'", tensor->name);
+	if (!info.weight)
+		return tensor_read_bytes(&info, row, rows, out, err);
 	if (tensor_read(&info, row, rows, out, err))
 		return -1;
 	return lora ? merge_rows(m, lora, tensor, row, rows, out, err) : 0;
 }
 
-static int list_tensors(struct shards *shards, struct tensor_spec *specs, size_t n, struct err *err)
+static void list_tensors(struct shards *shards, struct tensor_spec *specs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct tensor_info info;
 		shards_get(shards, i, &info);
-		if (!info.weight)
-			return err_set(err, ERR_DATA, "tensor '%s' has dtype %s; weights must be F32, BF16 or F16", info.name,
-				       info.type);
-		specs[i] = (struct tensor_spec){.name = info.name, .dtype = info.dtype, .rank = info.rank};
+		specs[i] = (struct tensor_spec){.name = info.name, .dtype = info.dtype, .rank = info.rank,
+						.type = info.weight ? NULL : info.type};
 		memcpy(specs[i].shape, info.shape, sizeof info.shape);
 	}
-	return 0;
 }
 
 /* Merging takes scratch by the width of the widest matrix. */
@@ -126,8 +170,11 @@ int export_merged(const char *directory, const char *base, const struct adapter 
 	reserve_scratch(adapter->model);
 	size_t n = shards_count(m.shards);
 	struct tensor_spec *specs = mem_array(n, sizeof *specs, err);
-	int rc = !specs || list_tensors(m.shards, specs, n, err) || copy_companions(directory, base, err) ||
-				 safetensors_save_shards(directory, specs, n, shard_bytes, give_merged, &m, err)
+	if (specs)
+		list_tensors(m.shards, specs, n);
+	int rc = !specs || copy_companions(directory, base, &adapter->model->config, err) ||
+				 safetensors_save_shards(directory, specs, n, shard_bytes, give_merged, &m, err) ||
+				 copy_file(directory, base, "config.json", err)
 			 ? -1 : 0;
 	free(specs);
 	shards_close(m.shards);
@@ -159,21 +206,23 @@ static int give_trained(void *context, const struct tensor_spec *tensor, int64_t
 	return rc;
 }
 
-int export_trained(const char *directory, const char *base, const struct parameters *params, enum dtype dtype,
-		   struct err *err)
+int export_trained(const char *directory, const char *base, const struct model_config *config,
+		   const struct parameters *params, enum dtype dtype, struct err *err)
 {
 	struct tensor_spec *specs = mem_array(params->n, sizeof *specs, err);
 	if (!specs)
 		return -1;
 	for (size_t i = 0; i < params->n; i++) {
 		const struct parameter *x = &params->list[i];
-		specs[i] = (struct tensor_spec){x->name, dtype, x->vector ? 1 : 2, {x->p.rows, x->p.cols}};
+		specs[i] = (struct tensor_spec){.name = x->name, .dtype = dtype, .rank = x->vector ? 1 : 2,
+						.shape = {x->p.rows, x->p.cols}};
 		if (x->vector)
 			specs[i].shape[0] = x->p.cols;
 	}
-	int rc = copy_companions(directory, base, err) ||
+	int rc = copy_companions(directory, base, config, err) ||
 				 safetensors_save_shards(directory, specs, params->n, shard_bytes, give_trained,
-							 (void *)params, err)
+							 (void *)params, err) ||
+				 copy_file(directory, base, "config.json", err)
 			 ? -1 : 0;
 	free(specs);
 	return rc;

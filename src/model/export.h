@@ -8,8 +8,9 @@
  * `directory` exists. Weights keep the dtype they have in the base, are summed
  * in f32 and rounded once; tensors without an adapter are the base's bytes.
  * config.json, generation_config.json and every file of the tokenizer and the
- * chat template are the base's, byte for byte. Weights are written last, so
- * that a directory with weights is whole.
+ * chat template are the base's, byte for byte, but that eos_token_id of the
+ * generation_config.json has every id after which the model ends (config.stop).
+ * config.json is written last, so that a directory with one is whole.
  *
  * Failures: those of shards.h, safetensors.h and file.h.
  */
@@ -28,8 +29,8 @@ extern "C" {
 int export_merged(const char *directory, const char *base, const struct adapter *adapter, struct err *err);
 
 /* All tensors are in params; `base` may have no weights: dtype is then what they are stored as. */
-int export_trained(const char *directory, const char *base, const struct parameters *params, enum dtype dtype,
-		   struct err *err);
+int export_trained(const char *directory, const char *base, const struct model_config *config,
+		   const struct parameters *params, enum dtype dtype, struct err *err);
 
 #ifdef __cplusplus
 }

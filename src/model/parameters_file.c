@@ -56,7 +56,8 @@ static struct view part(const struct entry *e, int64_t row, int64_t rows)
 
 static struct tensor_spec spec_of(const struct entry *e)
 {
-	struct tensor_spec spec = {e->name, DTYPE_F32, e->vector ? 1 : 2, {e->at.rows, e->at.cols}};
+	struct tensor_spec spec = {.name = e->name, .dtype = DTYPE_F32, .rank = e->vector ? 1 : 2,
+				   .shape = {e->at.rows, e->at.cols}};
 	if (e->vector)
 		spec.shape[0] = e->at.cols;
 	return spec;

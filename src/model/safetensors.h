@@ -94,15 +94,19 @@ int tensor_expect(const struct tensor_info *info, int rank, const int64_t shape[
 int tensor_read(const struct tensor_info *info, int64_t row, int64_t rows, void *out, struct err *err);
 int tensor_read_f32(const struct tensor_info *info, int64_t row, int64_t rows, float *out, struct err *err);
 
+/* The same of a tensor of any type, as its bytes lie; ERR_DATA where a row ends inside a byte. */
+int tensor_read_bytes(const struct tensor_info *info, int64_t row, int64_t rows, void *out, struct err *err);
+
 /* Fail at the first NaN or infinity of n elements: "tensor 'NAME': element I is NaN" (ERR_DATA). */
 int tensor_check_finite(const char *name, enum dtype dtype, const void *values, size_t n, struct err *err);
 
 /* What the writer is to write. */
 struct tensor_spec {
 	const char *name;
-	enum dtype dtype; /* DTYPE_F32, DTYPE_BF16 or DTYPE_F16 */
+	enum dtype dtype; /* DTYPE_F32, DTYPE_BF16 or DTYPE_F16; without meaning where `type` is set */
 	int rank;
 	int64_t shape[LIMIT_RANK];
+	const char *type; /* NULL: dtype's; else one that is no weight's, such as "I64", whose bytes go as they come */
 };
 
 /*

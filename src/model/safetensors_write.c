@@ -28,10 +28,11 @@ struct job {
 	void *context;
 };
 
-static const struct tensor_type *find_type(enum dtype dtype)
+static const struct tensor_type *find_type(const struct tensor_spec *spec)
 {
 	for (size_t i = 0; i < tensor_type_count; i++)
-		if (tensor_types[i].weight && tensor_types[i].dtype == dtype)
+		if (spec->type ? !strcmp(tensor_types[i].name, spec->type)
+			       : tensor_types[i].weight && tensor_types[i].dtype == spec->dtype)
 			return &tensor_types[i];
 	return NULL;
 }
@@ -40,7 +41,7 @@ static int check_item(struct item *item, struct err *err)
 {
 	const struct tensor_spec *spec = item->spec;
 
-	item->type = find_type(spec->dtype);
+	item->type = find_type(spec);
 	if (tensor_check_name(spec->name, strlen(spec->name), err))
 		return -1;
 	if (!item->type)
@@ -170,6 +171,10 @@ static int write_tensor(struct file_writer *out, const struct job *job, const st
 
 	if (!item->bytes)
 		return 0;
+	if (item->bytes % (uint64_t)rows) {
+		err_set(err, ERR_DATA, "rows of %s that end inside a byte", item->type->name);
+		return blame(item->spec->name, err);
+	}
 	size_t row_bytes = (size_t)(item->bytes / (uint64_t)rows);
 	int64_t step = row_bytes > PIECE ? 1 : (int64_t)(PIECE / row_bytes);
 	void *piece = mem_array((size_t)step, row_bytes, err);

@@ -64,25 +64,40 @@ int tensor_expect(const struct tensor_info *info, int rank, const int64_t shape[
 		       show_shape(wanted, sizeof wanted, rank, shape));
 }
 
-/* What is asked for must be rows of a weight. */
-static int check_rows(const struct tensor_info *info, int64_t row, int64_t rows, struct err *err)
+static int check_range(const struct tensor_info *info, int64_t row, int64_t rows, struct err *err)
 {
 	int64_t all = tensor_rows(info);
 
 	if (row < 0 || rows < 0 || row > all || rows > all - row)
 		return err_set(err, ERR_INTERNAL, "%lld rows from %lld on were asked of tensor '%s'; it has %lld",
 			       (long long)rows, (long long)row, info->name, (long long)all);
-	return check_weight(info, err);
+	return 0;
+}
+
+/* What is asked for must be rows of a weight. */
+static int check_rows(const struct tensor_info *info, int64_t row, int64_t rows, struct err *err)
+{
+	return check_range(info, row, rows, err) || check_weight(info, err) ? -1 : 0;
+}
+
+int tensor_read_bytes(const struct tensor_info *info, int64_t row, int64_t rows, void *out, struct err *err)
+{
+	uint64_t all = (uint64_t)tensor_rows(info);
+
+	if (check_range(info, row, rows, err) || !rows)
+		return rows ? -1 : 0;
+	if (info->bytes % all)
+		return err_set(err, ERR_DATA, "%s: tensor '%s' has dtype %s and rows that end inside a byte",
+			       safetensors_path(info->file), info->name, info->type);
+	uint64_t row_bytes = info->bytes / all;
+	if (safetensors_pread(info->file, info->begin + (uint64_t)row * row_bytes, out, (size_t)rows * row_bytes, err))
+		return -1;
+	return safetensors_unchanged(info->file, err);
 }
 
 int tensor_read(const struct tensor_info *info, int64_t row, int64_t rows, void *out, struct err *err)
 {
-	if (check_rows(info, row, rows, err))
-		return -1;
-	size_t row_bytes = (size_t)tensor_row_elements(info) * dtype_size(info->dtype);
-	if (safetensors_pread(info->file, info->begin + (size_t)row * row_bytes, out, (size_t)rows * row_bytes, err))
-		return -1;
-	return safetensors_unchanged(info->file, err);
+	return check_rows(info, row, rows, err) ? -1 : tensor_read_bytes(info, row, rows, out, err);
 }
 
 /* bf16 is the upper half of an f32. */

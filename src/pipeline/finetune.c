@@ -90,7 +90,7 @@ static int train(struct run *run, struct student *student, const struct train_se
 				 student_train(&trainee, set->rows, set->n, &config->options, &files, &result, err)
 			 ? -1 : 0;
 	if (!rc)
-		rc = config->kind.full ? export_trained(directory, base, &trainee.params, stored_dtype(student), err)
+		rc = config->kind.full ? export_trained(directory, base, &student->model->config, &trainee.params, stored_dtype(student), err)
 				       : adapter_save(trainee.adapter, directory, base, err);
 	if (!rc)
 		rc = train_finish(&files, err);

@@ -177,7 +177,7 @@ static void local_close(struct teacher_source *source)
 struct teacher_source *source_local_open(const struct plan *plan, const struct voice *voice, struct err *err)
 {
 	const struct student_options options = {.directory = plan->teacher.model_name_or_path,
-						.backend = plan->student.backend, .chat_template = "auto",
+						.backend = plan->student.backend, .chat_template = plan->teacher.chat_template,
 						.dtype = plan->student.dtype, .memory = plan->student.memory,
 						.batch_invariant = true};
 	if (!options.directory) {
@@ -195,6 +195,7 @@ struct teacher_source *source_local_open(const struct plan *plan, const struct v
 	l->student = student_open(&options, err);
 	if (l->student)
 		return &l->source;
+	err_prefix(err, "the teacher");
 	local_close(&l->source);
 	return NULL;
 }

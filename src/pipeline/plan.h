@@ -104,7 +104,7 @@ struct plan_teacher {
 	double max_cost;                  /* -1: none */
 	struct plan_map extra_headers;
 	struct json *extra_body; /* an object; NULL: none */
-	const char *model_name_or_path; /* local */
+	const char *model_name_or_path, *chat_template; /* local */
 	struct plan_list command;       /* list ends with NULL */
 	const char *cassette;
 	int64_t on_missing;

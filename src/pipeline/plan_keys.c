@@ -173,6 +173,8 @@ const struct plan_key plan_keys[] = {
 	 .help = "further members of every request"},
 	{"teacher.model_name_or_path", PLAN_PATH, AT(teacher.model_name_or_path), .flags = KEY_REQUIRED, .kinds = LOCAL,
 	 .help = "directory of the teacher's checkpoint"},
+	{"teacher.chat_template", PLAN_NAME, AT(teacher.chat_template), .words = chats, .value = "auto", .kinds = LOCAL,
+	 .help = "of the teacher's checkpoint; auto: its own"},
 	{"teacher.command", PLAN_COMMAND, AT(teacher.command), .flags = KEY_REQUIRED, .kinds = COMMAND,
 	 .help = "[PROGRAM, ARGUMENT, ...], started without a shell"},
 	{"teacher.cassette", PLAN_PATH, AT(teacher.cassette), .flags = KEY_REQUIRED, .kinds = RECORDED,

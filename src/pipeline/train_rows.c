@@ -151,13 +151,19 @@ static enum dtype stored_dtype(const struct training *c)
 
 static int save(struct training *c, struct err *err)
 {
+	const struct adapter *adapter = c->trainee.adapter;
+	struct train_config made = c->config;
+	if (adapter) { /* with --init-adapter they are that one's */
+		made.kind.lora.r = adapter->config.r;
+		made.kind.lora.alpha = adapter->config.alpha;
+	}
 	struct card card = {.base = c->job->model, .data = c->job->data, .rows = c->set.n, .tokens = c->set.tokens,
 			    .targets = c->set.targets, .steps = c->result.steps, .last_loss = c->result.last_loss,
-			    .config = &c->config};
+			    .config = &made};
 	if (card_save(c->o->output, &card, err))
 		return -1;
 	return c->config.kind.full
-		       ? export_trained(c->o->output, c->job->model, &c->trainee.params, stored_dtype(c), err)
+		       ? export_trained(c->o->output, c->job->model, &c->job->student->model->config, &c->trainee.params, stored_dtype(c), err)
 		       : adapter_save(c->trainee.adapter, c->o->output, c->job->model, err);
 }
 

@@ -16,7 +16,7 @@ static int open_text(struct student *s, const struct student_options *o, struct 
 	if (!s->encoder || chat_init(&s->chat, s->tokenizer, o->chat_template ? o->chat_template : "none", err))
 		return -1;
 	s->eos = tokenizer_role_id(s->tokenizer, TOKENIZER_EOS);
-	s->bos = tokenizer_puts_bos(s->tokenizer) ? tokenizer_role_id(s->tokenizer, TOKENIZER_BOS) : -1;
+	s->bos = tokenizer_beginning(s->tokenizer);
 	return 0;
 }
 
@@ -45,6 +45,24 @@ static int check_vocabulary(const struct student *s, const struct student_option
 		return 0;
 	return err_set(err, ERR_DATA, "%s: the tokenizer has %zu ids, the model's vocabulary %lld", o->directory,
 		       tokenizer_size(s->tokenizer), (long long)s->model->config.vocab_size);
+}
+
+/*
+ * Generation ends after the token that training teaches as the end, which not every base names among its own: those
+ * before instruction tuning have the end of a document there.
+ */
+static int stop_at_end(struct student *s, struct err *err)
+{
+	const char *mark = chat_end(&s->chat);
+	struct token_list ids = {0};
+	int32_t end = s->eos;
+	int rc = mark ? encoder_encode(s->encoder, &ids, mark, strlen(mark), false, err) : 0;
+	if (mark && ids.n == 1)
+		end = ids.ids[0];
+	if (!rc && end >= 0)
+		model_config_stop_at(&s->model->config, end);
+	token_list_release(&ids);
+	return rc;
 }
 
 /* The tokenizer, read on a thread of its own while the weights are. */
@@ -77,7 +95,7 @@ static int open_both(struct student *s, const struct student_options *o, struct 
 		open_text_beside(&text);
 	if (text.rc && err)
 		*err = text.err;
-	return text.rc || rc || check_vocabulary(s, o, err) ? -1 : 0;
+	return text.rc || rc || check_vocabulary(s, o, err) || stop_at_end(s, err) ? -1 : 0;
 }
 
 struct student *student_open(const struct student_options *options, struct err *err)

@@ -279,7 +279,14 @@ static int resume(struct training *t, struct err *err)
 	parameters_refresh(&t->trainee->params);
 	if (t->result->resumed_from < t->result->steps && checkpoint_begin(&t->place, &t->trainee->params, err))
 		return -1;
-	return train_log_open(&t->log, t->files->directory, t->rows, t->n, t->result->resumed_from, err);
+	if (t->result->resumed_from && t->files->dump_gradients)
+		return err_set(err, ERR_CANTCREATE, "the first step, whose gradients are asked for, is done in '%s'; name another directory",
+			       t->files->directory);
+	if (train_log_open(&t->log, t->files->directory, t->rows, t->n, t->result->resumed_from, err))
+		return -1;
+	if (t->result->resumed_from)
+		t->result->last_loss = t->log.kept_loss;
+	return 0;
 }
 
 static int run_steps(struct training *t, struct progress *progress, struct err *err)

@@ -98,7 +98,7 @@ double train_rate(const struct train_options *options, int64_t step, int64_t ste
 
 struct train_files {
 	const char *directory;      /* exists */
-	const char *dump_gradients; /* file for the first step's gradients, before clipping; NULL: none */
+	const char *dump_gradients; /* file for the first step's gradients, before clipping; NULL: none. No resuming then. */
 	const struct progress_output *progress; /* steps; may be NULL */
 	void (*note)(void *context, const char *message); /* what the user should know; may be NULL */
 	void *context;

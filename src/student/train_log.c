@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE /* memrchr */
 #include "src/student/train_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,7 +54,21 @@ static size_t bytes_of_lines(const char *text, size_t n, int64_t lines)
 	return at;
 }
 
-static int cut_file(const char *path, int64_t lines, struct err *err)
+/* The loss that the last line tells, NaN where there is none. */
+static double last_loss(const char *text, size_t n)
+{
+	const char *begin = n ? memrchr(text, '\n', n - 1) : NULL;
+	struct err ignored;
+	double loss = NAN;
+	begin = begin ? begin + 1 : text;
+	struct json *doc = n ? json_parse(begin, (size_t)(text + n - begin), NULL, &ignored) : NULL;
+	if (doc && json_get_double(json_in(json_root(doc), "loss"), &loss, &ignored))
+		loss = NAN;
+	json_free(doc);
+	return loss;
+}
+
+static int cut_file(double *loss, const char *path, int64_t lines, struct err *err)
 {
 	enum { MAX_LOG = 1 << 30 };
 	size_t n;
@@ -60,7 +76,9 @@ static int cut_file(const char *path, int64_t lines, struct err *err)
 	char *text = file_read(path, MAX_LOG, &n, &missing);
 	if (!text && missing.code != ERR_NOINPUT)
 		return err_set(err, missing.code, "%s", missing.message);
-	int rc = file_save(path, text ? text : "", text ? bytes_of_lines(text, n, lines) : 0, 0666, err);
+	size_t kept = text ? bytes_of_lines(text, n, lines) : 0;
+	int rc = file_save(path, text ? text : "", kept, 0666, err);
+	*loss = last_loss(text, kept);
 	free(text);
 	return rc;
 }
@@ -69,7 +87,7 @@ int train_log_open(struct train_log *log, const char *directory, const struct tr
 		   struct err *err)
 {
 	*log = (struct train_log){.fd = -1, .path = tree_join(directory, "trainer_log.jsonl", err)};
-	if (!log->path || name_domains(log, rows, n, err) || cut_file(log->path, done, err)) {
+	if (!log->path || name_domains(log, rows, n, err) || cut_file(&log->kept_loss, log->path, done, err)) {
 		train_log_close(log);
 		return -1;
 	}

@@ -27,6 +27,7 @@ struct train_log {
 	size_t domains;
 	size_t *domain_of;      /* [rows]; `domains` where a row has none */
 	struct train_tally tally;
+	double kept_loss;       /* of the last line that was kept; NaN: none was */
 };
 
 /* Keep the lines of steps 1 … done of an older file; ERR_IO, ERR_CANTCREATE, ERR_MEMORY. */

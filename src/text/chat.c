@@ -139,6 +139,13 @@ int chat_init(struct chat *chat, const struct tokenizer *tok, const char *name, 
 		       family->name);
 }
 
+const char *chat_end(const struct chat *chat)
+{
+	const char *mark = families[chat->family].turns[ASSISTANT].mark;
+
+	return mark && !strchr(mark, *EOS) ? mark : NULL;
+}
+
 void chat_release(struct chat *chat)
 {
 	free(chat->bos);

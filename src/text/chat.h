@@ -77,6 +77,9 @@ const char *chat_family_name(enum chat_family family);
 int chat_init(struct chat *chat, const struct tokenizer *tok, const char *name, struct err *err);
 void chat_release(struct chat *chat);
 
+/* What ends an answer, borrowed; NULL: the tokenizer's end token. */
+const char *chat_end(const struct chat *chat);
+
 /* The family of a template text; *default_system (owned by the caller) or NULL. */
 int chat_recognise(enum chat_family *family, char **default_system, const char *text, struct err *err);
 

@@ -91,5 +91,5 @@ int chat_recognise(enum chat_family *family, char **default_system, const char *
 	}
 	return err_set(err, ERR_CONFIG,
 		       "the model's chat template is not one that is known, and templates are not run; "
-		       "set student.chat_template to chatml, llama2, llama3, mistral, zephyr or none");
+		       "set chat_template to chatml, llama2, llama3, mistral, zephyr or none");
 }

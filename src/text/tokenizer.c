@@ -244,9 +244,9 @@ int32_t tokenizer_role_id(const struct tokenizer *tok, enum tokenizer_role role)
 	return tok->roles[role];
 }
 
-bool tokenizer_puts_bos(const struct tokenizer *tok)
+int32_t tokenizer_beginning(const struct tokenizer *tok)
 {
-	return tok->around.n_before > 0;
+	return tok->around.n_before ? tok->around.before[tok->around.n_before - 1] : -1;
 }
 
 const char *tokenizer_chat_template(const struct tokenizer *tok)

@@ -65,8 +65,8 @@ enum tokenizer_role { TOKENIZER_BOS, TOKENIZER_EOS, TOKENIZER_PAD, TOKENIZER_UNK
  * in generation_config.json or config.json.
  */
 int32_t tokenizer_role_id(const struct tokenizer *tok, enum tokenizer_role role);
-/* Whether encoding with special tokens puts a token (beginning of sequence) before the text. */
-bool tokenizer_puts_bos(const struct tokenizer *tok);
+/* The token that encoding with special tokens puts right before the text (the beginning of a sequence), or -1. */
+int32_t tokenizer_beginning(const struct tokenizer *tok);
 /* The model's own chat template, NUL-terminated, borrowed; NULL where it has none. It is never run. */
 const char *tokenizer_chat_template(const struct tokenizer *tok);
 
