@@ -329,6 +329,26 @@ crafted()
 	done
 }
 
+# A student that cannot be opened, or a length that no prompt has room in, is told before anything is bought; the
+# corrected plan may then go on in the same directory.
+told_before_buying()
+{
+	plan early && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/early-calls]}|" early.yaml &&
+		cp early.yaml early.good && sed -i 's/model_name_or_path: [^,]*/model_name_or_path: nope/' early.yaml &&
+		ends 66 'nope' run --quiet early.yaml && sed 's/num_train_epochs: 1/num_train_epochs: 1, max_length: 4/' early.good >early.yaml &&
+		ends 78 'max_length is 4' run --quiet early.yaml && [ ! -e early-calls ] && cp early.good early.yaml && run early --until 0.annotate &&
+		[ -s early-calls ]
+}
+
+# A send that reached nobody is billed by nobody.
+not_billed()
+{
+	plan alone && sed -i 's|^teacher: .*|teacher: {kind: openai, base_url: "http://127.0.0.1:9/v1", model: m, api_key_env: "", max_wait: 1}|' alone.yaml
+	"$program" run --quiet --allow-http alone.yaml
+	[ $? -eq 69 ] && "$program" ledger audit alone >audit && cat audit && ! grep -q '^wire *0$' audit &&
+		grep -q '^not counted *0 ' audit
+}
+
 # A command's path is seen from the plan, wherever the run is started.
 from_elsewhere()
 {
@@ -499,6 +519,10 @@ check '--until names a step that is past' until_passed
 check 'a comparison of no method' ends 64 'names no method' compare --quiet whole.yaml --methods ,
 check 'completions that no student made' crafted
 check "a teacher's program, from another directory" from_elsewhere
+check 'what reached nobody is not called billed' not_billed
+check 'what cannot be trained is told before buying' told_before_buying
+plan valid && sed -i 's/stages: all/stages: all, on: valid/' valid.yaml
+check 'on: valid without a file' ends 78 'valid.yaml:8:.*task.valid' plan --quiet valid.yaml
 check 'gold targets that are too long' gold_too_long
 check 'a pool that a cassette restricts' restricted
 check 'a damaged final/ is made again' final_again

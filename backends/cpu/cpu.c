@@ -4,6 +4,9 @@
 
 #include <omp.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST_THREADS = 4096 };
 
 static size_t larger(size_t a, size_t b)
 {
@@ -47,9 +50,13 @@ void cpu_table(struct kernels *table, const char *name)
 	table->name = name;
 }
 
+/* OpenMP's own count may be what an earlier device left. */
 static int threads_of(const struct device_options *options)
 {
-	return options && options->threads > 0 ? options->threads : omp_get_num_procs();
+	const char *wanted = getenv("OMP_NUM_THREADS");
+	int threads = options && options->threads > 0 ? options->threads : wanted ? atoi(wanted) : 0;
+
+	return threads > 0 && threads <= MOST_THREADS ? threads : omp_get_num_procs();
 }
 
 void cpu_init(struct cpu_device *cpu, const struct products *products, const char *name,

@@ -195,8 +195,9 @@ static int print_result(const struct trial *t, const struct result *r, struct er
 static int run_trial(struct trial *t, const struct job *job, double product_scale, struct err *err)
 {
 	const struct bench_student *o = t->options;
-	if (o->length + o->steps >= (uint64_t)t->model->positions)
-		return err_set(err, ERR_CONFIG, "'--length' and '--new' exceed the model's %lld positions",
+	if (o->length + (job->by_bytes ? o->steps : 0) > (uint64_t)t->model->positions)
+		return err_set(err, ERR_CONFIG, "%s exceed%s the model's %lld positions",
+			       job->by_bytes ? "'--length' and '--new'" : "'--length'", job->by_bytes ? "" : "s",
 			       (long long)t->model->positions);
 	if (job->time(t, err))
 		return -1;

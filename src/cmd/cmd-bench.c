@@ -25,6 +25,7 @@ struct report {
 	struct json_writer w;
 	const struct bench_products *products;
 	const char *model; /* of the last row printed */
+	size_t rows;
 };
 
 /* Rows are judged by the best library: our own product's share of it stands here. */
@@ -67,6 +68,7 @@ static void text_row(struct report *r, const struct measure_row *row, double roo
 static void visit(void *context, const struct measure_row *row)
 {
 	struct report *r = context;
+	r->rows++;
 	double roof = row->by_bytes ? row->roof : row->roof * best_over_own(r->products);
 	if (r->json)
 		json_row(&r->w, row, roof);
@@ -122,7 +124,7 @@ static int measure_models_of(struct measure *measure, const struct options *o, s
 	for (const struct measure_model *m = measure_models; m->name; m++)
 		if ((!o->model || !strcmp(o->model, m->name)) && measure_run(measure, m, o->only, visit, r, err))
 			return -1;
-	return 0;
+	return r->rows ? 0 : err_set(err, ERR_CONFIG, "'--only': no operation's name holds '%s'", o->only);
 }
 
 static int finish_json(struct report *r, struct err *err)

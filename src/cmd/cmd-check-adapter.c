@@ -185,6 +185,8 @@ static bool wanted(const char *list, const char *name)
 
 static int check_names(const char *list, struct err *err)
 {
+	if (!*list)
+		return err_set(err, ERR_CONFIG, "'--for' names no loader; it knows peft, vllm and llama.cpp");
 	for (const char *at = list; *at; at += strcspn(at, ","), at += *at == ',') {
 		size_t n = strcspn(at, ",");
 		int i = 0;

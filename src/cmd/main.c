@@ -77,9 +77,11 @@ static int run(int argc, char **argv, struct err *err)
 static int flush_output(struct err *err)
 {
 	errno = 0;
-	if (fflush(stdout) || ferror(stdout))
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	if (errno)
 		return err_set_errno(err, ERR_IO, "cannot write standard output");
-	return 0;
+	return err_set(err, ERR_IO, "cannot write all of standard output; make room there and give the same command again");
 }
 
 int main(int argc, char **argv)

@@ -12,7 +12,7 @@
 #include "src/model/directory.h"
 #include "src/model/safetensors_table.h"
 
-enum { PIECE = 1 << 20, MODE = 0600, SHARD_NAME = 40 };
+enum { PIECE = 1 << 20, MODE = 0666, SHARD_NAME = 40 };
 
 /* A tensor with its size; an array of them is sorted by name. */
 struct item {

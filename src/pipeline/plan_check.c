@@ -31,6 +31,13 @@ static int check_task(const struct plan *plan, struct err *err)
 	return 0;
 }
 
+static int check_evaluation(const struct plan *plan, struct err *err)
+{
+	if (plan->evaluation.on != EVALUATE_VALID || plan->task.valid)
+		return 0;
+	return yaml_refuse(node_of(plan, "evaluation.on"), err, "'on: valid' needs task.valid");
+}
+
 static int check_budget(const struct plan *plan, struct err *err)
 {
 	const struct method *method = plan->method.method;
@@ -86,7 +93,7 @@ static int check_training(struct plan *plan, struct err *err)
 
 int plan_check(struct plan *plan, struct err *err)
 {
-	return check_task(plan, err) || check_budget(plan, err) || check_teacher(plan, err) ||
+	return check_task(plan, err) || check_evaluation(plan, err) || check_budget(plan, err) || check_teacher(plan, err) ||
 			       check_training(plan, err)
 		       ? -1
 		       : 0;

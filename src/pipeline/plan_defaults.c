@@ -8,7 +8,8 @@
 static const char head[] =
 	"# Every key of a plan with its default; baldistill-plan(5) says more.\n"
 	"# Fill in what is REQUIRED. Keys left out or left empty have their defaults; keys that method.preset\n"
-	"# sets, and those of other kinds of teacher, stand as comments. ${NAME} is replaced from the environment.\n";
+	"# sets, and those of other kinds of teacher, stand as comments; for another kind of teacher leave out the keys\n"
+	"# of (openai). ${NAME} is replaced from the environment.\n";
 
 static const struct train_key *training_key(const struct plan_key *key)
 {

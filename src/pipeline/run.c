@@ -14,6 +14,7 @@
 #include "src/base/file.h"
 #include "src/base/tree.h"
 #include "src/ledger/step.h"
+#include "src/pipeline/rehearsal.h"
 #include "src/pipeline/stage.h"
 #include "src/pipeline/status.h"
 
@@ -279,7 +280,7 @@ static int open_all(struct run *run, struct err *err)
 	run->used = mem_array(run->data.pool.n, sizeof *run->used, err);
 	if (!run->used || (run->method->teacher && source_open(&run->source, run->plan, &options, err)))
 		return -1;
-	return open_directory(run, err);
+	return rehearse(run, err) || open_directory(run, err) ? -1 : 0;
 }
 
 int run_open(struct run *run, const struct plan *plan, const struct run_options *options, struct err *err)

@@ -95,7 +95,7 @@ static int find_family(enum chat_family *family, const char *name, struct err *e
 		}
 	}
 	return err_set(err, ERR_CONFIG,
-		       "unknown student.chat_template '%s'; use auto, none, chatml, llama2, llama3, "
+		       "unknown chat template '%s'; use auto, none, chatml, llama2, llama3, "
 		       "mistral or zephyr",
 		       text_escape(shown, sizeof shown, name, strlen(name)));
 }
@@ -135,7 +135,7 @@ int chat_init(struct chat *chat, const struct tokenizer *tok, const char *name, 
 	if ((*chat->bos || !uses(family, *BOS)) && (*chat->eos || !uses(family, *EOS)))
 		return 0;
 	chat_release(chat);
-	return err_set(err, ERR_CONFIG, "student.chat_template '%s' needs a tokenizer with bos_token and eos_token",
+	return err_set(err, ERR_CONFIG, "chat template '%s' needs a tokenizer with bos_token and eos_token",
 		       family->name);
 }
 
@@ -308,7 +308,7 @@ int chat_render(struct chat_text *text, const struct chat *chat, const struct ch
 
 	*text = (struct chat_text){0};
 	if (chat->family == CHAT_NONE)
-		return err_set(err, ERR_CONFIG, "messages need a chat template; set student.chat_template");
+		return err_set(err, ERR_CONFIG, "messages need a chat template; set chat_template");
 	if (!n)
 		return err_set(err, ERR_DATA, "a conversation needs a message");
 	result = put(&r, r.family->start) || put_messages(&r, messages, n) || (prompt && put(&r, r.family->prompt)) ||
