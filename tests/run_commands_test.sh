@@ -521,6 +521,8 @@ check 'completions that no student made' crafted
 check "a teacher's program, from another directory" from_elsewhere
 check 'what reached nobody is not called billed' not_billed
 check 'what cannot be trained is told before buying' told_before_buying
+plan text && sed -i 's/num_train_epochs: 1/num_train_epochs: "1"/' text.yaml
+check 'a number in quotes' ends 78 "text.yaml:6:.*'num_train_epochs' takes a value without quotes" plan --quiet text.yaml
 plan valid && sed -i 's/stages: all/stages: all, on: valid/' valid.yaml
 check 'on: valid without a file' ends 78 'valid.yaml:8:.*task.valid' plan --quiet valid.yaml
 check 'gold targets that are too long' gold_too_long

@@ -33,6 +33,10 @@ char *ledger_state_directory(struct err *err)
 	} places[] = {{"BALDISTILL_STATE_DIR", ""}, {"XDG_STATE_HOME", "/baldistill"}, {"HOME", "/.local/state/baldistill"}};
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
 		const char *value = getenv(places[i].variable);
+		if (!i && value && *value && *value != '/') {
+			err_set(err, ERR_CONFIG, "BALDISTILL_STATE_DIR is '%s'; it must be an absolute path", value);
+			return NULL;
+		}
 		if (value && *value == '/')
 			return join(value, places[i].below, err);
 	}
@@ -47,7 +51,7 @@ static int make_directories(char *path, struct err *err)
 		if (slash)
 			*slash = '\0';
 		if (mkdir(path, 0700) && errno != EEXIST)
-			return err_set_errno(err, ERR_CANTCREATE, "cannot create directory '%s'", path);
+			return err_set_errno(err, ERR_CANTCREATE, "cannot create directory '%s' for the runs' witnesses (BALDISTILL_STATE_DIR names another)", path);
 		if (!slash)
 			return 0;
 		*slash = '/';

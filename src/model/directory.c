@@ -30,7 +30,7 @@ int directory_check(const char *directory, struct err *err)
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
 		if (errno == codes[i].number)
 			code = codes[i].code;
-	return err_set_errno(err, code, "cannot open model directory '%s'", directory);
+	return err_set_errno(err, code, "cannot open directory '%s'", directory);
 }
 
 bool directory_has(const char *directory, const char *name)

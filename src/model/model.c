@@ -385,8 +385,8 @@ static int check_memory(const struct model *m, const struct model_options *o, st
 	uint64_t need = model_stored_bytes(&m->config, o->dtype);
 	if (!o->memory || need <= o->memory)
 		return 0;
-	return err_set(err, ERR_MEMORY, "weights need %llu MiB as %s, more than the %llu MiB allowed; raise --memory",
-		       (unsigned long long)(need >> 20), dtype_name(o->dtype), (unsigned long long)(o->memory >> 20));
+	return err_set(err, ERR_MEMORY, "weights need %.1f MiB as %s, more than the %.1f MiB allowed; raise --memory (in a plan student.memory)",
+		       (double)need / 0x1p20, dtype_name(o->dtype), (double)o->memory / 0x1p20);
 }
 
 /* One block for all matrices, in huge pages where the system has them: a tenth of the faults, and fewer misses later. */

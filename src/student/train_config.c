@@ -165,6 +165,8 @@ static int read_key(struct train_config *config, const struct yaml_node *node, s
 		return read_list(config, key, node, err);
 	if (node->kind != YAML_SCALAR)
 		return yaml_refuse(node, err, "'%s' takes one value", key->name);
+	if (node->quoted && (key->kind == REAL || key->kind == WHOLE || key->kind == FLAG))
+		return yaml_refuse(node, err, "'%s' takes a value without quotes, found %s", key->name, node->verbatim);
 	if (!train_config_set(config, key, node->text, err))
 		return 0;
 	return refuse(node, err);
