@@ -38,10 +38,9 @@ struct amx_shapes {
 /* The first n of 16 floats, then zeros. */
 static inline __m512 amx_floats(const float *x, int64_t n)
 {
-	return _mm512_maskz_loadu_ps(n >= 16 ? (__mmask16)0xffff
-				     : n > 0 ? (__mmask16)((1u << n) - 1)
-					     : (__mmask16)0,
-				     x);
+	const unsigned given = n >= 16 ? 0xffff : n > 0 ? (1u << n) - 1 : 0;
+
+	return _mm512_maskz_loadu_ps((__mmask16)given, x);
 }
 
 /* y[i] = bf16 of x[2 i] and x[2 i + 1]; zero from x[n] on */

@@ -25,7 +25,7 @@ static inline float vec_exp(float x)
 	p = p * r + 0.5f;
 	p = p * r + 1.0f;
 	p = p * r + 1.0f;
-	union { float f; int32_t i; } scale = {.i = ((int32_t)n + 127) << 23};
+	union { float f; uint32_t u; } scale = {.u = (uint32_t)((int32_t)n + 127) << 23}; /* of a NaN: anything */
 	return x < -87.33f ? 0.0f : p * scale.f;
 }
 
