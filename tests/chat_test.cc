@@ -206,7 +206,7 @@ TEST(Chat, RecognisesOnlyWhatTheTableDoes)
 			EXPECT_STREQ(chat_family_name(family), t.family) << t.text;
 		} else {
 			EXPECT_EQ(err.code, ERR_CONFIG);
-			EXPECT_NE(strstr(err.message, "student.chat_template"), nullptr) << err.message;
+			EXPECT_NE(strstr(err.message, "set chat_template to"), nullptr) << err.message;
 		}
 		free(system);
 	}
