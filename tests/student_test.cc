@@ -14,6 +14,7 @@
 #include "src/model/forward.h"
 #include "src/student/generate.h"
 #include "src/student/score.h"
+#include "src/student/student.h"
 #include "tests/linked_device.h"
 #include "tests/tiny_checkpoint.h"
 
@@ -35,6 +36,62 @@ static Ids joined(Ids a, const Ids &b)
 {
 	a.insert(a.end(), b.begin(), b.end());
 	return a;
+}
+
+/* ---- conversations --------------------------------------------------------- */
+
+static Ids list_of(const struct token_list &list)
+{
+	return Ids(list.ids, list.ids + list.n);
+}
+
+/* A tokenizer of tests/golden as a model directory's. */
+struct TextOnly {
+	Temporary dir;
+	struct err err = {};
+	struct student *student = nullptr;
+
+	TextOnly(const char *tokenizer, const char *bos, const char *eos, const char *family)
+	{
+		const char *root = getenv("TEST_SRCDIR");
+		std::ifstream in(std::string(root ? root : ".") + "/tests/golden/tokenizers/" + tokenizer);
+		std::ofstream(dir / "tokenizer.json") << in.rdbuf();
+		std::ofstream(dir / "tokenizer_config.json")
+			<< "{\"bos_token\": \"" << bos << "\", \"eos_token\": \"" << eos << "\"}";
+		struct student_options options = {};
+		options.directory = dir.path.c_str(), options.chat_template = family, options.text_only = true;
+		student = student_open(&options, &err);
+	}
+	~TextOnly() { student_close(student); }
+};
+
+/* What precedes the targets in training is what generation is given; with SentencePiece both are the whole text's ids. */
+TEST(Conversation, TrainingBeginsWhereGenerationDoes)
+{
+	for (const char *family : {"chatml", "llama2", "llama3", "mistral", "zephyr"}) {
+		TextOnly there("llama2.json", "<s>", "</s>", family);
+		ASSERT_NE(there.student, nullptr) << there.err.message;
+		struct chat_message messages[] = {{"user", "the oil", 7}, {"assistant", "oil prices", 10}};
+		struct example_text asked = {}, answered = {};
+		asked.messages = answered.messages = messages;
+		asked.messages_n = 1, answered.messages_n = 2;
+		answered.completion = "oil prices", answered.completion_n = 10;
+		struct example_ids prompt = {}, both = {};
+		ASSERT_EQ(example_encode(there.student, &asked, &prompt, &there.err), 0) << there.err.message;
+		ASSERT_EQ(example_encode(there.student, &answered, &both, &there.err), 0) << there.err.message;
+		EXPECT_EQ(list_of(both.prompt), list_of(prompt.prompt)) << family;
+		struct chat_text text;
+		struct token_list whole = {};
+		ASSERT_EQ(chat_render(&text, &there.student->chat, messages, 2, false, &there.err), 0);
+		ASSERT_EQ(encoder_encode(there.student->encoder, &whole, text.bytes, text.answers[0].stop, false, &there.err), 0);
+		if (!strcmp(family, "llama2")) {
+			EXPECT_EQ(joined(list_of(both.prompt), list_of(both.target)), list_of(whole));
+		}
+		token_list_release(&whole);
+		chat_text_release(&text);
+		example_release(&prompt);
+		example_release(&both);
+	}
 }
 
 class Student : public OnDevice {

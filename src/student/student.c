@@ -175,19 +175,41 @@ static int encode_prompt(struct student *s, const struct example_text *text, str
 	return 0;
 }
 
+/* Does the tokenizer put a space of its own in front of a text, as SentencePiece does? */
+static int puts_space(bool *space, struct student *s, struct err *err)
+{
+	static const char mark[] = "\xe2\x96\x81"; /* U+2581 */
+	struct token_list ids = {0};
+	int rc = encoder_encode(s->encoder, &ids, "x", 1, false, err);
+	size_t n = 0;
+	const char *text = !rc && ids.n ? tokenizer_token(s->tokenizer, ids.ids[0], &n) : NULL;
+	*space = text && n >= sizeof mark - 1 && !memcmp(text, mark, sizeof mark - 1);
+	token_list_release(&ids);
+	return rc;
+}
+
+/* From where generation begins: what stands between that and the answer is learned with it. */
+static int encode_answer(struct student *s, const struct chat_text *chat, const struct chat_span *answer,
+			 struct token_list *target, struct err *err)
+{
+	size_t at = answer->asked;
+	bool space = false;
+	if (chat->bytes[at] == ' ' && at < answer->begin && puts_space(&space, s, err))
+		return -1;
+	at += space;
+	return encoder_encode(s->encoder, target, chat->bytes + at, answer->stop - at, false, err);
+}
+
 /* Messages to ids: the last answer and the mark that ends its turn are the targets, all before is the prompt. */
 static int encode_messages(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
 {
 	struct chat_text chat;
 	if (chat_render(&chat, &s->chat, text->messages, text->messages_n, text->completion == NULL, err))
 		return -1;
-	size_t cut = chat.n;
-	if (text->completion && chat.n_answers)
-		cut = chat.answers[chat.n_answers - 1].begin;
-	int rc = encoder_encode(s->encoder, &out->prompt, chat.bytes, cut, false, err);
-	if (!rc && cut < chat.n)
-		rc = encoder_encode(s->encoder, &out->target, chat.bytes + cut,
-				    chat.answers[chat.n_answers - 1].stop - cut, false, err);
+	const struct chat_span *answer = text->completion && chat.n_answers ? &chat.answers[chat.n_answers - 1] : NULL;
+	int rc = encoder_encode(s->encoder, &out->prompt, chat.bytes, answer ? answer->asked : chat.n, false, err);
+	if (!rc && answer)
+		rc = encode_answer(s, &chat, answer, &out->target, err);
 	chat_text_release(&chat);
 	return rc;
 }

@@ -213,6 +213,7 @@ static int put_turn(struct render *r, enum role role, struct slice content)
 
 	if (r->family->trim)
 		content = trimmed(content);
+	span.asked = r->out.n + strlen(r->family->prompt); /* the letters of BOS and EOS are in none of these */
 	if (put(r, r->family->turns[role].before))
 		return -1;
 	span.begin = r->out.n;

@@ -54,9 +54,12 @@ struct chat_message {
 	size_t n;
 };
 
-/* Where an assistant's answer stands: content in [begin, end), the mark that ends its turn in [end, stop). */
+/*
+ * Where an assistant's answer stands: content in [begin, end), the mark that ends its turn in [end, stop); asked: where
+ * a prompt for it ends.
+ */
 struct chat_span {
-	size_t begin, end, stop;
+	size_t asked, begin, end, stop;
 };
 
 struct chat_text {
