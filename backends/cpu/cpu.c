@@ -54,8 +54,10 @@ void cpu_table(struct kernels *table, const char *name)
 static int threads_of(const struct device_options *options)
 {
 	const char *wanted = getenv("OMP_NUM_THREADS");
-	int threads = options && options->threads > 0 ? options->threads : wanted ? atoi(wanted) : 0;
+	int threads = wanted ? atoi(wanted) : 0;
 
+	if (options && options->threads > 0)
+		return options->threads;
 	return threads > 0 && threads <= MOST_THREADS ? threads : omp_get_num_procs();
 }
 

@@ -119,12 +119,12 @@ static int spare_inputs(const struct settings *s, const char *source, const char
 		{"absqa", "/test/train.jsonl"},
 		{"absqa", "/test/test.jsonl"},
 	};
-	int rc = prepare_spare(s->output, &s->test, 1, err);
+	int rc = s->test ? prepare_spare(s->output, s->test, err) : 0;
 	for (size_t i = 0; !rc && i < sizeof files / sizeof *files; i++) {
 		if (strcmp(files[i].source, source))
 			continue;
 		char *path = grown_format(err, "%s%s", from, files[i].below);
-		rc = path ? prepare_spare(s->output, (const char *const[]){path}, 1, err) : -1;
+		rc = path ? prepare_spare(s->output, path, err) : -1;
 		free(path);
 	}
 	return rc;

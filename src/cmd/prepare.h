@@ -18,8 +18,8 @@ struct prepared {
 	size_t nears, near_rows;   /* near_rows: pool rows among them */
 };
 
-/* Fail where what would be written is one of the n inputs. ERR_CANTCREATE. */
-int prepare_spare(const char *directory, const char *const inputs[], size_t n, struct err *err);
+/* Fail where what would be written is this input. ERR_CANTCREATE. */
+int prepare_spare(const char *directory, const char *input, struct err *err);
 
 /* train.jsonl, test.jsonl where there are test rows (an older one goes), domains.svg. */
 int prepare_save(const struct prepared *p, const char *directory, struct err *err);

@@ -70,11 +70,7 @@ static int spare(const char *directory, const char *name, const char *input, str
 	return rc;
 }
 
-int prepare_spare(const char *directory, const char *const inputs[], size_t n, struct err *err)
+int prepare_spare(const char *directory, const char *input, struct err *err)
 {
-	for (size_t i = 0; i < n; i++)
-		if (inputs[i] &&
-		    (spare(directory, "train.jsonl", inputs[i], err) || spare(directory, "test.jsonl", inputs[i], err)))
-			return -1;
-	return 0;
+	return spare(directory, "train.jsonl", input, err) || spare(directory, "test.jsonl", input, err) ? -1 : 0;
 }

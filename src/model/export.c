@@ -56,9 +56,10 @@ static int save_generation(const char *directory, const char *base, const struct
 {
 	static const char name[] = "generation_config.json";
 	size_t n = 0;
-	char *text = directory_has(base, name) ? directory_read(base, name, 1 << 20, &n, err) : NULL;
+	bool there = directory_has(base, name);
+	char *text = there ? directory_read(base, name, 1 << 20, &n, err) : NULL;
 	struct json *doc = text ? json_parse(text, n, NULL, err) : NULL;
-	char *path = !directory_has(base, name) || doc ? tree_join(directory, name, err) : NULL;
+	char *path = doc || !there ? tree_join(directory, name, err) : NULL;
 	struct json_writer w;
 	json_writer_init(&w, 2);
 	if (path)

@@ -9,6 +9,21 @@
 
 /* ---- opening -------------------------------------------------------------------- */
 
+/* As SentencePiece does; asked for the one family whose answers begin with a space. */
+static int find_space(struct student *s, struct err *err)
+{
+	static const char mark[] = "\xe2\x96\x81"; /* U+2581 */
+	struct token_list ids = {0};
+	size_t n = 0;
+	if (s->chat.family != CHAT_LLAMA2)
+		return 0;
+	int rc = encoder_encode(s->encoder, &ids, "x", 1, false, err);
+	const char *text = !rc && ids.n ? tokenizer_token(s->tokenizer, ids.ids[0], &n) : NULL;
+	s->puts_space = text && n >= sizeof mark - 1 && !memcmp(text, mark, sizeof mark - 1);
+	token_list_release(&ids);
+	return rc;
+}
+
 static int open_text(struct student *s, const struct student_options *o, struct err *err)
 {
 	s->tokenizer = tokenizer_load(o->directory, err);
@@ -17,7 +32,7 @@ static int open_text(struct student *s, const struct student_options *o, struct 
 		return -1;
 	s->eos = tokenizer_role_id(s->tokenizer, TOKENIZER_EOS);
 	s->bos = tokenizer_beginning(s->tokenizer);
-	return 0;
+	return find_space(s, err);
 }
 
 static int open_device(struct student *s, const struct student_options *o, struct err *err)
@@ -175,28 +190,13 @@ static int encode_prompt(struct student *s, const struct example_text *text, str
 	return 0;
 }
 
-/* Does the tokenizer put a space of its own in front of a text, as SentencePiece does? */
-static int puts_space(bool *space, struct student *s, struct err *err)
-{
-	static const char mark[] = "\xe2\x96\x81"; /* U+2581 */
-	struct token_list ids = {0};
-	int rc = encoder_encode(s->encoder, &ids, "x", 1, false, err);
-	size_t n = 0;
-	const char *text = !rc && ids.n ? tokenizer_token(s->tokenizer, ids.ids[0], &n) : NULL;
-	*space = text && n >= sizeof mark - 1 && !memcmp(text, mark, sizeof mark - 1);
-	token_list_release(&ids);
-	return rc;
-}
-
 /* From where generation begins: what stands between that and the answer is learned with it. */
 static int encode_answer(struct student *s, const struct chat_text *chat, const struct chat_span *answer,
 			 struct token_list *target, struct err *err)
 {
 	size_t at = answer->asked;
-	bool space = false;
-	if (chat->bytes[at] == ' ' && at < answer->begin && puts_space(&space, s, err))
-		return -1;
-	at += space;
+	if (s->puts_space && chat->bytes[at] == ' ' && at < answer->begin)
+		at++;
 	return encoder_encode(s->encoder, target, chat->bytes + at, answer->stop - at, false, err);
 }
 

@@ -51,6 +51,7 @@ struct student {
 	struct chat chat;
 	int32_t bos;               /* what precedes a text, or -1 */
 	int32_t eos;               /* the end token, or -1 */
+	bool puts_space;           /* llama2: the tokenizer puts a space of its own in front of a text */
 };
 
 struct student *student_open(const struct student_options *options, struct err *err);
