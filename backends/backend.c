@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Backends by name: the reference, and modules opened when they are first asked for. */
+#include "config.h"
+
 #include "backends/backend.h"
 
 #include <dlfcn.h>
@@ -55,21 +57,43 @@ static const struct backend reference = {
 
 /* ---- modules ------------------------------------------------------------------ */
 
-/* What a module that is not there needs. */
-static const struct {
+/* What a module that is not there needs, and whether this build made it. */
+static const struct module {
 	const char *name, *missing;
-} advice[] = {
-	{"cuda", "build with an NVIDIA compiler and configure --with-cuda"},
-	{"onednn", "install oneDNN (libdnnl-dev) and configure --with-onednn"},
-	{"openblas", "install OpenBLAS (libopenblas-openmp-dev) and configure --with-openblas"},
+	bool made;
+} modules[] = {
+	{"cuda", "build with an NVIDIA compiler and configure --with-cuda", HAVE_CUDA},
+	{"onednn", "install oneDNN (libdnnl-dev) and configure --with-onednn", HAVE_ONEDNN},
+	{"openblas", "install OpenBLAS (libopenblas-openmp-dev) and configure --with-openblas", HAVE_OPENBLAS},
+	{"", "", false},
 };
 
-static const char *advice_of(const char *name)
+static const struct module *module_of(const char *name)
 {
-	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
-		if (!strcmp(advice[i].name, name))
-			return advice[i].missing;
-	return "";
+	const struct module *at = modules;
+
+	while (*at->name && strcmp(at->name, name))
+		at++;
+	return at;
+}
+
+static const char *module_folder(void)
+{
+	const char *folder = getenv("BALDISTILL_MODULE_DIR");
+
+	return folder && *folder ? folder : PKGLIBDIR;
+}
+
+/* Why there is no module of that name. */
+static void tell_absent(const char *name, char *reason, size_t size)
+{
+	const struct module *module = module_of(name);
+
+	if (module->made)
+		snprintf(reason, size, "baldistill-%s.so is not in '%.100s': make install, or set "
+			 "BALDISTILL_MODULE_DIR to the build's backends/.libs", name, module_folder());
+	else
+		snprintf(reason, size, "not built: %s", module->missing);
 }
 
 const char *backend_openblas_core(void)
@@ -135,17 +159,16 @@ static bool has_room(void)
 
 static const struct backend *load(const char *name, bool *built, char *reason, size_t size)
 {
-	const char *folder = getenv("BALDISTILL_MODULE_DIR");
 	char path[4096];
 
 	*built = true;
 	if (!strcmp(name, reference.name))
 		return &reference;
-	snprintf(path, sizeof path, "%s/baldistill-%s.so", folder && *folder ? folder : PKGLIBDIR, name);
+	snprintf(path, sizeof path, "%s/baldistill-%s.so", module_folder(), name);
 	FILE *file = fopen(path, "rb");
 	*built = file != NULL;
 	if (!file) {
-		snprintf(reason, size, "not built: %s", advice_of(name));
+		tell_absent(name, reason, size);
 		return NULL;
 	}
 	fclose(file);
@@ -158,7 +181,7 @@ static const struct backend *load(const char *name, bool *built, char *reason, s
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (module)
 		return module_object(name, module, reason, size);
-	snprintf(reason, size, "%s: %s", is_broken(name) ? advice_of(name) : "there is no NVIDIA driver here", dlerror());
+	snprintf(reason, size, "%s: %s", is_broken(name) ? module_of(name)->missing : "there is no NVIDIA driver here", dlerror());
 	return NULL;
 }
 
@@ -229,14 +252,33 @@ static int first(const struct backend **out, const char *const *names, const cha
 	return 0;
 }
 
-/* The reference at least; NULL where one is broken. */
+/* A module that this build made and that is not there. The reference takes a hundred times as long: nobody means that. */
+static bool is_lost(struct err *err)
+{
+	struct backend_info info;
+
+	for (const struct module *at = modules; *at->name; at++) {
+		if (!at->made)
+			continue;
+		probe(at->name, &info);
+		if (info.built)
+			continue;
+		err_set(err, ERR_UNAVAILABLE, "no backend but the slow reference: %s; or name --backend reference", info.reason);
+		return true;
+	}
+	return false;
+}
+
+/* The reference at least; NULL where one is broken or lost. */
 static const struct backend *automatic(enum dtype dtype, struct err *err)
 {
 	const struct backend *backend;
 
 	if (dtype == DTYPE_BF16 && (first(&backend, bf16_names, "bfloat16", err) || backend))
 		return backend;
-	return first(&backend, backend_names, "float32", err) ? NULL : backend;
+	if (first(&backend, backend_names, "float32", err) || (backend == &reference && is_lost(err)))
+		return NULL;
+	return backend;
 }
 
 const char *backend_automatic(enum dtype dtype)

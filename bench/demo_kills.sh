@@ -3,7 +3,7 @@
 # demo_kills.sh FOLDER [N]: the demonstration of data/demo killed at N (30) random moments, each time started again, beside
 # one that is not: metrics, predictions, training rows and the adapter must be the same bytes. BALDISTILL: the program.
 set -eu
-folder=${1:?usage: demo_kills.sh FOLDER [N]} n=${2-30} program=${BALDISTILL:?}
+folder=${1:?usage: demo_kills.sh FOLDER [N]} n=${2-30} program=$(realpath "${BALDISTILL:?}")
 demo=$(cd "$(dirname "$0")/../data/demo" && pwd)
 mkdir -p "$folder" && cp -R "$demo/." "$folder" && chmod -R u+w "$folder" && cd "$folder"
 export BALDISTILL_STATE_DIR="$PWD/state"

@@ -7,7 +7,7 @@
 # PYTHON: a Python with the package `tokenizers`; EPOCHS (3) of pre-training.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-data=$(cd "${1:?usage: r52_student.sh DATA OUTPUT}" && pwd)
+program=$(realpath "${BALDISTILL:?}") data=$(cd "${1:?usage: r52_student.sh DATA OUTPUT}" && pwd)
 python=${PYTHON-python3}
 mkdir -p "${2:?}" && cd "$2"
 mkdir -p init prompts
@@ -30,6 +30,6 @@ END
 [ -f init/config.json ] || "$python" "$here/../data/demo/make_tokenizer.py" texts.jsonl init 4096 '{
 	"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6,
 	"num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 2048}'
-[ -f student/config.json ] || "${BALDISTILL:?}" train --init random --model init --data texts.jsonl --output student \
+[ -f student/config.json ] || "$program" train --init random --model init --data texts.jsonl --output student \
 	--dtype float32 --seed 1 --finetuning-type full --num-train-epochs "${EPOCHS-3}" --learning-rate 2e-3 \
 	--lr-scheduler-type cosine --warmup-ratio 0.03 --weight-decay 0.1 --per-device-train-batch-size 4 --max-length 768

@@ -6,9 +6,9 @@
 #   small, large   a function each that sets model, prompts, budget, stages, tokens and training for the kind of student
 # and documents what the user may set: B, K, PRESET, DTYPE, TRAIN, TEST, TRAINING, BALDISTILL.
 usage="usage: $(basename "$0") STUDENT DATA OUTPUT [METHODS [SEEDS]]"
-student=$(cd "${1:?$usage}" && pwd) data=$(cd "${2:?$usage}" && pwd)
+program=$(realpath "${BALDISTILL:?}") student=$(cd "${1:?$usage}" && pwd) data=$(cd "${2:?$usage}" && pwd)
 methods=${4-random-finetune-cot,balance-finetune-cot,active-finetune-cot,baldistill-naive,baldistill-adaptive}
-seeds=${5-1} train=${TRAIN-$data/$set/pool.jsonl} test=${TEST-$data/$set/test.jsonl}
+seeds=${5-1} train=$(realpath -s "${TRAIN-$data/$set/pool.jsonl}") test=$(realpath -s "${TEST-$data/$set/test.jsonl}")
 mkdir -p "${3:?$usage}" && cd "$3"
 if [ -d "$student/student" ]; then small; else large; fi
 cat >plan.yaml <<END
@@ -25,4 +25,4 @@ export: {merged: false}
 output_dir: run
 END
 export BALDISTILL_STATE_DIR="$PWD/state"
-exec "${BALDISTILL:?}" compare plan.yaml --methods "$methods" --seeds "$seeds"
+exec "$program" compare plan.yaml --methods "$methods" --seeds "$seeds"

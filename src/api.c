@@ -3,6 +3,7 @@
 
 #include "src/baldistill.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,27 +51,47 @@ static int take(void *out, size_t room, const void *given, struct err *err)
 
 /* ---- messages ------------------------------------------------------------------------- */
 
+/* One call: whom to tell what. Numbers have a decimal point meanwhile, whatever the caller's locale says. */
 struct listener {
 	bd_message message;
 	void *context;
+	locale_t ours, theirs;
 	struct progress_output progress;
 	struct voice voice;
 };
 
+/* In the caller's locale. */
+static void hear(void *context, const char *line)
+{
+	const struct listener *listener = context;
+	uselocale(listener->theirs);
+	listener->message(listener->context, line);
+	uselocale(listener->ours);
+}
+
 /* Away from a terminal, progress is whole lines. */
 static void hear_progress(void *context, const char *text, size_t n)
 {
-	const struct listener *listener = context;
 	char line[1024];
 	snprintf(line, sizeof line, "%.*s", (int)(n && text[n - 1] == '\n' ? n - 1 : n), text);
-	listener->message(listener->context, line);
+	hear(context, line);
 }
 
 static void listen(struct listener *listener, bd_message message, void *context)
 {
 	*listener = (struct listener){.message = message, .context = context};
 	listener->progress = (struct progress_output){.sink = message ? hear_progress : NULL, .context = listener};
-	listener->voice = (struct voice){.say = message, .context = context, .progress = &listener->progress};
+	listener->voice = (struct voice){.say = message ? hear : NULL, .context = listener, .progress = &listener->progress};
+	listener->ours = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	listener->theirs = uselocale(listener->ours);
+}
+
+static int end(struct listener *listener, struct bd_error *error, const struct err *err, int rc)
+{
+	uselocale(listener->theirs);
+	if (listener->ours)
+		freelocale(listener->ours);
+	return give(error, err, rc);
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -115,7 +136,7 @@ int bd_score(const struct bd_score_options *options, struct bd_error *error)
 	job.voice = listener.voice;
 	int rc = need_output(&job, &err) || score_rows(&job, &err) ? -1 : 0;
 	rc = job_close(&job, rc, &err);
-	return give(error, &err, rc);
+	return end(&listener, error, &err, rc);
 }
 
 int bd_generate(const struct bd_generate_options *options, struct bd_error *error)
@@ -139,7 +160,7 @@ int bd_generate(const struct bd_generate_options *options, struct bd_error *erro
 	settings.token_nll = o.token_nll != 0;
 	int rc = need_output(&job, &err) || generate_rows(&job, &settings, &err) ? -1 : 0;
 	rc = job_close(&job, rc, &err);
-	return give(error, &err, rc);
+	return end(&listener, error, &err, rc);
 }
 
 /* ---- training ------------------------------------------------------------------------------- */
@@ -183,7 +204,7 @@ int bd_train(const struct bd_train_options *options, struct bd_error *error)
 	};
 	int rc = train_rows(&job, &settings, &err);
 	rc = job_close(&job, rc, &err);
-	return give(error, &err, rc);
+	return end(&listener, error, &err, rc);
 }
 
 /* ---- a whole distillation --------------------------------------------------------------------- */
@@ -215,5 +236,5 @@ int bd_run(const struct bd_run_options *options, struct bd_error *error)
 	struct run_options settings = {.voice = &listener.voice, .version = PACKAGE_VERSION,
 				       .allow_http = o.allow_http != 0, .strict = o.strict != 0};
 	int rc = until_read(&settings.until, o.until, &err) || run_plan(o.plan, &settings, &err) ? -1 : 0;
-	return give(error, &err, rc);
+	return end(&listener, error, &err, rc);
 }

@@ -762,6 +762,37 @@ TEST_F(File, WriterShowsNothingBeforeCommit)
 	EXPECT_EQ(file_writer_commit(&writer, &err), -1);
 }
 
+static mode_t mode_of(const std::string &path)
+{
+	struct stat status;
+	return stat(path.c_str(), &status) ? 0 : status.st_mode & 0777;
+}
+
+TEST_F(File, WriterGivesNoMorePermissionsThanThereWere)
+{
+	mode_t mask = umask(022);
+	std::string out = put("out", "old");
+	for (mode_t old : {0600, 0640, 0666}) {
+		ASSERT_EQ(chmod(out.c_str(), old), 0);
+		ASSERT_EQ(file_save(out.c_str(), "new", 3, 0666, &err), 0) << err.message;
+		EXPECT_EQ(mode_of(out), old & 0644);
+	}
+	umask(mask);
+}
+
+TEST_F(File, OutputsAreAskedForBeforeWork)
+{
+	std::string out = put("out", "old"), linked = path("linked");
+	ASSERT_EQ(link(out.c_str(), linked.c_str()), 0);
+	EXPECT_EQ(file_check_output(out.c_str(), &err), 0) << err.message;
+	EXPECT_EQ(file_check_output(path("nowhere/out").c_str(), &err), -1);
+	EXPECT_EQ(err.code, ERR_CANTCREATE);
+	EXPECT_EQ(file_expect_apart(out.c_str(), path("other").c_str(), &err), 0);
+	EXPECT_EQ(file_expect_apart(linked.c_str(), out.c_str(), &err), -1);
+	EXPECT_EQ(err.code, ERR_CANTCREATE);
+	EXPECT_EQ(names(), (std::vector<std::string>{"linked", "out"}));
+}
+
 TEST_F(File, WriterAbortedLeavesNothing)
 {
 	struct file_writer writer;

@@ -57,6 +57,16 @@ refuses()
 	ends "$status" "$pattern" eval --predictions "$folder/$said" --gold "$folder/gold" --type classification "$@"
 }
 
+# Told before the model works, and the gold answers are not replaced by its own.
+output_is_checked()
+{
+	tiny=$TEST_SRCDIR/data/tiny
+	cp "$folder/gold" "$folder/mine" &&
+		ends 73 "mine' is an input" eval --model "$tiny" --data "$folder/mine" --type classification --output "$folder/mine" &&
+		cmp "$folder/gold" "$folder/mine" &&
+		ends 73 "nowhere/said'" eval --model "$folder/none" --data "$folder/mine" --type classification --output "$folder/nowhere/said"
+}
+
 # earn: tp 1, fn 1, fp 0: 2/3; acq: tp 1, fn 1, fp 1: 1/2; micro 4 / (4 + 1 + 2)
 check "macro and micro in per cent" prints '^macro  *58.33   \[' said
 check "micro" prints '^micro  *57.14   \[' said
@@ -76,6 +86,7 @@ check "an unknown type: 78" ends 78 "'prose'" eval --predictions "$folder/said" 
 check "an unknown head: 65" refuses 65 "tin" said --head-domains tin
 check "--head-above without --train: 64" refuses 64 "--train" said --head-above 3
 check "too many replicates: 78" refuses 78 "1000000" said --bootstrap 1000001
+check "an output that is an input, or cannot be: 73" output_is_checked
 check "no gold file: 66" ends 66 "nothing" eval --predictions "$folder/said" --gold "$folder/nothing" --type qa
 check "eval without files: 64" ends 64 "needs --type" eval
 check "report of what is no run: 66" ends 66 "plan.yaml" report "$folder"

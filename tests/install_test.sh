@@ -107,6 +107,17 @@ runs_like_the_command()
 	done
 }
 
+# A caller whose numbers have a comma: what is read and written has a point.
+trains_in_any_locale()
+{
+	mkdir -p "$folder/locale" && localedef -i de_DE -f UTF-8 "$folder/locale/de_DE.UTF-8" ||
+		{ echo "no localedef, or no de_DE for it"; return 77; }
+	[ "$(LOCPATH=$folder/locale LC_ALL=de_DE.UTF-8 locale decimal_point)" = , ] || return 1
+	LOCPATH=$folder/locale LC_ALL=de_DE.UTF-8 silently train "$tiny" "$tiny/rows.jsonl" "$folder/by_comma" &&
+		cmp "$folder/by_library/README.md" "$folder/by_comma/README.md" &&
+		cmp "$folder/by_library/adapter_model.safetensors" "$folder/by_comma/adapter_model.safetensors"
+}
+
 refuses() { silently refuse "$tiny" "$tiny/rows.jsonl"; }
 
 nothing_left() { run_make uninstall && [ -z "$(find "$folder/root" ! -type d)" ]; }
@@ -119,6 +130,7 @@ check "a program builds against the installed library and runs" use_library
 check "the same program is C++" use_from_cxx
 check "the example of baldistill(3) gives what the commands give" example_of_the_page
 check "bd_train trains the command's adapter" trains_like_the_command
+check "and in a locale with a decimal comma" trains_in_any_locale
 check "bd_run runs the command's run, and goes on with it" runs_like_the_command
 check "bd_ functions refuse with code and message" refuses
 check "make uninstall leaves nothing" nothing_left

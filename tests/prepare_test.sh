@@ -36,6 +36,15 @@ inputs_stay()
 	ends 73 'is an input' prepare mcqa many --domain P=train.jsonl --output many/train && cmp before many/train/train.jsonl
 }
 
+# What fails leaves the older set as it was.
+older_set_stays()
+{
+	"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.25 --output older --quiet &&
+		cp older/test.jsonl before.jsonl && mkdir older/.aside && mv older/train.jsonl older/.aside && mkdir older/train.jsonl &&
+		ends 73 "'older/train.jsonl'" prepare jsonl rows.jsonl --type classification --output older --quiet &&
+		cmp before.jsonl older/test.jsonl
+}
+
 test_domains_show()
 {
 	"$program" prepare jsonl rows.jsonl --type classification --test other.jsonl --output alone >table 2>notes &&
@@ -82,6 +91,7 @@ empty_problem()
 
 check "an older test set goes" old_test_set_goes
 check "no input is overwritten" inputs_stay
+check "an older test set stays where the new set cannot be written" older_set_stays
 check "domains of the test set alone are shown" test_domains_show
 check "ids under a key that is named" named_ids
 check "ids of a public set" collection_ids

@@ -422,6 +422,13 @@ paid()
 		run paid && [ "$(wc -l <calls)" -eq 18 ] && grep -q '"used": 18,' paid/status.json
 }
 
+# A cassette does not go where the ledger is.
+ledger_stays()
+{
+	ends 73 "ledger.db' is an input" ledger export paid --output paid/ledger.db && "$program" ledger audit paid >audit &&
+		"$program" ledger export paid --output exported.jsonl && [ "$(wc -l <exported.jsonl)" -eq 18 ]
+}
+
 # A process that holds a key leaves no core, and no other process of its user reads its environment or memory. Root
 # reads everything, so the run is then nobody's; the teacher's program looks at its parent.
 locked()
@@ -504,6 +511,7 @@ check 'duplicates repeat real rows' repeats_rows
 check 'no teacher: gold answers, nothing spent' buys_nothing
 check 'tail domains get synthetic rows, bad ones are dropped' synthesises
 check 'a paid teacher is asked for every unit once' paid
+check 'an export does not replace the ledger' ledger_stays
 check 'a run that may hold a key is closed to others' locked
 check 'a proxy is told at the start' proxy_told
 check 'a comparison shares what was paid for, within a bound' shares

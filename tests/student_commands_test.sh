@@ -322,6 +322,18 @@ for command in score generate tokenize inspect; do
 		ends 73 "'hollow': it is a directory" $command --model "$tiny" --data rows.jsonl --output hollow
 done
 
+# The rows themselves are not replaced by what comes of them.
+rows_stay()
+{
+	cp rows.jsonl mine.jsonl && ln mine.jsonl linked.jsonl && echo '{"text": "a"}' >texts.jsonl &&
+		ends 73 "'mine.jsonl' is an input" generate --model "$tiny" --data mine.jsonl --output mine.jsonl &&
+		ends 73 "'linked.jsonl' is an input" score --model "$tiny" --data mine.jsonl --output linked.jsonl &&
+		ends 73 "'texts.jsonl' is an input" tokenize --model "$tiny" --data texts.jsonl --output texts.jsonl &&
+		cmp rows.jsonl mine.jsonl && rm mine.jsonl linked.jsonl texts.jsonl
+}
+
+check "no command writes over its rows: 73" rows_stay
+
 # ---- resume of generate ----
 
 # One slot makes blocks of 16 rows: four of them.
@@ -466,6 +478,18 @@ too_large()
 	[ $? -eq 74 ] && grep "'part.jsonl.part'" err && [ ! -e part.jsonl ] && [ ! -e part.jsonl.part ]
 }
 
+# What cannot be read is not thrown away.
+unreadable()
+{
+	rm -f part.jsonl*
+	strace -qq -o /dev/null true 2>/dev/null || { echo "no strace"; return 77; }
+	two_blocks $first_two && cp part.jsonl.part before || return 1
+	strace -f -qq -o /dev/null -P part.jsonl.part -e trace=pread64 -e inject=pread64:error=EIO:when=4 \
+		"$program" generate --quiet --model "$tiny" --data rows.jsonl --slots 1 --max-new-tokens 30 --temperature 1 \
+		--output part.jsonl 2>err
+	[ $? -eq 74 ] && grep "cannot read 'part.jsonl.part'" err && cmp before part.jsonl.part && goes_on 32
+}
+
 # killed at its last steps, when all blocks are there: the file's name and the removal of the blocks
 killed_at_the_end()
 {
@@ -486,6 +510,7 @@ check "generate: printed and kept in blocks, the same bytes" printed_the_same
 check "generate: killed at every 512 bytes, it ends with the same bytes" kill_points
 check "generate: SIGKILL after the first block, it ends with the same bytes" killed_outright
 check "generate: killed when all blocks are there, it ends with the same bytes" killed_at_the_end
+check "generate: blocks that cannot be read stay: 74" unreadable
 check "generate: whole blocks are not done again" goes_on_after_two
 check "generate: a block cut short is done again" cut_short
 check "generate: a block with a changed byte is done again" changed_byte

@@ -66,6 +66,15 @@ killed_goes_on()
 		cmp uninterrupted/adapter_model.safetensors killed/adapter_model.safetensors
 }
 
+# What others left in a directory stays: the Trainer of Hugging Face names its checkpoints as ours are.
+others_stay()
+{
+	mkdir -p trainer/checkpoint-7 project && echo theirs | tee trainer/checkpoint-7/trainer_state.json >project/README.md || return 1
+	ends 73 "'trainer/checkpoint-7' is no checkpoint of this program" train $short --output trainer --quiet &&
+		ends 73 "'project' holds .*README.md" train $short --output project --quiet &&
+		[ "$(cat trainer/checkpoint-7/trainer_state.json project/README.md)" = "$(printf 'theirs\ntheirs')" ]
+}
+
 config_is_read()
 {
 	printf 'lora_r: 4\nlora_alpha: 8\nlora_target_modules: [q_proj, down_proj]\n' >c.yaml
@@ -215,6 +224,7 @@ check "the log has a line a step, and the loss falls" log_falls
 check "the same seed gives the same bytes" same_again
 check "accumulation gives the losses of the large batch" split_is_the_same
 check "a killed training goes on to the same bytes" killed_goes_on
+check "what others left in the output is refused: 73" others_stay
 check "a file of keys, and options over it" config_is_read
 check "another program's name for a key is told ours" other_names_are_told
 check "score takes the adapter" adapter_is_used

@@ -153,13 +153,17 @@ static int open_parent(const char *path, struct err *err)
 	return fd;
 }
 
-/* A device replaced by a file would be a broken system, a link replaced by a file a surprise. */
-static int check_replaceable(const struct file_writer *writer, struct err *err)
+/*
+ * A device replaced by a file would be a broken system, a link replaced by a file a surprise. *mode: what of the
+ * permissions asked for an older file had, too.
+ */
+static int check_replaceable(const struct file_writer *writer, mode_t *mode, struct err *err)
 {
 	struct stat status;
 
 	if (fstatat(writer->directory, last_name(writer->path), &status, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : err_set_errno(err, output_code(errno), "cannot create '%s'", writer->path);
+	*mode &= status.st_mode;
 	if (S_ISREG(status.st_mode))
 		return 0;
 	return err_set(err, ERR_CANTCREATE, "cannot create '%s': it is %s; name a regular file", writer->path,
@@ -207,7 +211,7 @@ int file_writer_open(struct file_writer *writer, const char *path, mode_t mode, 
 	if (!writer->path)
 		return -1;
 	writer->directory = open_parent(path, err);
-	if (writer->directory < 0 || check_replaceable(writer, err) || create_aside(writer, mode, err)) {
+	if (writer->directory < 0 || check_replaceable(writer, &mode, err) || create_aside(writer, mode, err)) {
 		release(writer);
 		return -1;
 	}
@@ -273,6 +277,25 @@ int file_writer_commit(struct file_writer *writer, struct err *err)
 		failed = err_set_errno(err, ERR_IO, "cannot sync the directory of '%s'", writer->path);
 	release(writer);
 	return failed;
+}
+
+int file_check_output(const char *path, struct err *err)
+{
+	struct file_writer writer;
+
+	if (file_writer_open(&writer, path, 0600, err))
+		return -1;
+	file_writer_abort(&writer);
+	return 0;
+}
+
+int file_expect_apart(const char *output, const char *input, struct err *err)
+{
+	struct stat a, b;
+
+	if (stat(output, &a) || stat(input, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return 0;
+	return err_set(err, ERR_CANTCREATE, "'%s' is an input; name another --output", output);
 }
 
 int file_save(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)

@@ -31,6 +31,8 @@
  * twice. Only where the last step, the sync of the directory, fails is the new
  * file in place already, complete, with an error all the same.
  *
+ * A file that is replaced never gets more permissions than it had.
+ *
  * Failures: ERR_NOINPUT (input missing or not a regular file), ERR_NOPERM
  * (input not readable), ERR_DATA (input over the limit), ERR_CANTCREATE
  * (output cannot be created or named), ERR_IO (reading, writing, syncing, a
@@ -75,6 +77,12 @@ int file_writer_open(struct file_writer *writer, const char *path, mode_t mode, 
 int file_writer_write(struct file_writer *writer, const void *bytes, size_t n, struct err *err);
 int file_writer_commit(struct file_writer *writer, struct err *err);
 void file_writer_abort(struct file_writer *writer);
+
+/* Could a file of this name be started? Asked before long work; nothing is left behind. */
+int file_check_output(const char *path, struct err *err);
+
+/* Refuse an output that is the file `input` under whatever name: it would be replaced. ERR_CANTCREATE. */
+int file_expect_apart(const char *output, const char *input, struct err *err);
 
 /* All of a file in one call: open, write, commit. */
 int file_save(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);

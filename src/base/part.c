@@ -110,15 +110,22 @@ static bool block_is_whole(const struct part *part, uint64_t at, int64_t n, cons
 	return !strcmp(is, hex);
 }
 
+/* The whole blocks; what follows them is torn and goes. A file that cannot be read keeps what it has. */
 static int find_blocks(struct part *part, struct err *err)
 {
-	struct err torn = {0};
+	struct err failed = {0};
 	char hex[HASH_HEX_ROOM];
-	for (int64_t n; (n = block_length(part, part->end, hex, &torn)) >= 0; part->blocks++) {
-		if (!block_is_whole(part, part->end + BLOCK_BYTES, n, hex, &torn))
+	struct stat status;
+	if (fstat(part->fd, &status))
+		return err_set_errno(err, ERR_IO, "cannot examine '%s'", part->path);
+	for (int64_t n; (n = block_length(part, part->end, hex, &failed)) >= 0; part->blocks++) {
+		uint64_t end = part->end + BLOCK_BYTES + (uint64_t)n;
+		if (end > (uint64_t)status.st_size || !block_is_whole(part, part->end + BLOCK_BYTES, n, hex, &failed))
 			break;
-		part->end += BLOCK_BYTES + (uint64_t)n;
+		part->end = end;
 	}
+	if (failed.code)
+		return err_set(err, failed.code, "%s", failed.message);
 	return ftruncate(part->fd, (off_t)part->end)
 		       ? err_set_errno(err, ERR_IO, "cannot cut '%s'", part->path) : 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/eval_model.h"
@@ -185,6 +186,16 @@ static int print_result(const struct scoring *s, bool json, struct err *err)
 	return print_document(&w, err);
 }
 
+/* Told before the work. */
+static int check_output(const struct settings *s, struct err *err)
+{
+	if (!s->output)
+		return 0;
+	return file_expect_apart(s->output, s->gold, err) || (s->train && file_expect_apart(s->output, s->train, err)) ||
+			       file_check_output(s->output, err)
+		       ? -1 : 0;
+}
+
 static int ask_model(struct evaluation *e, const struct settings *s, struct err *err)
 {
 	const struct examples *known = e->train.l ? &e->train : &e->gold;
@@ -211,7 +222,7 @@ static int evaluate(const struct settings *s, bool json, struct err *err)
 		return -1;
 	examples_init(&e.gold);
 	examples_init(&e.train);
-	int rc = load(&e, s, err) || (s->model.directory ? ask_model(&e, s, err) : match_predictions(&e, err)) ||
+	int rc = check_output(s, err) || load(&e, s, err) || (s->model.directory ? ask_model(&e, s, err) : match_predictions(&e, err)) ||
 				 score(&e, s, err)
 			 ? -1 : 0;
 	if (!rc)

@@ -4,21 +4,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
 #include "src/ledger/audit.h"
 #include "src/ledger/cassette.h"
 
-/* Opening for a look must not make files where no run is. */
-static struct ledger *open_run(const char *directory, struct err *err)
+/* Opening for a look must not make files where no run is. `output`, or NULL, must not be the ledger itself. */
+static struct ledger *open_run(const char *directory, const char *output, struct err *err)
 {
 	const struct ledger_options options = {.directory = directory, .inspect = true};
 	char path[4096];
 	struct stat status;
 	int n = snprintf(path, sizeof path, "%s/ledger.db", directory);
 	if (n > 0 && (size_t)n < sizeof path && !stat(path, &status) && S_ISREG(status.st_mode))
-		return ledger_open(&options, NULL, err);
+		return output && file_expect_apart(output, path, err) ? NULL : ledger_open(&options, NULL, err);
 	err_set(err, ERR_NOINPUT, "no run with a ledger in '%s'", directory);
 	return NULL;
 }
@@ -158,7 +159,7 @@ static int run(struct arguments *args, struct err *err)
 		return go;
 	if (check_words(args, output, err))
 		return -1;
-	struct ledger *ledger = open_run(args->argv[1], err);
+	struct ledger *ledger = open_run(args->argv[1], output, err);
 	if (!ledger)
 		return -1;
 	int rc = output ? ledger_export(ledger, output, err) : audit(ledger, args, err);

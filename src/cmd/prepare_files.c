@@ -45,27 +45,20 @@ int prepare_save(const struct prepared *p, const char *directory, struct err *er
 {
 	if (mkdir(directory, 0777) && errno != EEXIST)
 		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	if (!p->test.n && remove_file(directory, "test.jsonl", err))
+	/* A failure between the two leaves no row of a test set among those to train on. */
+	if (p->test.n && save(&p->test, directory, "test.jsonl", err))
 		return -1;
 	if (save(&p->pool, directory, "train.jsonl", err) || save_picture(&p->pool, directory, err))
 		return -1;
-	return p->test.n ? save(&p->test, directory, "test.jsonl", err) : 0;
+	return p->test.n ? 0 : remove_file(directory, "test.jsonl", err);
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static int spare(const char *directory, const char *name, const char *input, struct err *err)
 {
 	char *path = grown_format(err, "%s/%s", directory, name);
-	int rc = path ? 0 : -1;
-	if (path && same_file(path, input))
-		rc = err_set(err, ERR_CANTCREATE, "'%s' is an input; name another --output", path);
+	int rc = path ? file_expect_apart(path, input, err) : -1;
 	free(path);
 	return rc;
 }

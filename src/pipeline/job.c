@@ -58,12 +58,12 @@ static void say_notes(const struct job *job)
 /* What cannot be created is told before the work. */
 static int open_output(struct job *job, struct err *err)
 {
-	if (file_writer_open(&job->writer, job->output, 0666, err))
+	if (file_expect_apart(job->output, job->data, err))
 		return -1;
 	if (job->in_blocks)
-		file_writer_abort(&job->writer);
-	job->writing = !job->in_blocks;
-	return 0;
+		return file_check_output(job->output, err);
+	job->writing = !file_writer_open(&job->writer, job->output, 0666, err);
+	return job->writing ? 0 : -1;
 }
 
 /* The student, with its weights unless text_only. */

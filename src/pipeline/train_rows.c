@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/train_rows.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "src/model/directory.h"
 #include "src/model/export.h"
 #include "src/pipeline/card.h"
 #include "src/student/train_set.h"
@@ -65,21 +66,36 @@ static int check_words(struct training *c, struct err *err)
 
 /* ---- the output directory ------------------------------------------------------------ */
 
-static bool is_checkpoint(const char *directory)
+static bool holds_file(const char *directory, const char *name)
 {
-	return directory_has(directory, "config.json") || directory_has(directory, "adapter_config.json");
+	char path[4096];
+	struct stat status;
+	int n = snprintf(path, sizeof path, "%s/%s", directory, name);
+	return n > 0 && (size_t)n < sizeof path && !stat(path, &status) && S_ISREG(status.st_mode);
 }
 
-/* It may be new, empty, or hold an unfinished training; a finished one is not overwritten. */
+/* A file in it that a training would replace at its end; NULL: there is none. */
+static const char *find_result(const char *directory)
+{
+	static const char *const names[] = {"config.json", "adapter_config.json", "README.md", "tokenizer.json",
+					    "model.safetensors", "adapter_model.safetensors"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (holds_file(directory, names[i]))
+			return names[i];
+	return NULL;
+}
+
+/* It may be new, hold an unfinished training, or nothing that this one writes. */
 static int open_directory(const char *directory, struct err *err)
 {
 	bool made;
 	if (job_make_directory(directory, &made, err))
 		return -1;
-	if (!made && is_checkpoint(directory) && !checkpoint_any(directory))
-		return err_set(err, ERR_CANTCREATE, "'%s' holds a finished model or adapter; choose another --output or remove it",
-			       directory);
-	return 0;
+	const char *there = made || checkpoint_any(directory) ? NULL : find_result(directory);
+	if (!there)
+		return 0;
+	return err_set(err, ERR_CANTCREATE, "'%s' holds a finished model or adapter, or another's %s; choose another --output or remove it",
+		       directory, there);
 }
 
 /* ---- rows ------------------------------------------------------------------------------- */

@@ -117,7 +117,7 @@ int checkpoint_save(const struct checkpoint_place *place, const struct parameter
 {
 	char *aside = checkpoint_path(place->directory, step, true, err);
 	char *final = checkpoint_path(place->directory, step, false, err);
-	int rc = !aside || !final || tree_remove(aside, err) || tree_remove(final, err) ||
+	int rc = !aside || !final || checkpoint_remove_step(place->directory, step, true, err) ||
 				 check_room(place, params, err) || save_aside(place, params, step, aside, err)
 			 ? -1 : 0;
 	if (!rc && rename(aside, final))

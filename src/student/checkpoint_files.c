@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
@@ -43,6 +44,24 @@ static int64_t step_of(const char *name, bool *whole)
 	return errno || (*end && strcmp(end, ".tmp")) ? -1 : step;
 }
 
+static bool has_file(const char *directory, const char *checkpoint, const char *name)
+{
+	struct stat status;
+	char *path = NULL;
+	bool has = asprintf(&path, "%s/%s/%s", directory, checkpoint, name) >= 0 && !stat(path, &status);
+	free(path);
+	return has;
+}
+
+/* Other programs name theirs so, too, but no file in them; a damaged one of ours may lack some. */
+static bool is_ours(const char *directory, const char *name)
+{
+	bool ours = has_file(directory, name, checkpoint_manifest);
+	for (int i = 0; i < CHECKPOINT_LISTED; i++)
+		ours |= has_file(directory, name, checkpoint_listed[i]);
+	return ours;
+}
+
 int64_t *checkpoint_steps(const char *directory, size_t *n, struct err *err)
 {
 	DIR *dir = opendir(directory);
@@ -54,7 +73,7 @@ int64_t *checkpoint_steps(const char *directory, size_t *n, struct err *err)
 	for (struct dirent *entry; dir && steps && (entry = readdir(dir));) {
 		bool whole;
 		int64_t step = step_of(entry->d_name, &whole);
-		if (step < 0 || !whole)
+		if (step < 0 || !whole || !is_ours(directory, entry->d_name))
 			continue;
 		if (mem_grow(&steps, &room, *n + 1, sizeof *steps, err)) {
 			free(steps);
@@ -87,16 +106,26 @@ int checkpoint_digest(const char *directory, const char *name, char hex[HASH_HEX
 
 /* ---- removing ---------------------------------------------------------------------- */
 
+int checkpoint_remove_step(const char *directory, int64_t step, bool whole, struct err *err)
+{
+	char *path = checkpoint_path(directory, step, false, err), *aside = checkpoint_path(directory, step, true, err);
+	int rc = !path || !aside || tree_remove(aside, err) ? -1 : 0;
+	if (!rc && whole && rename(path, aside) && errno != ENOENT)
+		rc = err_set_errno(err, ERR_IO, "cannot rename '%s'", path);
+	if (!rc && whole)
+		rc = tree_remove(aside, err);
+	free(path);
+	free(aside);
+	return rc;
+}
+
 int checkpoint_remove_older(const char *directory, struct err *err)
 {
 	size_t n;
 	int64_t *steps = checkpoint_steps(directory, &n, err);
 	int rc = steps ? 0 : -1;
-	for (size_t i = KEEP; !rc && i < n; i++) {
-		char *path = checkpoint_path(directory, steps[i], false, err);
-		rc = path ? tree_remove(path, err) : -1;
-		free(path);
-	}
+	for (size_t i = KEEP; !rc && i < n; i++)
+		rc = checkpoint_remove_step(directory, steps[i], true, err);
 	free(steps);
 	return rc;
 }
@@ -108,11 +137,11 @@ int checkpoint_remove(const char *directory, bool unfinished_only, struct err *e
 	for (struct dirent *entry; !rc && (entry = readdir(dir));) {
 		bool whole;
 		int64_t step = step_of(entry->d_name, &whole);
-		if (step < 0 || (whole && unfinished_only))
-			continue;
-		char *path = checkpoint_path(directory, step, !whole, err);
-		rc = path ? tree_remove(path, err) : -1;
-		free(path);
+		if (step >= 0 && whole && !is_ours(directory, entry->d_name))
+			rc = err_set(err, ERR_CANTCREATE, "'%s/%s' is no checkpoint of this program; remove it or choose another directory",
+				     directory, entry->d_name);
+		if (!rc && step >= 0 && !(whole && unfinished_only))
+			rc = checkpoint_remove_step(directory, step, whole, err);
 	}
 	if (dir)
 		closedir(dir);

@@ -254,17 +254,16 @@ static int prepare(struct training *t, struct err *err)
 	return t->pass ? 0 : -1;
 }
 
-/* Two processes in one directory would remove each other's checkpoints. */
+/* Two processes in one directory would remove each other's checkpoints. NFS locks no directory: there it is the user's care. */
 static int lock_directory(struct training *t, struct err *err)
 {
 	const char *directory = t->files->directory;
 	t->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->lock < 0)
 		return err_set_errno(err, ERR_CANTCREATE, "cannot open '%s'", directory);
-	if (!flock(t->lock, LOCK_EX | LOCK_NB))
-		return 0;
-	return errno == EWOULDBLOCK ? err_set(err, ERR_TEMPFAIL, "another training is at work in '%s'", directory)
-				    : err_set_errno(err, ERR_TEMPFAIL, "cannot lock '%s'", directory);
+	if (flock(t->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return err_set(err, ERR_TEMPFAIL, "another training is at work in '%s'", directory);
+	return 0;
 }
 
 static int resume(struct training *t, struct err *err)
