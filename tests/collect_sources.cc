@@ -97,7 +97,7 @@ TEST(CollectServer, AnswersAreBoughtAndTheKeyStaysUnseen)
 	std::string url = mock.url() + "/";
 	planned.plan.teacher.base_url = url.c_str();
 	planned.plan.teacher.api_key_env = "COLLECT_TEST_KEY";
-	struct plan_pair header = {"X-Team", "blue"};
+	struct plan_pair header = {"X-Team", "blue", false};
 	planned.plan.teacher.extra_headers = {&header, 1};
 	setenv("COLLECT_TEST_KEY", CANARY, 1);
 	testing::internal::CaptureStderr();
@@ -130,6 +130,58 @@ TEST(CollectServer, AnswersAreBoughtAndTheKeyStaysUnseen)
 	world.expect_promises(mock.receipts);
 	EXPECT_FALSE(shows_key(testing::internal::GetCapturedStderr()));
 	expect_no_key(world);
+}
+
+/* A header that takes its value from a variable is a key by another name. */
+TEST(CollectServer, SecretHeadersStayUnseen)
+{
+	World world(6, 12);
+	Mock mock([](Connection &c) {
+		if (!c.read_request())
+			return;
+		std::string id = question_of(c.request), key = CANARY;
+		c.send(id == "3" ? reply("401 No", "", error_body("wrong key " + key, "null", "null"))
+				 : reply("200 OK", "x-request-id: " + key + "\r\n", answer("\"content\":\"" + key + " is it\"")));
+	});
+	Planned planned(world, TEACHER_OPENAI);
+	std::string url = mock.url();
+	planned.plan.teacher.base_url = url.c_str();
+	planned.plan.teacher.api_key_env = "";
+	struct plan_pair headers[] = {{"X-Team", "blue", false}, {"api-key", CANARY, true}};
+	planned.plan.teacher.extra_headers = {headers, 2};
+	ASSERT_EQ(planned.open(), 0) << planned.err.message;
+	EXPECT_EQ(world.collect(*planned.source.teacher), ERR_NOPERM);
+	for (const std::string &request : mock.requests())
+		EXPECT_NE(request.find("api-key: " + std::string(CANARY)), std::string::npos);
+	EXPECT_NE(world.answers().at(0).find("[key] is it"), std::string::npos) << world.answers().at(0);
+	expect_no_key(world);
+}
+
+/* The variable is unset once it is read; what was read serves every source. */
+TEST(CollectServer, AKeyIsLent)
+{
+	World world(2, 4);
+	Mock mock([](Connection &c) {
+		if (c.read_request())
+			c.send(reply("200 OK", "", answer("\"content\":\"" + text_of(question_of(c.request)) + "\"")));
+	});
+	Planned planned(world, TEACHER_OPENAI);
+	std::string url = mock.url();
+	struct teacher_key key = {};
+	planned.plan.teacher.base_url = url.c_str();
+	planned.plan.teacher.api_key_env = "COLLECT_TEST_KEY";
+	setenv("COLLECT_TEST_KEY", CANARY, 1);
+	ASSERT_EQ(source_read_key(&key, &planned.plan.teacher, &planned.err), 0) << planned.err.message;
+	planned.options.key = &key;
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(planned.open(), 0) << planned.err.message;
+		planned.close();
+	}
+	ASSERT_EQ(planned.open(), 0) << planned.err.message;
+	EXPECT_EQ(world.collect(*planned.source.teacher), 0) << world.err.message;
+	EXPECT_NE(mock.requests().at(0).find("Authorization: Bearer " + std::string(CANARY)), std::string::npos);
+	planned.close();
+	teacher_key_release(&key);
 }
 
 TEST(CollectServer, KeyAndAddressAreChecked)
@@ -220,7 +272,7 @@ TEST(CollectProgram, NonsenseEndsTheRun)
 	EXPECT_EQ(world.err.code, ERR_PROTOCOL) << world.err.message;
 	EXPECT_LT(seconds_now() - began, 20);
 	ledger_close(ledger);
-	EXPECT_EQ(world.units().used, 4);
+	EXPECT_EQ(world.units().used, 1); /* the first goes alone */
 }
 
 TEST(CollectProgram, NoSuchProgram)

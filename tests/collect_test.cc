@@ -96,7 +96,7 @@ TEST(CollectOrder, DoubtBeyondTheStageIsParked)
 	world.expect_promises(fake);
 }
 
-/* A refusal gives its unit back, and the stage can use it. */
+/* A refusal gives its unit back, and the stage can use it. What reached nobody is no send either. */
 TEST(CollectOrder, ReleasedUnitIsUsedAgain)
 {
 	World world(10, 10);
@@ -104,7 +104,7 @@ TEST(CollectOrder, ReleasedUnitIsUsedAgain)
 	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
 	EXPECT_EQ(world.answers().size(), 10u);
 	EXPECT_EQ(world.counts.released, 1);
-	EXPECT_EQ(world.units().wire, 11);
+	EXPECT_EQ(world.units().wire, 10);
 	world.expect_promises(fake);
 }
 
@@ -377,7 +377,96 @@ TEST(CollectStopped, UnknownUsageKeepsTheReserve)
 	EXPECT_EQ(world.attempts()[0].usage, "");
 }
 
-/* Sends that cost nothing are bounded too: 10 + 100 of them. */
+/* Counts of 0 tell nothing: the reserve stays spent. */
+TEST(CollectStopped, UsageOfZeros)
+{
+	World world(1, 1);
+	world.teacher.price_input = world.teacher.price_output = 1;
+	Fake fake([](const Asking &a) {
+		return Reaction{200, "", answer("\"content\":\"" + text_of(a.id) + "\"", "\"stop\"",
+						",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0}")};
+	});
+	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(world.units().cost, (int64_t)std::ceil(((double)world.bodies[0].size() / 3 + 64) * 1000));
+}
+
+/* A server that passes over max_tokens: what its first answer cost is reserved for the others. */
+TEST(CollectStopped, MaxCostOfDearAnswers)
+{
+	World world(100, 120);
+	world.teacher.price_input = world.teacher.price_output = 1;
+	world.options.max_cost = 50000000; /* an answer costs 5.03 million */
+	Fake fake([](const Asking &a) {
+		return Reaction{200, "", answer("\"content\":\"" + text_of(a.id) + "\"", "\"stop\"",
+						",\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":5000}")};
+	});
+	EXPECT_EQ(world.collect(fake), ERR_BUDGET) << world.err.message;
+	EXPECT_EQ(fake.order.size(), 9u);
+	EXPECT_EQ(world.units().cost, 9 * 5030000);
+	world.expect_promises(fake);
+}
+
+/* What is wrong with every request is told by the first ones, and no query is given up for it. */
+TEST(CollectStopped, EverythingIsRejected)
+{
+	World world(20, 20);
+	Fake fake([](const Asking &) { return refused(400); });
+	EXPECT_EQ(world.collect(fake), ERR_CONFIG) << world.err.message;
+	EXPECT_NE(std::string(world.err.message).find("rejects whatever"), std::string::npos) << world.err.message;
+	EXPECT_EQ(fake.order.size(), 5u);
+	EXPECT_EQ(fake.most_open, 1u);
+	EXPECT_EQ(world.units().rejected, 0);
+	Fake well(always_good);
+	EXPECT_EQ(world.collect(well), 0) << world.err.message;
+	EXPECT_EQ(world.answers().size(), 20u);
+}
+
+/* One that is rejected for itself is asked twice at the most, also where it is the only one. */
+TEST(CollectOrder, TheFirstQueryIsRejected)
+{
+	for (int n : {1, 10}) {
+		World world(n, 20);
+		Fake fake([](const Asking &a) { return a.id == "0" ? refused(400) : good(a.id); });
+		ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+		EXPECT_EQ(fake.sends["0"], 2);
+		EXPECT_EQ(world.units().rejected, 1);
+		EXPECT_EQ(world.counts.rejected, 1);
+		EXPECT_EQ(world.counts.released, 1);
+		EXPECT_EQ(world.answers().size(), (size_t)n - 1);
+		world.expect_promises(fake);
+	}
+}
+
+TEST(CollectOrder, TheFirstRequestGoesAlone)
+{
+	World world(10, 12);
+	size_t open = 0;
+	Fake fake(always_good);
+	fake.latency = 0.05;
+	fake.polled = [&] { open = fake.order.size() == 1 ? std::max(open, fake.open.size()) : open; };
+	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(fake.most_open, 4u);
+	ASSERT_GE(fake.times.size(), 2u);
+	EXPECT_GE(fake.times[1] - fake.times[0], 0.04);
+	EXPECT_LT(fake.times[4] - fake.times[1], 0.04);
+}
+
+/* A teacher that cannot be reached is asked in vain as often as it takes: that is no send. */
+TEST(CollectStopped, UnreachableForManyStarts)
+{
+	World world(5, 5);
+	world.teacher.max_wait = 0.2;
+	for (int starts = 0; starts < 20; starts++) {
+		Fake fake([](const Asking &) { return unconnected(); });
+		EXPECT_EQ(world.collect(fake), ERR_UNAVAILABLE);
+		EXPECT_GT(fake.order.size(), 0u);
+	}
+	EXPECT_EQ(world.units().wire, 0);
+	Fake well(always_good);
+	EXPECT_EQ(world.collect(well), 0) << world.err.message;
+}
+
+/* Sends that cost nothing are bounded too: 10 + 100 of them in a start. */
 TEST(CollectStopped, TooManySends)
 {
 	World world(10, 10);
@@ -388,6 +477,10 @@ TEST(CollectStopped, TooManySends)
 	EXPECT_EQ(fake.order.size(), 110u);
 	EXPECT_EQ(world.units().used, 0);
 	world.expect_promises(fake);
+	EXPECT_EQ(world.collect(fake), ERR_UNAVAILABLE) << world.err.message;
+	EXPECT_EQ(fake.order.size(), 220u);
+	Fake well(always_good, false);
+	EXPECT_EQ(world.collect(well), 0) << world.err.message;
 }
 
 TEST(CollectStopped, CallersFailure)
@@ -428,7 +521,7 @@ TEST(CollectSignal, PaidRequestsAreWaitedFor)
 	fake.latency = 0.4;
 	bool paying = false;
 	fake.polled = [&] {
-		if (fake.order.size() == 4) {
+		if (fake.order.size() == 5) { /* one alone, then four */
 			world.signals = 1;
 			paying = world.paying;
 		}
@@ -438,8 +531,8 @@ TEST(CollectSignal, PaidRequestsAreWaitedFor)
 	EXPECT_STREQ(world.err.message, "interrupted; the same command goes on");
 	EXPECT_TRUE(paying);
 	EXPECT_GE(seconds_now() - began, 0.4);
-	EXPECT_EQ(fake.order.size(), 4u);
-	EXPECT_EQ(world.counts.answered, 4);
+	EXPECT_EQ(fake.order.size(), 5u);
+	EXPECT_EQ(world.counts.answered, 5);
 	EXPECT_EQ(world.units().armed, 0);
 	world.signals = 0;
 	fake.latency = 0;
@@ -592,7 +685,7 @@ TEST(CollectDisk, NoPaidAnswerIsLost)
 {
 	long held = 0;
 	for (long nth = 1; nth <= 60; nth++) {
-		World world(12, 14);
+		World world(12, 16); /* an arming of four may end in doubt */
 		Disk disk("collect");
 		world.options.vfs = "collect";
 		long before = 0;

@@ -277,7 +277,8 @@ struct World {
 		err_clear(&err);
 		options.billable = source.billable;
 		options.now = (int64_t)now.tv_sec * 1000;
-		collector.counting = false; /* a start counts for itself */
+		collector.counting = collector.heard = false; /* a start counts for itself */
+		collector.dearest_in = collector.dearest_out = 0;
 		collector.source = &source;
 		collector.teacher = &teacher;
 		collector.budget = options.budget;

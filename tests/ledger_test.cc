@@ -300,6 +300,33 @@ TEST(Ledger, AReleasedUnitReturnsAndWaits)
 	EXPECT_EQ(wake, INT64_MAX);
 }
 
+/* After the clock was set back a wait would last as long as that. What is final still waits for ever. */
+TEST(Ledger, AClockSetBackLeavesNoLongWait)
+{
+	World world(3, 3);
+	const int64_t waits[] = {1700000, 80000, INT64_MAX};
+	{
+		Ledger ledger(world.open_step());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		for (int64_t wait : waits) {
+			enum ledger_stop stop;
+			struct ledger_shot shot = arm_next(ledger, &stop);
+			struct ledger_verdict verdict = verdict_of(LEDGER_RELEASED);
+			verdict.not_before = wait;
+			ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+		}
+	}
+	world.options.now = 50000;
+	world.options.most_wait = 60000;
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	int64_t wake;
+	EXPECT_EQ(pending_count(ledger, 50000, &wake), 1);
+	EXPECT_EQ(wake, 80000);
+	EXPECT_EQ(pending_count(ledger, 80000, &wake), 2);
+	EXPECT_EQ(wake, INT64_MAX);
+}
+
 TEST(Ledger, StrictKeepsRefusalsCountedButNotWhatWasNeverSent)
 {
 	World world(2, 9);

@@ -898,6 +898,25 @@ TEST_F(PlanTest, WhatMayChangeBetweenStarts)
 	}
 }
 
+/* A key that is renewed is the same run's; the variable that holds it says which it is. */
+TEST(PlanCompare, ASecretMayChange)
+{
+	setenv("PLAN_TEST_SECRET", "s3cret", 1);
+	setenv("PLAN_TEST_OTHER", "s3cret", 1);
+	Plan before(whole);
+	ASSERT_EQ(before.result, 0) << before.err.message;
+	setenv("PLAN_TEST_SECRET", "n3wer", 1);
+	Plan now(whole), other(with(whole, "${PLAN_TEST_SECRET}", "${PLAN_TEST_OTHER}"));
+	ASSERT_EQ(now.result, 0) << now.err.message;
+	ASSERT_EQ(other.result, 0) << other.err.message;
+	EXPECT_STREQ(now.plan.teacher.extra_headers.pair[1].value, "n3wer");
+	EXPECT_TRUE(now.plan.teacher.extra_headers.pair[1].secret);
+	EXPECT_FALSE(now.plan.teacher.extra_headers.pair[0].secret);
+	EXPECT_EQ(hash_of(now), hash_of(before));
+	EXPECT_NE(hash_of(other), hash_of(before));
+	setenv("PLAN_TEST_SECRET", "s3cret", 1);
+}
+
 TEST_F(PlanTest, AChangedBackendIsTold)
 {
 	Plan before(whole), now(with(whole, "backend: reference", "backend: openblas"));

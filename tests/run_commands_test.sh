@@ -345,8 +345,8 @@ not_billed()
 {
 	plan alone && sed -i 's|^teacher: .*|teacher: {kind: openai, base_url: "http://127.0.0.1:9/v1", model: m, api_key_env: "", max_wait: 1}|' alone.yaml
 	"$program" run --quiet --allow-http alone.yaml
-	[ $? -eq 69 ] && "$program" ledger audit alone >audit && cat audit && ! grep -q '^wire *0$' audit &&
-		grep -q '^not counted *0 ' audit
+	[ $? -eq 69 ] && "$program" ledger audit alone >audit && cat audit && ! grep -q '^released *0$' audit &&
+		grep -q '^wire *0$' audit && grep -q '^not counted *0 ' audit
 }
 
 # A command's path is seen from the plan, wherever the run is started.
@@ -420,6 +420,23 @@ paid()
 {
 	write_teacher && plan paid && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/calls]}|" paid.yaml &&
 		run paid && [ "$(wc -l <calls)" -eq 18 ] && grep -q '"used": 18,' paid/status.json
+}
+
+# A terminal that goes while answers are paid: they are waited for; a run under nohup does not stop.
+hung_up()
+{
+	cat >hangup.sh <<-'END'
+	while read -r line; do
+		id=$(printf '%s\n' "$line" | sed 's/.*"id": *\("[^"]*"\|[0-9]*\).*/\1/')
+		[ "$id" != 3 ] || { kill -HUP $PPID; sleep 0.3; }
+		printf '{"id": %s, "content": "It names the thing. The answer is grain."}\n' "$id"
+	done
+	END
+	plan hangup && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/hangup.sh]}|" hangup.yaml || return 1
+	"$program" run --quiet hangup.yaml
+	[ $? -eq 75 ] && "$program" status --json hangup | tr -d ' \n' | grep '"in_doubt":0' || return 1
+	plan nohup && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/hangup.sh]}|" nohup.yaml &&
+		(trap '' HUP; run nohup) && grep -q '"used": 18,' nohup/status.json
 }
 
 # A cassette does not go where the ledger is.
@@ -511,6 +528,7 @@ check 'duplicates repeat real rows' repeats_rows
 check 'no teacher: gold answers, nothing spent' buys_nothing
 check 'tail domains get synthetic rows, bad ones are dropped' synthesises
 check 'a paid teacher is asked for every unit once' paid
+check 'a hung up terminal loses no paid answer' hung_up
 check 'an export does not replace the ledger' ledger_stays
 check 'a run that may hold a key is closed to others' locked
 check 'a proxy is told at the start' proxy_told

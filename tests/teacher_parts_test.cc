@@ -214,7 +214,10 @@ TEST(Answer, Causes)
 		{"{\"choices\":[{\"finish_reason\":\"stop\"}]}", "no content"},
 		{"{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":null}]}", "finish reason"},
 		{"{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":5}]}", "finish reason"},
-		{answer("\"content\":[{\"type\":\"text\",\"text\":\"x\"}]"), "no content"},
+		{answer("\"content\":[{\"type\":\"text\",\"text\":\"x\"}]"), ""},
+		{answer("\"content\":[{\"type\":\"thinking\",\"thinking\":[]},7,{\"type\":\"text\"}]"), "no content"},
+		{answer("\"content\":[{\"type\":\"text\",\"text\":\"\"}]"), "empty content"},
+		{answer("\"content\":[]"), "no content"},
 		{answer("\"content\":7"), "no content"},
 		{answer("\"content\":\"x\",\"refusal\":null"), ""},
 		{answer("\"content\":\"x\",\"refusal\":\"\""), ""},
@@ -923,28 +926,33 @@ std::string redacted(const std::string &text, const std::string &key = CANARY)
 
 TEST(KeyText, Redaction)
 {
-	const std::string key = "abcdefghijklmnop";
+	const std::string key = "abcd3fghijk7mnop";
 	const struct {
 		std::string text, out;
 	} cases[] = {
 		{"", ""},
-		{"abcdefg", "abcdefg"},
-		{"abcdefgh", "[key]"},
-		{"xabcdefghy", "x[key]y"},
+		{"abcd3fg", "abcd3fg"},
+		{"abcd3fgh", "[key]"},
+		{"xabcd3fghy", "x[key]y"},
 		{key, "[key]"},
 		{"x" + key + key + "y", "x[key]y"},
 		{"x" + key + " " + key + "y", "x[key] [key]y"},
-		{"ijklmnop", "[key]"},
-		{"hijklmno", "[key]"},
-		{"-hijklmn-", "-hijklmn-"},
-		{"abcdefgXijklmnop", "abcdefgX[key]"},
-		{"abcdefghabcdefg", "[key]abcdefg"},
+		{"ijk7mnop", "[key]"},
+		{"hijk7mno", "[key]"},
+		{"-hijk7mn-", "-hijk7mn-"},
+		{"abcd3fgXijk7mnop", "abcd3fgX[key]"},
+		{"abcd3fghabcd3fg", "[key]abcd3fg"},
 		{key.substr(0, 15) + "Z", "[key]Z"},
 	};
 	for (const auto &c : cases)
 		EXPECT_EQ(redacted(c.text, key), c.out) << c.text;
 	EXPECT_EQ(redacted("EMPTY", "EMPTY"), "EMPTY") << "too short to be a secret";
-	EXPECT_EQ(redacted("aaaaaaaaaaaaaaaaab", "aaaaaaaaaa"), "[key]b");
+	EXPECT_EQ(redacted("11111111111111111b", "1111111111"), "[key]b");
+	EXPECT_EQ(redacted("is required", "sk-no-key-required"), "is required") << "a word of any answer";
+	EXPECT_EQ(redacted("or ANYTHING", "ANYTHING"), "or ANYTHING");
+	EXPECT_EQ(redacted("key sk-no-key-required", "sk-no-key-required"), "key [key]d");
+	EXPECT_EQ(redacted("abcdefghijklmnopq abcdefghijklmnop", "abcdefghijklmnop"), "[key]q [key]") << "all of it";
+	EXPECT_EQ(redacted("abcdefghijklmno", "abcdefghijklmnop"), "abcdefghijklmno");
 	std::string none = "abc";
 	EXPECT_EQ(teacher_key_redact(nullptr, none.data(), 3), 3u);
 }
@@ -952,14 +960,14 @@ TEST(KeyText, Redaction)
 // Against a search written the slow way: no run is left, and nothing else is touched.
 TEST(KeyText, RedactionOfRandomTexts)
 {
-	const std::string key = "abacabadabacabaeabacaba";
+	const std::string key = "1b1c1b1d1b1c1b1e1b1c1b1";
 	uint32_t state = 7;
 	for (int round = 0; round < 3000; round++) {
 		std::string text, expected;
 		for (int i = 0; i < 60; i++) {
 			state = state * 1664525 + 1013904223;
 			size_t at = (state >> 8) % key.size(), n = (state >> 20) % 12;
-			text += state >> 30 ? key.substr(at, n) : std::string(1, (char)('a' + n % 6));
+			text += state >> 30 ? key.substr(at, n) : std::string(1, "1bcdef"[n % 6]);
 		}
 		std::vector<bool> hidden(text.size(), false);
 		for (size_t i = 0; i + 8 <= text.size(); i++)

@@ -266,6 +266,71 @@ TEST(Command, SilenceIsInDoubtAndALateAnswerIsIgnored)
 	EXPECT_EQ(p.heard.reply[2].content, "answer 2");
 }
 
+// Given up before a byte of it was written, a question leaves the queue; one that is begun is ended, and in doubt.
+TEST(Command, WhatIsGivenBackIsNotAskedLater)
+{
+	Program p("sleep 1; while read -r line; do " + ID + "echo $id >> \"$2\"; " +
+			  "printf '{\"id\":%s,\"content\":\"answer %s\"}\\n' $id $id; done\n",
+		  0.5);
+	for (uint64_t i = 1; i <= 4; i++) {
+		Question q = tagged(i);
+		q.body = "{\"messages\":[{\"role\":\"user\",\"content\":\"" + std::string(3000000, 'q') + "\"}]}";
+		ASSERT_EQ(p.ask(q), 0);
+	}
+	p.poll_for(4);
+	EXPECT_EQ(p.heard.reply[1].outcome.state, TEACHER_IN_DOUBT);
+	for (uint64_t i = 2; i <= 4; i++)
+		EXPECT_EQ(p.heard.reply[i].outcome.state, TEACHER_RELEASED) << i;
+	for (uint64_t i = 5; i < 45 && p.heard.reply[i - 1].content.empty(); i++) { /* it reads slowly at first */
+		ASSERT_EQ(p.ask(tagged(i)), 0);
+		p.poll_for(p.heard.order.size() + 1);
+	}
+	std::string last = std::to_string(p.heard.order.back()), seen = read_file(p.dir / "log");
+	EXPECT_EQ(p.heard.reply[p.heard.order.back()].content, "answer " + last);
+	EXPECT_EQ(seen.substr(0, 2), "1\n");
+	EXPECT_EQ(seen.find("\n2\n"), std::string::npos) << seen;
+	EXPECT_EQ(seen.find("\n3\n"), std::string::npos) << seen;
+	EXPECT_EQ(seen.find("\n4\n"), std::string::npos) << seen;
+}
+
+TEST(Command, AnswersBehindABadLineCount)
+{
+	Program p("read -r line; read -r line; printf 'loading\\n{\"id\":1,\"content\":\"one\"}\\nready\\n"
+		  "{\"id\":2,\"content\":\"two\"}\\n'; sleep 5\n");
+	ASSERT_EQ(p.ask(tagged(1)), 0);
+	ASSERT_EQ(p.ask(tagged(2)), 0);
+	EXPECT_EQ(p.poll(), -1);
+	EXPECT_EQ(p.err.code, ERR_PROTOCOL);
+	EXPECT_NE(std::string(p.err.message).find("loading"), std::string::npos) << p.err.message;
+	EXPECT_EQ(p.heard.reply[1].content, "one");
+	EXPECT_EQ(p.heard.reply[2].content, "two");
+}
+
+TEST(Command, TheLastAnswerNeedsNoLineEnd)
+{
+	Program p("read -r line; printf '{\"id\":1,\"content\":\"one\"}'\n");
+	ASSERT_EQ(p.ask(tagged(1)), 0);
+	p.poll_for(1);
+	EXPECT_EQ(p.heard.reply[1].outcome.state, TEACHER_ANSWERED);
+	EXPECT_EQ(p.heard.reply[1].content, "one");
+}
+
+// The end of its input is its word to clean up, for which it has a moment; and it ignores no signal that we ignore.
+TEST(Command, CleansUpAtTheEnd)
+{
+	Temporary kept;
+	signal(SIGPIPE, SIG_IGN);
+	{
+		Program p("grep SigIgn /proc/self/status > " + (kept / "ignored") + "; " + ECHO + "sleep 0.3; echo done > " + (kept / "done"));
+		ASSERT_EQ(p.ask(tagged(1)), 0);
+		p.poll_for(1);
+	}
+	signal(SIGPIPE, SIG_DFL);
+	EXPECT_EQ(read_file(kept / "done"), "done\n");
+	unsigned long ignored = std::stoul(read_file(kept / "ignored").substr(7), nullptr, 16);
+	EXPECT_EQ(ignored >> (SIGPIPE - 1) & 1, 0u);
+}
+
 TEST(Command, DoesNotSeeTheKey)
 {
 	setenv("TEACHER_TEST_KEY", CANARY, 1);

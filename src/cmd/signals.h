@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * signals.h - SIGINT and SIGTERM while a run may have paid requests in flight.
+ * signals.h - SIGINT, SIGTERM and SIGHUP while a run may have paid requests in flight.
  *
  * Until paid requests are in flight the first signal ends the process at once
  * with status 75: what is on disk is enough to go on from. While they are, it

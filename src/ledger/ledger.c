@@ -45,10 +45,16 @@ static int make_uuid(char uuid[SCHEMA_UUID + 1], struct err *err)
 	return 0;
 }
 
-int64_t ledger_wire_cap(int64_t budget)
+/* Refusals that one start may meet. */
+static int64_t allowance(int64_t budget)
 {
 	int64_t tenth = (budget + 9) / 10;
-	return budget + (tenth > LEAST_ALLOWANCE ? tenth : LEAST_ALLOWANCE);
+	return tenth > LEAST_ALLOWANCE ? tenth : LEAST_ALLOWANCE;
+}
+
+int64_t ledger_wire_cap(int64_t budget)
+{
+	return budget + allowance(budget);
 }
 
 /* max_cost as its column: an empty text where there is no cap, which NULLIF makes null. */
@@ -150,8 +156,22 @@ static int apply_caps(struct ledger *l, const struct ledger_options *o, struct e
 		 (long long)o->budget, (long long)cost_cap, (long long)o->max_cost);
 	if (event_add(l, "caps", detail, o->now, err))
 		return -1;
-	return database_do(&l->db, err, "UPDATE budget SET cap=?1, cost_cap=" COST_CAP ", wire_cap=?3", "iii", o->budget,
-			   o->max_cost, ledger_wire_cap(o->budget));
+	return database_do(&l->db, err, "UPDATE budget SET cap=?1, cost_cap=" COST_CAP, "ii", o->budget, o->max_cost);
+}
+
+/* Sends that are refused cost nothing: every start may meet as many of them again. */
+static int allow_sends(struct ledger *l, const struct ledger_options *o, struct err *err)
+{
+	return database_do(&l->db, err, "UPDATE budget SET wire_cap=max(wire_cap,wire+cap-used+?1)", "i", allowance(o->budget));
+}
+
+/* No wait is as long as this but for one that a clock set back has made so. */
+static int clamp_waits(struct ledger *l, const struct ledger_options *o, struct err *err)
+{
+	if (!o->most_wait)
+		return 0;
+	return database_do(&l->db, err, "UPDATE query SET not_before=?1 WHERE state='PENDING' AND not_before>?1+?2 AND"
+			   " not_before<?3", "iii", o->now, o->most_wait, (int64_t)INT64_MAX);
 }
 
 /* What may be changed only once everything was found good. */
@@ -162,7 +182,7 @@ static int begin_epoch(struct ledger *l, const struct ledger_options *o, struct 
 		return -1;
 	if (apply_caps(l, o, err) || database_do(&l->db, err, "UPDATE run SET epoch=epoch+1", "") ||
 	    database_int(&l->db, err, &l->epoch, 0, "SELECT epoch FROM run", "") ||
-	    ledger_recover(l, o, recovery, err))
+	    ledger_recover(l, o, recovery, err) || allow_sends(l, o, err) || clamp_waits(l, o, err))
 		return database_rollback(&l->db);
 	return database_commit(&l->db, err);
 }

@@ -88,6 +88,7 @@ struct ledger_options {
 	int64_t max_cost;            /* billionths of a currency unit; -1: no such cap */
 	int slots;                   /* requests in flight at most */
 	size_t slot_bytes;           /* largest reply body kept */
+	int64_t most_wait;           /* milliseconds; what is to wait longer from now on is due; 0: it waits */
 	int max_retries;             /* billed retries of one query, then it is parked */
 	bool billable;               /* false: interrupted attempts cost nothing and are released */
 	bool strict;                 /* refusals that are said to be unbilled stay counted */
@@ -123,13 +124,14 @@ const char *ledger_uuid(const struct ledger *ledger);
 struct ledger_counts {
 	int64_t budget, stage_cap, used;
 	int64_t armed, answered, unusable, in_doubt, released;
-	int64_t wire, wire_cap;  /* sends of any outcome; wire_cap = budget + max(100, a tenth) */
+	int64_t wire, wire_cap;  /* sends of any outcome; wire_cap: at each start those made, what is left of the budget,
+				  * and max(100, a tenth of it) */
 	int64_t cost, cost_cap;  /* spent and reserved; cost_cap -1: none */
 	int64_t pending, parked, rejected; /* queries */
 };
 int ledger_counts(struct ledger *ledger, struct ledger_counts *counts, struct err *err);
 
-/* Most sends of a run of that budget. */
+/* Most sends of a run of that budget in its first start; each later one may meet as many refusals again. */
 int64_t ledger_wire_cap(int64_t budget);
 
 /* The value of "ledger" in status.json: budget, used, armed, answered, unusable, in_doubt, released, wire. */

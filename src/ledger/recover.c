@@ -69,10 +69,7 @@ static int doubt(struct ledger *l, const struct ledger_options *o, const struct 
 static int interrupt(struct ledger *l, const struct ledger_options *o, const struct armed *armed, struct err *err)
 {
 	struct ledger_verdict verdict = {.state = LEDGER_RELEASED, .unsent = true, .reason = "interrupted"};
-	if (attempt_settle(l, armed->attempt, &verdict, NULL, false, o->now, err) ||
-	    database_do(&l->db, err, "UPDATE budget SET wire=wire-1", ""))
-		return -1;
-	return database_do(&l->db, err, "UPDATE attempt SET wire=0 WHERE id=?1", "i", armed->attempt);
+	return attempt_settle(l, armed->attempt, &verdict, NULL, false, o->now, err);
 }
 
 static int recover_one(struct ledger *l, const struct ledger_options *o, const struct armed *armed,

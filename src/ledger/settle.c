@@ -91,15 +91,17 @@ static int store_reply(struct ledger *l, int64_t attempt, const struct ledger_ve
 static int update(struct ledger *l, int64_t attempt, const struct open_attempt *a, const struct outcome *o,
 		  const struct ledger_verdict *v, int64_t now, struct err *err)
 {
+	int64_t unsent = v->state == LEDGER_RELEASED && v->unsent && !v->bytes_up; /* no byte left: it was no send */
 	if (database_do(&l->db, err, "UPDATE attempt SET state=?2, settled_at=?3, cost=cost+?4, provider_req_id=?5, http=?6,"
-			" curl=?7, reason=?8, bytes_up=?9, bytes_down=?10, tokens_in=?11, tokens_out=?12 WHERE id=?1",
-			"itiitiitiiii", attempt, o->attempt, now, o->cost, v->provider_request_id, (int64_t)v->http,
-			(int64_t)v->curl, v->reason, v->bytes_up, v->bytes_down, v->tokens_in, v->tokens_out))
+			" curl=?7, reason=?8, bytes_up=?9, bytes_down=?10, tokens_in=?11, tokens_out=?12, wire=wire-?13 WHERE id=?1",
+			"itiitiitiiiii", attempt, o->attempt, now, o->cost, v->provider_request_id, (int64_t)v->http,
+			(int64_t)v->curl, v->reason, v->bytes_up, v->bytes_down, v->tokens_in, v->tokens_out, unsent))
 		return -1;
 	if (database_do(&l->db, err, "UPDATE query SET state=?2, tries=?3, not_before=?4 WHERE id=?1", "itii", a->query,
 			o->query, o->doubts, v->not_before))
 		return -1;
-	return database_do(&l->db, err, "UPDATE budget SET used=used+?1, cost=cost+?2", "ii", o->units, o->cost);
+	return database_do(&l->db, err, "UPDATE budget SET used=used+?1, cost=cost+?2, wire=wire-?3", "iii", o->units, o->cost,
+			   unsent);
 }
 
 int attempt_settle(struct ledger *l, int64_t attempt, const struct ledger_verdict *v,

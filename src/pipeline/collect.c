@@ -42,9 +42,12 @@ static int prepare(struct collecting *c, struct err *err)
 	c->flights = limits.max_concurrent ? limits.max_concurrent : 1;
 	c->flight = mem_array(c->flights, sizeof *c->flight, err);
 	c->shot = c->flight ? mem_array(c->flights, sizeof *c->shot, err) : NULL;
-	teacher_pace_init(&c->pace, &limits, c->start);
-	if (!c->collector->counting)
+	if (!c->collector->counting) {
+		teacher_pace_init(&c->collector->pace, &limits, c->start);
 		teacher_stop_init(&c->collector->stop, (uint64_t)c->collector->budget, t->max_wait, c->start);
+	}
+	c->pace = c->collector->pace;
+	c->pace.in_flight = 0;
 	c->collector->counting = true;
 	c->collector->stop.progress = c->start; /* no request was out between two steps */
 	return c->shot ? collect_plan(c, err) : -1;
@@ -72,6 +75,7 @@ static void count_left(struct collecting *c)
 
 static void release(struct collecting *c)
 {
+	c->collector->pace = c->pace;
 	free(c->place);
 	free(c->flight);
 	free(c->shot);

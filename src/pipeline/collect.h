@@ -30,6 +30,7 @@
 #include "src/ledger/attempt.h"
 #include "src/pipeline/plan.h"
 #include "src/pipeline/voice.h"
+#include "src/teacher/pace.h"
 #include "src/teacher/stop.h"
 #include "src/teacher/teacher.h"
 
@@ -67,8 +68,11 @@ struct collector {
 	size_t cassettes;
 	/* Private, zero at first. */
 	struct collect_judged *judged; /* the last reply that collect_judge read */
-	struct teacher_stop stop;      /* counts of this start, over all steps */
-	bool counting;                 /* stop has begun */
+	struct teacher_stop stop;      /* counts of this start, over all steps; */
+	struct teacher_pace pace;      /* likewise, between two steps */
+	bool counting;                 /* both have begun */
+	bool heard, told_model;        /* an answer came; another model's name in it was told */
+	double dearest_in, dearest_out; /* of the answers: tokens for a byte of the request, tokens of the answer */
 };
 
 struct collect_counts {

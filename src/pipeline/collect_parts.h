@@ -89,6 +89,11 @@ void collect_land(struct collecting *c, struct flight *flight);
 /* What an outcome says to the ledger; its strings are borrowed from outcome and answer. teacher NULL: no prices. */
 void collect_verdict(struct ledger_verdict *verdict, const struct plan_teacher *teacher,
 		     const struct teacher_outcome *outcome, const struct teacher_answer *answer);
+/*
+ * A rejection before the first answer of a start, of a query not asked earlier, may be the fault of every request: a
+ * wrong key, a member the server does not know. The query is asked once more before it is given up.
+ */
+bool collect_is_doubtful(const struct collector *collector, const struct teacher_outcome *outcome, int64_t earlier);
 /* The usage of a reply as it was received, into text; NULL where there is none that can be trusted. */
 const char *collect_usage(char text[COLLECT_USAGE_ROOM], const struct teacher_answer *answer, const char *raw,
 			  size_t n);

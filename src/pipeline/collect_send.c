@@ -10,10 +10,12 @@ static double bound_of(const struct collecting *c, const struct collect_query *q
 	return (double)query->body_n / 3 + (double)c->collector->teacher->max_tokens;
 }
 
+/* Nor less than the dearest answer so far: digits take more tokens, and some servers pass over max_tokens. */
 static int64_t reserve_of(const struct collecting *c, const struct collect_query *query)
 {
 	const struct plan_teacher *t = c->collector->teacher;
-	int64_t cost = collect_cost(t, (double)query->body_n / 3, (double)t->max_tokens);
+	double in = fmax(1.0 / 3, c->collector->dearest_in), out = fmax((double)t->max_tokens, c->collector->dearest_out);
+	int64_t cost = collect_cost(t, (double)query->body_n * in, out);
 	return cost < 0 ? 0 : cost;
 }
 
@@ -105,10 +107,15 @@ static double until(const struct collecting *c, int64_t wake)
 	return wake == INT64_MAX ? INFINITY : wake <= now ? 0 : (double)(wake - now) / 1000;
 }
 
-/* How many more may be on their way; after a refusal one at a time, until something else has come. */
+/*
+ * How many more may be on their way. The first request of a start goes alone: what is wrong with all of them, and what
+ * one costs, is learnt from it. After a refusal they go one at a time, until something else has come.
+ */
 static size_t room(const struct collecting *c)
 {
-	size_t most = c->refusals ? 1 : c->flights;
+	const struct teacher_source *source = c->collector->source; /* NULL: a method that buys nothing */
+	bool alone = c->refusals || (source && source->billable && !c->collector->heard);
+	size_t most = alone ? 1 : c->flights;
 	return most > c->in_flight ? most - c->in_flight : 0;
 }
 

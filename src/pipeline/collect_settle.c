@@ -11,6 +11,8 @@
 
 enum { BACKOFF_STREAM = 0x77616974 }; /* "wait" */
 
+static const int64_t again_ms = 2000; /* until a query that may have been rejected for all is asked again */
+
 void collect_land(struct collecting *c, struct flight *f)
 {
 	f->busy = false;
@@ -89,6 +91,19 @@ static void heed_refusal(struct collecting *c, const struct flight *f, const str
 	}
 }
 
+/* What is known of the prices of answers, before the next requests are armed. */
+static void learn(struct collecting *c, const struct flight *f, const struct teacher_reply *reply)
+{
+	const struct teacher_usage *usage = &reply->answer.usage;
+	struct collector *collector = c->collector;
+	if (reply->outcome.state == TEACHER_ANSWERED || reply->outcome.state == TEACHER_UNUSABLE)
+		collector->heard = true;
+	if (!usage->known)
+		return;
+	collector->dearest_in = fmax(collector->dearest_in, (double)usage->prompt_tokens / (double)f->query->body_n);
+	collector->dearest_out = fmax(collector->dearest_out, (double)usage->completion_tokens);
+}
+
 /* Where no turn can begin the ledger tries one for this reply alone, and sees to its slot where that fails. */
 static int settle(struct collecting *c, const struct flight *f, const struct teacher_reply *reply, struct err *err)
 {
@@ -97,6 +112,10 @@ static int settle(struct collecting *c, const struct flight *f, const struct tea
 	if (finish_slot(f, reply, err))
 		return -1;
 	collect_verdict(&verdict, c->collector->teacher, &reply->outcome, &reply->answer);
+	if (collect_is_doubtful(c->collector, &reply->outcome, f->sends)) {
+		verdict.reject = false;
+		verdict.not_before = collect_now(c) + again_ms;
+	}
 	if (verdict.not_before == 0 && verdict.state >= LEDGER_RELEASED)
 		verdict.not_before = back_off(c, f, &reply->outcome);
 	verdict.unsent = reply->exchange.transport != TEACHER_REPLIED;
@@ -111,9 +130,11 @@ static int settle(struct collecting *c, const struct flight *f, const struct tea
 }
 
 /* What will never be asked again is done, though nothing was bought. */
-static enum teacher_state state_of(const struct teacher_outcome *o)
+static enum teacher_state state_of(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
 {
 	bool gone = o->state == TEACHER_RELEASED && !o->retry && !o->stop;
+	if (collect_is_doubtful(c->collector, o, f->sends))
+		return TEACHER_RELEASED;
 	return gone ? TEACHER_REJECTED : o->state;
 }
 
@@ -150,6 +171,10 @@ static void say(struct collecting *c, const struct teacher_reply *reply)
 	const double worth_saying = 5;
 	const struct teacher_outcome *o = &reply->outcome;
 	const struct voice *voice = c->collector->voice;
+	if (reply->answer.other_model && !c->collector->told_model)
+		voice_say(voice, "the teacher answers as model '%s', not as '%s'; teacher.model says which is meant",
+			  reply->answer.model, c->collector->teacher->model);
+	c->collector->told_model |= reply->answer.other_model;
 	if (o->changes)
 		voice_say(voice, "the teacher refuses a part of the requests (%s); they are changed and asked again",
 			  reply->error.message);
@@ -177,6 +202,8 @@ void collect_reply(void *context, const struct teacher_reply *reply)
 		return;
 	teacher_pace_finish(&c->pace, collect_clock(), f->began, &reply->outcome);
 	heed_refusal(c, f, &reply->outcome);
+	enum teacher_state state = state_of(c, f, &reply->outcome);
+	learn(c, f, reply);
 	int failed = settle(c, f, reply, &err);
 	collect_land(c, f);
 	if (failed) {
@@ -184,7 +211,7 @@ void collect_reply(void *context, const struct teacher_reply *reply)
 		return;
 	}
 	c->bound = LEDGER_GO;
-	c->came[state_of(&reply->outcome)]++;
+	c->came[state]++;
 	say(c, reply);
 	judge_run(c, reply);
 }

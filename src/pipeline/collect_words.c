@@ -17,7 +17,8 @@ static const struct {
 	{ERR_PROTOCOL, "what answers does not speak the teacher's protocol", "check teacher.base_url"},
 	{ERR_NOPERM, "the teacher refuses the key",
 	 "check teacher.api_key_env or teacher.api_key_file; the same command goes on"},
-	{ERR_CONFIG, "the teacher knows no such address or model", "check teacher.base_url and teacher.model"},
+	{ERR_CONFIG, "the teacher knows no such address or model, or rejects whatever it is asked",
+	 "check teacher.base_url, teacher.model and the other keys of teacher; the same command goes on"},
 	{ERR_QUOTA, "the teacher's quota or credit is used up", "the same command goes on when there is more"},
 };
 
@@ -44,9 +45,9 @@ static int explain_cost(const struct ledger_counts *counts, struct err *err)
 static int explain_wire(const struct ledger_counts *counts, struct err *err)
 {
 	return err_set(err, ERR_UNAVAILABLE,
-		       "the teacher refuses too many requests: all %lld that a budget of %lld allows are sent, and "
-		       "%lld units are used; a larger budget allows more",
-		       (long long)counts->wire_cap, (long long)counts->budget, (long long)counts->used);
+		       "the teacher refuses too many requests: %lld are sent, of which %lld count against the budget of "
+		       "%lld; the same command goes on",
+		       (long long)counts->wire, (long long)counts->used, (long long)counts->budget);
 }
 
 /* The stage's own budget is no failure: what is left without an answer is parked when the step ends. */

@@ -128,6 +128,12 @@ static int add_cassette(struct comparison *c, const struct plan *plan, struct er
 	return 0;
 }
 
+/* Once for all runs that need it. */
+static int read_key(struct comparison *c, const struct plan *plan, struct err *err)
+{
+	return c->key.text || !plan->method.method->teacher ? 0 : source_read_key(&c->key, &plan->teacher, err);
+}
+
 static int do_cell(struct comparison *c, struct comparison_cell *cell, const struct compare_options *o, const char *method,
 		   uint64_t seed, struct err *err)
 {
@@ -137,8 +143,9 @@ static int do_cell(struct comparison *c, struct comparison_cell *cell, const str
 		return -1;
 	options.cassette = c->cassette;
 	options.cassettes = c->cassettes;
+	options.key = &c->key;
 	voice_say(o->run.voice, "%s, seed %llu", method, (unsigned long long)seed);
-	int rc = make_parents(plan.output_dir, err) || run_cell(cell, &plan, &options, err) ||
+	int rc = make_parents(plan.output_dir, err) || read_key(c, &plan, err) || run_cell(cell, &plan, &options, err) ||
 				 score(c, cell, &plan, err) || add_cassette(c, &plan, err)
 			 ? -1 : 0;
 	plan_release(&plan);
@@ -262,6 +269,7 @@ void comparison_release(struct comparison *c)
 	}
 	free(c->row);
 	free(c->cassette);
+	teacher_key_release(&c->key);
 	data_release(&c->data);
 	*c = (struct comparison){0};
 }

@@ -67,6 +67,7 @@ struct comparison {
 	int64_t budget; /* of each run */
 	const char **cassette; /* [cassettes]: of the runs done, where answers are paid */
 	size_t cassettes;
+	struct teacher_key key; /* of the runs whose teacher wants one, once it is read */
 	struct data data;
 };
 

@@ -53,6 +53,7 @@ struct plan_list {
 /* A map of names to JSON values (extra_body) or texts (extra_headers), in file order. */
 struct plan_pair {
 	const char *name, *value; /* value: a text, or JSON for extra_body */
+	bool secret;              /* a variable stands in it as it was written */
 };
 struct plan_map {
 	struct plan_pair *pair;

@@ -213,7 +213,7 @@ static int open_ledger(struct run *run, struct err *err)
 		.max_cost = t->max_cost < 0 ? -1 : (int64_t)fmin(t->max_cost * 1e9, 9e18),
 		.allow = grow_budgets, .allow_context = run,
 		.slots = run->source.teacher ? (int)t->max_concurrent_requests : 1, .slot_bytes = SLOT_BYTES,
-		.max_retries = (int)t->max_retries, .billable = run->source.teacher && run->source.teacher->billable,
+		.most_wait = (int64_t)(t->max_wait * 1000) + 60000, .max_retries = (int)t->max_retries, .billable = run->source.teacher && run->source.teacher->billable,
 		.strict = run->options->strict, .judge = collect_judge, .judge_context = &run->collector, .now = now_ms(),
 	};
 	if (hash_inputs(options.params_sha256, run, err))
@@ -273,7 +273,8 @@ static int check_until(const struct run *run, struct err *err)
 
 static int open_all(struct run *run, struct err *err)
 {
-	const struct source_options options = {.allow_http = run->options->allow_http, .voice = run->options->voice};
+	const struct source_options options = {.allow_http = run->options->allow_http, .key = run->options->key,
+					       .voice = run->options->voice};
 	if (data_load(&run->data, run->plan, err) || make_budgets(run, err) || check_until(run, err))
 		return -1;
 	say_data(run);

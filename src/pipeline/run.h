@@ -51,6 +51,7 @@ struct run_options {
 	const char *version;
 	struct run_until until;
 	bool allow_http, strict;
+	const struct teacher_key *key; /* as struct source_options has it */
 	const char *const *cassette; /* [cassettes]: of runs whose paid answers serve here too */
 	size_t cassettes;
 };

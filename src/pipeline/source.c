@@ -10,13 +10,33 @@
 /* ---- openai ----------------------------------------------------------------------- */
 
 /* An empty variable name and no file: a server that wants no key. */
-static int read_key(struct source *s, const struct plan_teacher *t, struct err *err)
+int source_read_key(struct teacher_key *key, const struct plan_teacher *t, struct err *err)
 {
+	*key = (struct teacher_key){0};
+	if (t->kind != TEACHER_OPENAI)
+		return 0;
 	if (t->api_key_file && *t->api_key_file)
-		return teacher_key_from_file(&s->key, t->api_key_file, err);
+		return teacher_key_from_file(key, t->api_key_file, err);
 	if (t->api_key_env && *t->api_key_env)
-		return teacher_key_from_env(&s->key, t->api_key_env, err);
+		return teacher_key_from_env(key, t->api_key_env, err);
 	return 0;
+}
+
+/* What a header takes from a variable is redacted like the key. */
+static int keep_secrets(struct source *s, const struct plan_map *map, struct err *err)
+{
+	s->secret = mem_array(map->n, sizeof *s->secret, err);
+	for (size_t i = 0; s->secret && i < map->n; i++) {
+		struct teacher_key *key = &s->secret[s->secrets];
+		if (!map->pair[i].secret)
+			continue;
+		if (teacher_key_from_value(key, map->pair[i].value, err))
+			return -1;
+		key->next = s->key.next;
+		s->key.next = key;
+		s->secrets++;
+	}
+	return s->secret ? 0 : -1;
 }
 
 static int copy_headers(struct source *s, const struct plan_map *map, struct err *err)
@@ -58,7 +78,8 @@ static int open_openai(struct source *s, const struct plan *plan, const struct s
 	const struct plan_teacher *t = &plan->teacher;
 	if (!t->base_url)
 		return err_set(err, ERR_CONFIG, "teacher.base_url is missing; write https://HOST/v1");
-	if (read_key(s, t, err) || copy_headers(s, &t->extra_headers, err))
+	int rc = options->key ? teacher_key_copy(&s->key, options->key, err) : source_read_key(&s->key, t, err);
+	if (rc || keep_secrets(s, &t->extra_headers, err) || copy_headers(s, &t->extra_headers, err))
 		return -1;
 	struct teacher_openai_config config = {
 		.http = {.base_url = t->base_url, .key = &s->key, .headers = s->headers,
@@ -154,6 +175,9 @@ void source_close(struct source *s)
 	if (s->teacher)
 		s->teacher->close(s->teacher);
 	teacher_key_release(&s->key);
+	for (size_t i = 0; i < s->secrets; i++)
+		teacher_key_release(&s->secret[i]);
+	free(s->secret);
 	free(s->headers);
 	*s = (struct source){0};
 }

@@ -24,6 +24,7 @@ extern "C" {
 
 struct source_options {
 	bool allow_http; /* plain http to another machine */
+	const struct teacher_key *key; /* read before; NULL: read it from where the plan says */
 	const struct voice *voice;
 };
 
@@ -31,12 +32,20 @@ struct source {
 	struct teacher_source *teacher;
 	struct teacher_key key;
 	struct teacher_http_header *headers; /* owned */
+	struct teacher_key *secret; /* [secrets]: of headers, behind key in its list */
+	size_t secrets;
 	char host[256]; /* whom the units are bought from: scheme and host, "command", "recorded", "local" */
 	char model[256];
 };
 
 int source_open(struct source *source, const struct plan *plan, const struct source_options *options, struct err *err);
 void source_close(struct source *source);
+
+/*
+ * The key of a teacher that wants one; text NULL for others. A variable can be read once, it is unset then: who opens
+ * several sources reads it before and lends it to each.
+ */
+int source_read_key(struct teacher_key *key, const struct plan_teacher *teacher, struct err *err);
 
 /* local.c: a checkpoint run by our own engine; answers come in the order asked, and cost nothing. */
 struct teacher_source *source_local_open(const struct plan *plan, const struct voice *voice, struct err *err);

@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE /* pipe2 */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/teacher/pick.h"
+#include "src/teacher/program.h"
 #include "src/teacher/retry.h"
 #include "src/teacher/teacher.h"
 
 enum { PIECE = 65536, LINE_MAX_BYTES = TEACHER_BODY_MAX };
-
-extern char **environ;
 
 struct asked {
 	bool busy;
@@ -33,9 +27,8 @@ struct asked {
 
 struct command {
 	struct teacher_source source;
-	char *name;   /* of the program, for messages */
-	pid_t child;  /* -1 once it has been waited for */
-	int to, from; /* -1 once closed; to: also when the program closed its input */
+	char *name; /* of the program, for messages */
+	struct teacher_program program;
 	double timeout;
 	bool ended;                     /* it closed its output */
 	uint64_t written, queued, late; /* of the stream to it; late: answers that were given up */
@@ -54,97 +47,10 @@ static double clock_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-/* The environment without the key; the strings stay environ's. */
-static char **make_environment(const char *key_name, struct err *err)
-{
-	size_t n = 0, kept = 0, length = key_name ? strlen(key_name) : 0;
-	while (environ && environ[n])
-		n++;
-	char **list = mem_array(n + 1, sizeof *list, err);
-	for (size_t i = 0; list && i < n; i++)
-		if (!key_name || strncmp(environ[i], key_name, length) || environ[i][length] != '=')
-			list[kept++] = environ[i];
-	return list;
-}
-
-/* A group of its own: an interrupt from the terminal is for us, who let it finish its answers. */
-static int spawn(struct command *c, const struct teacher_command_config *config, int input, int output,
-		 char **environment)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	sigemptyset(&none);
-	if (posix_spawn_file_actions_init(&actions))
-		return ENOMEM;
-	int rc = posix_spawnattr_init(&attributes);
-	if (!rc) {
-		rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, input, 0);
-		rc = rc ? rc : posix_spawn_file_actions_adddup2(&actions, output, 1);
-		rc = rc ? rc : posix_spawnattr_setpgroup(&attributes, 0);
-		rc = rc ? rc : posix_spawnattr_setsigmask(&attributes, &none);
-		rc = rc ? rc : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-		rc = rc ? rc
-			: posix_spawnp(&c->child, config->argv[0], &actions, &attributes, (char *const *)config->argv,
-				       environment);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	return rc;
-}
-
-/* A socket to it, so that its end is an error of send and not a signal to us; a pipe back. */
-static int start(struct command *c, const struct teacher_command_config *config, struct err *err)
-{
-	int in[2] = {-1, -1}, out[2] = {-1, -1};
-	char **environment = make_environment(config->key_name, err);
-	if (!environment)
-		return -1;
-	int rc = 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) || pipe2(out, O_CLOEXEC))
-		rc = err_set_errno(err, ERR_MEMORY, "no descriptors for the teacher '%s'", c->name);
-	else if ((errno = spawn(c, config, in[1], out[1], environment)))
-		rc = err_set_errno(err, ERR_NOINPUT, "cannot start the teacher '%s'", c->name);
-	free(environment);
-	close_fd(&in[1]);
-	close_fd(&out[1]);
-	c->to = in[0];
-	c->from = out[0];
-	if (rc)
-		c->child = -1;
-	return rc;
-}
-
-static void reap(struct command *c)
-{
-	enum { PATIENCE = 100 };
-	const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
-	if (c->child <= 0)
-		return;
-	kill(-c->child, SIGTERM);
-	for (int i = 0; i < PATIENCE && waitpid(c->child, NULL, WNOHANG) == 0; i++) {
-		nanosleep(&moment, NULL);
-		if (i + 1 == PATIENCE) {
-			kill(-c->child, SIGKILL);
-			waitpid(c->child, NULL, 0);
-		}
-	}
-	c->child = -1;
-}
-
 static void command_close(struct teacher_source *source)
 {
 	struct command *c = (struct command *)source;
-	close_fd(&c->to);
-	close_fd(&c->from);
-	reap(c);
+	program_end(&c->program);
 	free(c->name);
 	free(c->out);
 	free(c->in);
@@ -224,7 +130,7 @@ static int command_ask(struct teacher_source *source, const struct teacher_quest
 	struct asked *free_place = NULL;
 	for (size_t i = 0; i < c->n && !free_place; i++)
 		free_place = c->asked[i].busy ? NULL : &c->asked[i];
-	if (c->ended || c->to < 0)
+	if (c->ended || c->program.to < 0)
 		return err_set(err, ERR_UNAVAILABLE, "the teacher '%s' has ended or reads no more; see what it wrote",
 			       c->name);
 	if (!free_place)
@@ -262,12 +168,11 @@ static void settle(struct hearing *h, struct asked *a, struct teacher_reply *rep
 	h->done(h->context, reply);
 }
 
-/* No answer: in doubt where the program had the whole line. */
-static void settle_without(struct hearing *h, struct asked *a, enum teacher_transport transport)
+/* No answer: in doubt where the program had the whole line, or will have it. */
+static void settle_without(struct hearing *h, struct asked *a, enum teacher_transport transport, bool told)
 {
 	struct teacher_reply reply = {.exchange = {.transport = transport}};
 	struct teacher_facts facts = {0};
-	bool told = h->command->written >= a->line_end;
 	reply.exchange.to_send = 1;
 	reply.exchange.sent = told;
 	teacher_outcome_decide(&reply.outcome, &reply.exchange, &facts);
@@ -353,15 +258,16 @@ static int hear_line(struct hearing *h, const char *line, size_t n, struct err *
 	return rc;
 }
 
-/* All whole lines of what was read; the rest moves to the front. */
+/* All whole lines of what was read, those behind a bad one, too: they were paid for. The rest moves to the front. */
 static int hear_lines(struct hearing *h, struct err *err)
 {
 	struct command *c = h->command;
+	struct err later;
 	size_t at = 0;
 	int rc = 0;
 	char *end;
-	while (!rc && at < c->in_n && (end = memchr(c->in + at, '\n', c->in_n - at))) {
-		rc = hear_line(h, c->in + at, (size_t)(end - c->in) - at, err);
+	while (at < c->in_n && (end = memchr(c->in + at, '\n', c->in_n - at))) {
+		rc = hear_line(h, c->in + at, (size_t)(end - c->in) - at, rc ? &later : err) ? -1 : rc;
 		at = (size_t)(end - c->in) + 1;
 	}
 	memmove(c->in, c->in + at, c->in_n - at);
@@ -371,12 +277,21 @@ static int hear_lines(struct hearing *h, struct err *err)
 	return rc;
 }
 
+/* A last line that has no end. */
+static int hear_rest(struct hearing *h, struct err *err)
+{
+	struct command *c = h->command;
+	size_t n = c->in_n;
+	c->in_n = 0;
+	return hear_line(h, c->in, n, err);
+}
+
 static int read_some(struct hearing *h, struct err *err)
 {
 	struct command *c = h->command;
 	if (mem_grow(&c->in, &c->in_room, c->in_n + PIECE, 1, err))
 		return -1;
-	ssize_t n = read(c->from, c->in + c->in_n, PIECE);
+	ssize_t n = read(c->program.from, c->in + c->in_n, PIECE);
 	if (n > 0) {
 		c->in_n += (size_t)n;
 		return hear_lines(h, err);
@@ -384,18 +299,19 @@ static int read_some(struct hearing *h, struct err *err)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
 	c->ended = true;
+	int rc = c->in_n ? hear_rest(h, err) : 0;
 	for (size_t i = 0; i < c->n; i++)
 		if (c->asked[i].busy)
-			settle_without(h, &c->asked[i], TEACHER_BROKEN);
-	return 0;
+			settle_without(h, &c->asked[i], TEACHER_BROKEN, c->written >= c->asked[i].line_end);
+	return rc;
 }
 
 /* A program that reads no more gets no more; what it did not take is never counted as written. */
 static void write_some(struct command *c)
 {
-	ssize_t n = c->out_n ? send(c->to, c->out, c->out_n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+	ssize_t n = c->out_n ? send(c->program.to, c->out, c->out_n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		close_fd(&c->to);
+		program_close_input(&c->program);
 		c->out_n = 0;
 	}
 	if (n <= 0)
@@ -405,14 +321,36 @@ static void write_some(struct command *c)
 	memmove(c->out, c->out + n, c->out_n);
 }
 
+/* A line of which nothing is written leaves the queue: what is given back must not be answered later. */
+static bool unqueue(struct command *c, const struct asked *a)
+{
+	uint64_t begin = a->line_end - a->line_n;
+	if (c->written > begin || c->program.to < 0)
+		return false;
+	char *at = c->out + (begin - c->written);
+	memmove(at, at + a->line_n, c->out_n - (size_t)(begin - c->written) - (size_t)a->line_n);
+	c->out_n -= (size_t)a->line_n;
+	c->queued -= a->line_n;
+	for (size_t i = 0; i < c->n; i++)
+		if (c->asked[i].busy && c->asked[i].line_end > a->line_end)
+			c->asked[i].line_end -= a->line_n;
+	return true;
+}
+
+static void give_up_one(struct hearing *h, struct asked *a)
+{
+	struct command *c = h->command;
+	bool told = c->program.to < 0 ? c->written >= a->line_end : !unqueue(c, a);
+	c->late += told;
+	settle_without(h, a, TEACHER_TIMED_OUT, told);
+}
+
 static void give_up(struct hearing *h)
 {
 	struct command *c = h->command;
 	for (size_t i = 0; i < c->n; i++)
-		if (c->asked[i].busy && clock_now() - c->asked[i].began > c->timeout) {
-			c->late++;
-			settle_without(h, &c->asked[i], TEACHER_TIMED_OUT);
-		}
+		if (c->asked[i].busy && clock_now() - c->asked[i].began > c->timeout)
+			give_up_one(h, &c->asked[i]);
 }
 
 static bool any_open(const struct command *c)
@@ -434,8 +372,8 @@ static int command_poll(struct teacher_source *source, double seconds, teacher_c
 		double left = end - clock_now();
 		if (h.count || c->ended || !any_open(c) || left < 0)
 			return h.count;
-		struct pollfd fds[] = {{.fd = c->from, .events = POLLIN},
-				       {.fd = c->out_n ? c->to : -1, .events = POLLOUT}};
+		struct pollfd fds[] = {{.fd = c->program.from, .events = POLLIN},
+				       {.fd = c->out_n ? c->program.to : -1, .events = POLLOUT}};
 		if (poll(fds, 2, (int)ceil(fmin(left, fmin(0.5, c->timeout / 4)) * 1000)) > 0 && fds[0].revents &&
 		    read_some(&h, err))
 			return -1;
@@ -456,13 +394,12 @@ struct teacher_source *teacher_command_open(const struct teacher_command_config 
 	if (!c)
 		return NULL;
 	c->source = (struct teacher_source){"command", true, command_ask, command_poll, command_read, command_close};
-	c->to = c->from = -1;
-	c->child = -1;
+	c->program = (struct teacher_program){.child = -1, .to = -1, .from = -1};
 	c->timeout = config->timeout > 0 ? config->timeout : 600;
 	c->n = config->max_concurrent ? config->max_concurrent : 1;
 	c->name = mem_strdup(config->argv[0], err);
 	c->asked = c->name ? mem_array(c->n, sizeof *c->asked, err) : NULL;
-	if (c->asked && !start(c, config, err))
+	if (c->asked && !program_start(&c->program, config, err))
 		return &c->source;
 	command_close(&c->source);
 	return NULL;

@@ -17,6 +17,7 @@
 enum {
 	MAPPED = 2 * TEACHER_KEY_MAX, /* the key, a line end and the NUL */
 	FILTER_BITS = 1 << 16,
+	WHOLE = 16, /* bytes of the least key that is known by all of it */
 };
 
 static const char mark[] = "[key]";
@@ -61,6 +62,21 @@ static int key_accept(struct teacher_key *key, size_t n, const char *source, str
 				       "store nothing but the key",
 				       i, source);
 	return 0;
+}
+
+int teacher_key_from_value(struct teacher_key *key, const char *value, struct err *err)
+{
+	if (key_map(key, err))
+		return -1;
+	key->n = strnlen(value, TEACHER_KEY_MAX);
+	memcpy(key->text, value, key->n);
+	return 0;
+}
+
+int teacher_key_copy(struct teacher_key *key, const struct teacher_key *from, struct err *err)
+{
+	*key = (struct teacher_key){0};
+	return from->text ? teacher_key_from_value(key, from->text, err) : 0;
 }
 
 int teacher_key_from_env(struct teacher_key *key, const char *name, struct err *err)
@@ -143,10 +159,26 @@ static uint32_t window_bit(const char *s)
 	return (uint32_t)((word * 0x9E3779B97F4A7C15u) >> 48);
 }
 
-static bool key_has(const struct teacher_key *key, const uint8_t *filter, const char *s)
+/* Letters of one case are a word. */
+static bool is_word(const char *s)
+{
+	bool lower = true, upper = true;
+	for (size_t i = 0; i < TEACHER_KEY_RUN; i++) {
+		lower = lower && s[i] >= 'a' && s[i] <= 'z';
+		upper = upper && s[i] >= 'A' && s[i] <= 'Z';
+	}
+	return lower || upper;
+}
+
+/* How many of the n bytes at s, at least a run, are the key's. */
+static size_t key_part(const struct teacher_key *key, const uint8_t *filter, const char *s, size_t n)
 {
 	uint32_t bit = window_bit(s);
-	return (filter[bit / 8] >> bit % 8 & 1) && memmem(key->text, key->n, s, TEACHER_KEY_RUN);
+	if (!(filter[bit / 8] >> bit % 8 & 1) || !memmem(key->text, key->n, s, TEACHER_KEY_RUN))
+		return 0;
+	if (!is_word(s))
+		return TEACHER_KEY_RUN;
+	return key->n >= WHOLE && n >= key->n && !memcmp(key->text, s, key->n) ? key->n : 0;
 }
 
 /* Windows that overlap or touch are one stretch; it is written when it has ended, behind all that is still read. */
@@ -154,8 +186,9 @@ static size_t redact(const struct teacher_key *key, const uint8_t *filter, char 
 {
 	size_t out = 0, until = 0;
 	for (size_t in = 0; in <= n; in++) {
-		if (n - in >= TEACHER_KEY_RUN && key_has(key, filter, text + in)) {
-			until = in + TEACHER_KEY_RUN;
+		size_t part = n - in >= TEACHER_KEY_RUN ? key_part(key, filter, text + in, n - in) : 0;
+		if (part) {
+			until = in + part > until ? in + part : until;
 		} else if (until && in == until) {
 			memcpy(text + out, mark, sizeof mark - 1);
 			out += sizeof mark - 1;
@@ -166,16 +199,23 @@ static size_t redact(const struct teacher_key *key, const uint8_t *filter, char 
 	return out;
 }
 
-size_t teacher_key_redact(const struct teacher_key *key, char *text, size_t n)
+static size_t redact_one(const struct teacher_key *key, char *text, size_t n)
 {
 	uint8_t filter[FILTER_BITS / 8] = {0};
-	if (!key || !key->text || key->n < TEACHER_KEY_RUN || n < TEACHER_KEY_RUN)
+	if (!key->text || key->n < TEACHER_KEY_RUN || n < TEACHER_KEY_RUN)
 		return n;
 	for (size_t i = 0; i + TEACHER_KEY_RUN <= key->n; i++) {
 		uint32_t bit = window_bit(key->text + i);
 		filter[bit / 8] |= (uint8_t)(1u << bit % 8);
 	}
 	return redact(key, filter, text, n);
+}
+
+size_t teacher_key_redact(const struct teacher_key *key, char *text, size_t n)
+{
+	for (; key; key = key->next)
+		n = redact_one(key, text, n);
+	return n;
 }
 
 void teacher_key_redact_text(const struct teacher_key *key, char *text)

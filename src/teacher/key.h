@@ -42,17 +42,24 @@ struct teacher_key {
 	char *text;    /* NUL-terminated, owned; NULL: no key */
 	size_t n;      /* without the NUL */
 	size_t mapped; /* bytes of the pages */
+	const struct teacher_key *next; /* another secret that is sent, and redacted with this one; NULL: none; borrowed */
 };
 
 int teacher_key_from_env(struct teacher_key *key, const char *name, struct err *err);
 int teacher_key_from_file(struct teacher_key *key, const char *path, struct err *err);
+/* A value of at most TEACHER_KEY_MAX bytes that is no key by its form, such as a header's; the rest is cut. */
+int teacher_key_from_value(struct teacher_key *key, const char *value, struct err *err);
+/* Another holder of the same, or of none. */
+int teacher_key_copy(struct teacher_key *key, const struct teacher_key *from, struct err *err);
 void teacher_key_release(struct teacher_key *key);
 
 /*
  * Replace, in place, every stretch of text[0..n) made of runs of
  * TEACHER_KEY_RUN or more bytes of the key by "[key]"; the new length, never
- * more than n. A key shorter than a run is a placeholder of a local server and
- * is left alone, as is everything where key or its text is NULL.
+ * more than n. A run of letters of one case is a word that any answer may hold
+ * ("sk-no-key-required"): there the whole key alone counts, of 16 bytes at the
+ * least. A key shorter than a run is a placeholder of a local server and is
+ * left alone, as is everything where key or its text is NULL.
  */
 size_t teacher_key_redact(const struct teacher_key *key, char *text, size_t n);
 

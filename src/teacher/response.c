@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/teacher/pick.h"
 
@@ -108,7 +109,7 @@ static void take_usage(struct teacher_usage *usage, const struct pick *p)
 	int total = take_count(&got.total_tokens, &p[TOTAL]);
 	int cached = take_count(&got.cached_tokens, &p[CACHED]);
 	int reasoning = take_count(&got.reasoning_tokens, &p[REASONING]);
-	if (prompt != 1 || completion != 1 || total < 0 || cached < 0 || reasoning < 0) {
+	if (prompt != 1 || !got.prompt_tokens || completion != 1 || total < 0 || cached < 0 || reasoning < 0) {
 		usage->flagged = true;
 		return;
 	}
@@ -166,13 +167,36 @@ enum teacher_cause teacher_text_cause(const char *content, size_t n, const char 
 	return has_controls(content, n) ? TEACHER_CONTROLS : TEACHER_USABLE;
 }
 
+/* The texts of a list of parts, {"type": "text", "text"}, one after another; parts of another type are no answer. */
+static int join_parts(struct teacher_answer *answer, const struct pick *pick, struct err *err)
+{
+	struct json *doc = json_parse(pick->bytes, pick->n, NULL, err);
+	char *out = doc ? mem_array(pick->n + 1, 1, err) : NULL;
+	for (size_t i = 0; out && i < pick->count; i++) {
+		struct json_value part = json_at(json_root(doc), i);
+		const char *type = NULL, *text = NULL;
+		size_t n = 0;
+		if (json_get_string(json_in(part, "type"), &type, NULL, NULL) || strcmp(type, "text") ||
+		    json_get_string(json_in(part, "text"), &text, &n, NULL))
+			continue;
+		memcpy(out + answer->n, text, n);
+		answer->n += n;
+		answer->content = out;
+	}
+	if (!answer->content)
+		free(out);
+	json_free(doc);
+	return out ? 0 : -1;
+}
+
 /* Content and its judgement by finish_reason. */
 static int take_content(struct teacher_answer *answer, const struct pick *p, bool stops_unsaid,
 			const struct teacher_key *key, struct err *err)
 {
 	bool unsaid = p[FINISH].kind == JSON_ABSENT || p[FINISH].kind == JSON_NULL;
 	bool told = p[FINISH].kind == JSON_STRING || (unsaid && stops_unsaid);
-	if (pick_copy(&answer->content, &answer->n, &p[CONTENT], err) ||
+	if ((p[CONTENT].kind == JSON_ARRAY ? join_parts(answer, &p[CONTENT], err)
+					   : pick_copy(&answer->content, &answer->n, &p[CONTENT], err)) ||
 	    take_name(answer->finish_reason, sizeof answer->finish_reason, &p[FINISH], key, err))
 		return -1;
 	if (unsaid && stops_unsaid)

@@ -13,8 +13,10 @@
  * An answer is usable when the body is one strict JSON object with exactly one
  * choice, whose finish_reason is "stop" and whose message has a text without
  * tool calls or refusal, neither empty nor blank, without control characters
- * (but tab and line ends) and bidirectional overrides. A usage that is absent,
- * or not made of counts that fit, spoils nothing. The key never stands in any
+ * (but tab and line ends) and bidirectional overrides. The text may be a list of
+ * parts, {"type": "text", "text"}, joined. A usage that is absent,
+ * or not made of counts that fit, or without a token of the prompt, is not
+ * known and spoils nothing. The key never stands in any
  * text given here.
  */
 #ifndef BALDISTILL_TEACHER_RESPONSE_H
