@@ -173,6 +173,19 @@ struct Template {
 	const char *family; /* NULL: refused */
 };
 
+/* Meta's template of Llama 2, but for most of its system message and what it says to turns out of order. */
+#define LLAMA2(condition)                                                                                              \
+	"{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}"                               \
+	"{% set system_message = messages[0]['content'] %}{% " condition " %}{% set loop_messages = messages %}"       \
+	"{% set system_message = 'You are a helpful, respectful and honest assistant.' %}{% else %}"                   \
+	"{% set loop_messages = messages %}{% set system_message = false %}{% endif %}"                                \
+	"{% for message in loop_messages %}{% if loop.index0 == 0 and system_message != false %}"                      \
+	"{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}{% else %}"       \
+	"{% set content = message['content'] %}{% endif %}{% if message['role'] == 'user' %}"                          \
+	"{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{% elif message['role'] == 'system' %}"             \
+	"{{ '<<SYS>>\\n' + content.strip() + '\\n<</SYS>>\\n\\n' }}{% elif message['role'] == 'assistant' %}"          \
+	"{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+
 const Template templates[] = {
 	{"", nullptr},
 	{"{{ messages }}", nullptr},
@@ -192,6 +205,20 @@ const Template templates[] = {
 	 nullptr},
 	{"{{ bos_token }}{{ '[INST] ' + message['content'] + '[/INST]' }}{{ message['content'] + eos_token }}",
 	 nullptr},
+	/* a system message of the template's own, in a variable or a literal, or one printed without its marks */
+	{"{% set system_message = 'Be short.' %}<|im_start|><|im_end|>", nullptr},
+	{"{%- set system_message = \"Be short.\" %}<|im_start|><|im_end|>", nullptr},
+	{"{% set system_message = messages[0].content %}{{ '<|im_start|>system\\n' + system_message + '<|im_end|>' }}",
+	 "chatml"},
+	{"{% set system_message = messages[0]['content'] %}{{ system_message }}<|im_start|><|im_end|>", nullptr},
+	{"{{ '<|start_header_id|>system<|end_header_id|>\\n\\nBe short.<|eot_id|>' }}{{ bos_token }}{{ c | trim }}",
+	 nullptr},
+	{"{{ '<|start_header_id|>system<|end_header_id|>\\n\\n' + c | trim + '<|eot_id|>' }}{{ bos_token }}", "llama3"},
+	{"{{ '<|system|>\nBe short.' + eos_token }}<|user|><|assistant|>", nullptr},
+	{"{{ '<|system|>\n' + message['content'] + eos_token }}<|user|><|assistant|>", "zephyr"},
+	{LLAMA2("elif false == true and not '<<SYS>>' in messages[0]['content']"), "llama2"},
+	{LLAMA2("elif true == true and not '<<SYS>>' in messages[0]['content']"), nullptr},
+	{LLAMA2("elif false"), nullptr},
 };
 
 TEST(Chat, RecognisesOnlyWhatTheTableDoes)
@@ -212,24 +239,58 @@ TEST(Chat, RecognisesOnlyWhatTheTableDoes)
 	}
 }
 
-TEST(Chat, TakesTheDefaultSystemMessageOnlyWherePlain)
+TEST(Chat, TakesTheDefaultSystemMessageAsJinjaReadsIt)
 {
 	const struct {
 		const char *text, *system;
 	} cases[] = {
 		{"'<|im_start|>system\\nBe short.<|im_end|>\\n'", "Be short."},
 		{"'<|im_start|>system\nBe short.<|im_end|>\n'", "Be short."},
+		{"<|im_start|>system\nBe short.<|im_end|>\n", "Be short."},
 		{"'<|im_start|>system\\n' + x + '<|im_end|>'", nullptr},
+		{"'<|im_start|>system' ~ x ~ '<|im_end|>'", nullptr},
 		{"'<|im_start|>system\\n' + x; '<|im_start|>system\\nB<|im_end|>'", "B"},
-		{"'<|im_start|>system\\n{{ x }}<|im_end|>'", nullptr},
-		{"'<|im_start|>system <|im_end|>'", nullptr},
+		{"'<|im_start|>system\\nB<|im_end|>'; \"<|im_start|>system\nB<|im_end|>\"", "B"},
+		{"'<|im_start|>system\\nanswer within \\\\boxed{}.<|im_end|>\\n'", "answer within \\boxed{}."},
+		{"\"<|im_start|>system\\nYou're C++.<|im_end|>\\n\"", "You're C++."},
+		{"'<|im_start|>system\\nYou\\'re \"a\"\\n\\tb.<|im_end|>\\n'", "You're \"a\"\n\tb."},
+		{"'<|im_start|>system\\n\"a\"<|im_end|>'", "\"a\""},
+		{"'<|im_start|>system\\n\\n a<|im_end|>'", "\n a"},
+		{"'<|im_start|>system\\n<|im_end|>'", ""},
 	};
 
 	for (const auto &c : cases) {
 		enum chat_family family;
 		char *system = nullptr;
-		ASSERT_EQ(chat_recognise(&family, &system, c.text, nullptr), 0) << c.text;
+		struct err err = {};
+		ASSERT_EQ(chat_recognise(&family, &system, c.text, &err), 0) << c.text << err.message;
 		EXPECT_STREQ(system, c.system) << c.text;
+		free(system);
+	}
+}
+
+TEST(Chat, RefusesADefaultSystemMessageThatItCannotRead)
+{
+	for (const char *text : {
+		     "'<|im_start|>system\\n{{ x }}<|im_end|>'",
+		     "<|im_start|>system\n{{ x }}<|im_end|>",
+		     "<|im_start|>system\nYou're<|im_end|>",
+		     "<|im_start|>system\na\\nb<|im_end|>",
+		     "'<|im_start|>system <|im_end|>'",
+		     "'<|im_start|>system\\nA' + x + '<|im_end|>'",
+		     "'<|im_start|>system\\n' + 'A' + '<|im_end|>'",
+		     "'<|im_start|>system\\n\\x41<|im_end|>'",
+		     "'<|im_start|>system\\nA\r\nB<|im_end|>'",
+		     "'<|im_end|><|im_start|>system\\nA",
+		     "'<|im_end|><|im_start|>system\\nA\\",
+		     "'<|im_start|>system\\nA<|im_end|>'; '<|im_start|>system\\nB<|im_end|>'",
+	     }) {
+		enum chat_family family;
+		char *system = nullptr;
+		struct err err = {};
+		EXPECT_EQ(chat_recognise(&family, &system, text, &err), -1) << text;
+		EXPECT_EQ(err.code, ERR_CONFIG);
+		EXPECT_NE(strstr(err.message, "set chat_template to"), nullptr) << err.message;
 		free(system);
 	}
 }

@@ -391,6 +391,36 @@ TEST_P(Student, NarrowWeightsAreRounded)
 	model_free(narrow);
 }
 
+/* A tied model that holds a head all the same: good where it is the embedding to the last bit. */
+TEST_P(Student, RefusesATiedHeadOfItsOwn)
+{
+	TinyConfig kind;
+	kind.tied = false;
+	TinyCheckpoint checkpoint(kind);
+	const std::string config = checkpoint.path() + std::string("/config.json");
+	const std::string weights = checkpoint.path() + std::string("/model.safetensors");
+	std::string text = read_file(config), bytes = read_file(weights);
+	const std::string untied = "\"tie_word_embeddings\": false";
+	write_file(config, text.replace(text.find(untied), untied.size(), "\"tie_word_embeddings\": true"));
+	struct err err = {};
+	struct model_options options = {};
+	options.dtype = DTYPE_F32;
+	EXPECT_EQ(model_load(checkpoint.path(), dev, &options, &err), nullptr);
+	EXPECT_EQ(err.code, ERR_DATA);
+	EXPECT_NE(strstr(err.message, "set tie_word_embeddings to false or remove lm_head.weight"), nullptr)
+		<< err.message;
+	struct safetensors *file = safetensors_open(weights.c_str(), &err);
+	struct tensor_info embedding, head;
+	ASSERT_TRUE(file && safetensors_find(file, "model.embed_tokens.weight", &embedding) &&
+		    safetensors_find(file, "lm_head.weight", &head));
+	safetensors_close(file);
+	write_file(weights, bytes.replace(head.begin, head.bytes, bytes.substr(embedding.begin, embedding.bytes)));
+	model_free(load(checkpoint));
+	bytes[head.begin + head.bytes - 4] ^= 1;
+	write_file(weights, bytes);
+	EXPECT_EQ(model_load(checkpoint.path(), dev, &options, &err), nullptr) << "its last number is another";
+}
+
 TEST_P(Student, RefusesWhatDoesNotFit)
 {
 	TinyCheckpoint checkpoint(kinds[0]);

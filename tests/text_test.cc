@@ -399,6 +399,9 @@ const Refusal refusals[] = {
 	 "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a{2}+\"},\"behavior\":\"Isolated\"}",
 	 "'{2}+' is not supported"},
 	{"\"pre_tokenizer\":null",
+	 "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a{2}?\"},\"behavior\":\"Isolated\"}",
+	 "'{2}?' is not supported"},
+	{"\"pre_tokenizer\":null",
 	 "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?m)a\"},\"behavior\":\"Isolated\"}",
 	 "sets an option that is not supported"},
 	{"\"pre_tokenizer\":null",
@@ -525,6 +528,16 @@ TEST(Refusals, CutFilesAreRefused)
 		Tokenizer tok(all.substr(0, n));
 		EXPECT_EQ(tok.tok, nullptr) << n;
 		EXPECT_EQ(tok.err.code, ERR_DATA) << n;
+	}
+}
+
+TEST(Refusals, AnAddedTokenHasALength)
+{
+	for (size_t n : {512, 513}) {
+		Tokenizer tok(replaced(small, "\"<s>\"", "\"" + std::string(n, 'a') + "\""));
+		EXPECT_EQ(tok.enc != nullptr, n == 512) << tok.err.message;
+		EXPECT_EQ(strstr(tok.err.message, ": 513 bytes are above the limit of 512") != nullptr, n > 512)
+			<< tok.err.message;
 	}
 }
 
@@ -860,6 +873,56 @@ TEST(Questions, AddedTokensOfTheConfiguration)
 	Tokenizer tok(tokenizer_load(dir.path.c_str(), nullptr));
 	ASSERT_NE(tok.enc, nullptr);
 	EXPECT_EQ(tok.encode("a<x>b"), (Ids{0, 5, 1}));
+}
+
+/* transformers adds the tokens of the configuration again, and those with a role as special ones. */
+TEST(Questions, FlagsOfTheConfigurationCount)
+{
+	const char json[] =
+		R"({"added_tokens":[{"id":4,"content":"<s>","special":false,"rstrip":true}],)"
+		R"("normalizer":{"type":"Lowercase"},"model":{"vocab":{"a":0,"b":1," ":2,"s":3},"merges":[]}})";
+	const struct {
+		const char *config;
+		bool special;
+		Ids upper, lower, inside; /* "a <S> b", "a <s> b", "a<s>b" */
+	} cases[] = {
+		{R"({})", false, {0, 2, 4, 1}, {0, 2, 4, 1}, {0, 4, 1}},
+		{R"({"eos_token":"<s>"})", true, {0, 2, 4, 1}, {0, 2, 4, 1}, {0, 4, 1}},
+		{R"({"added_tokens_decoder":{"4":{"content":"<s>"}}})",
+		 false,
+		 {0, 2, 4, 2, 1},
+		 {0, 2, 4, 2, 1},
+		 {0, 4, 1}},
+		{R"({"added_tokens_decoder":{"4":{"content":"<s>","special":true}}})",
+		 true,
+		 {0, 2, 3, 2, 1},
+		 {0, 2, 4, 2, 1},
+		 {0, 4, 1}},
+		{R"({"pad_token":"<s>",)"
+		 R"("added_tokens_decoder":{"4":{"content":"<s>","lstrip":true,"normalized":false}}})",
+		 true,
+		 {0, 2, 3, 2, 1},
+		 {0, 4, 2, 1},
+		 {0, 4, 1}},
+		{R"({"added_tokens_decoder":{"4":{"content":"<s>","single_word":true}}})",
+		 false,
+		 {0, 2, 4, 2, 1},
+		 {0, 2, 4, 2, 1},
+		 {0, 3, 1}},
+	};
+
+	for (const auto &c : cases) {
+		Directory dir;
+		dir.put("tokenizer.json", json);
+		dir.put("tokenizer_config.json", c.config);
+		Tokenizer tok(tokenizer_load(dir.path.c_str(), nullptr));
+		ASSERT_NE(tok.enc, nullptr) << c.config;
+		EXPECT_EQ(tokenizer_is_special(tok.tok, 4), c.special) << c.config;
+		EXPECT_EQ(tok.decode({0, 4}, true), c.special ? "a" : "a <s>") << c.config;
+		EXPECT_EQ(tok.encode("a <S> b"), c.upper) << c.config;
+		EXPECT_EQ(tok.encode("a <s> b"), c.lower) << c.config;
+		EXPECT_EQ(tok.encode("a<s>b"), c.inside) << c.config;
+	}
 }
 
 TEST(Questions, ChatTemplateWhereverItStands)

@@ -157,18 +157,35 @@ bytes()
 	for byte; do printf "\\$(printf %03o "$byte")"; done
 }
 
+# sharded FOLDER TENSOR HEADER: data/tiny with a second shard of one tensor, whose bytes come from stdin
+sharded()
+{
+	mkdir "$1" && cp "$tiny"/*.json "$1" && cp "$tiny/model.safetensors" "$1/model-00001-of-00002.safetensors" ||
+		return 1
+	{ bytes ${#3} 0 0 0 0 0 0 0 && printf %s "$3" && cat; } >"$1/model-00002-of-00002.safetensors"
+	names=$(grep -ao '"[a-z_.0-9]*":{"dtype"' "$tiny/model.safetensors" | sed 's/:{.*/: "model-00001-of-00002.safetensors",/')
+	echo "{\"weight_map\": {$names \"$2\": \"model-00002-of-00002.safetensors\"}}" \
+		>"$1/model.safetensors.index.json"
+}
+
 # A tensor that is no weight travels as it is.
 merges_around_buffers()
 {
-	mkdir more && cp "$tiny"/*.json more && cp "$tiny/model.safetensors" more/model-00001-of-00002.safetensors || return 1
-	header='{"position_ids":{"dtype":"I64","shape":[1,2],"data_offsets":[0,16]}}   '
-	{ bytes ${#header} 0 0 0 0 0 0 0 && printf %s "$header" && bytes 0 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0; } \
-		>more/model-00002-of-00002.safetensors
-	names=$(grep -ao '"[a-z_.0-9]*":{"dtype"' "$tiny/model.safetensors" | sed 's/:{.*/: "model-00001-of-00002.safetensors",/')
-	echo "{\"weight_map\": {$names \"position_ids\": \"model-00002-of-00002.safetensors\"}}" >more/model.safetensors.index.json
+	bytes 0 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0 |
+		sharded more position_ids \
+			'{"position_ids":{"dtype":"I64","shape":[1,2],"data_offsets":[0,16]}}   ' || return 1
 	"$program" merge --model more --adapter lora --output around --quiet &&
 		grep -aq '"position_ids":{"dtype":"I64","shape":\[1,2\]' around/model.safetensors &&
 		[ "$(tail -c 16 around/model.safetensors | od -An -tu8 | tr -s ' ')" = ' 0 1' ]
+}
+
+# A head of its own beside a tied embedding: which of the two is meant cannot be told.
+merge_refuses_another_head()
+{
+	head -c 24064 /dev/zero | sharded heads lm_head.weight \
+		'{"lm_head.weight":{"dtype":"BF16","shape":[376,32],"data_offsets":[0,24064]}}   ' &&
+		ends 65 'lm_head.weight.*set tie_word_embeddings to false or remove' \
+			merge --model heads --adapter lora --output headless --quiet && [ ! -e headless/config.json ]
 }
 
 # config.json comes last: what a failed merge leaves is no model, and the same command makes one.
@@ -216,6 +233,41 @@ loaders_say_no()
 	grep -q '^peft *yes' out && grep -q '^vllm *no.*modules_to_save' out && grep -q '^llama.cpp *no.*use_rslora' out
 }
 
+# verdict CONFIG TENSORS LOADER PATTERN: what a loader is said to do with the adapter after two edits by sed
+verdict()
+{
+	rm -rf edited && cp -r lora edited && LC_ALL=C sed -i "$1" edited/adapter_config.json &&
+		LC_ALL=C sed -i "$2" edited/adapter_model.safetensors || return 1
+	"$program" check-adapter --for "$3" edited >out 2>err
+	cat out
+	grep -q "^$3 *$4" out
+}
+
+loaders_look_at_tensors()
+{
+	for loader in peft vllm llama.cpp; do
+		verdict 's/"LORA"/"LOHA"/' '' $loader "no *peft_type is 'LOHA'" &&
+			verdict 's/"peft_type": "LORA",//' '' $loader "no *peft_type is ''" &&
+			verdict 's/"q_proj"/"k_proj"/' '' $loader 'no .*q_proj.*target_modules' &&
+			verdict 's/"q_proj"/"_proj"/' '' $loader 'no .*q_proj.*target_modules' &&
+			verdict 's/"q_proj"/"self_attn.q_proj"/' '' $loader 'yes' &&
+			verdict 's/"target_modules"/"targets"/' '' $loader 'no *target_modules is missing' &&
+			verdict '' 's/base_model.model.model/base_model.other.model/g' $loader 'no *no tensor is' ||
+			return 1
+	done
+	verdict ':a; N; $!ba; s/\("target_modules": *\)\[[^]]*\]/\1"all-linear"/' '' peft yes &&
+		grep -q '"target_modules": "all-linear"' edited/adapter_config.json
+}
+
+# A tensor that is no A or B, at home in a module that modules_to_save names, or in none.
+loaders_look_beside_pairs()
+{
+	saved='s/"modules_to_save": null/"modules_to_save": ["x_proj"]/'
+	odd='s/\(layers.0.self_attn.\)q\(_proj.lora_[AB].\)weight/\1x\2weighs/g'
+	verdict '' "$odd" peft 'no .*x_proj.lora_A.weighs' && verdict '' "$odd" vllm 'no .*x_proj.lora_A.weighs' &&
+		verdict "$saved" "$odd" peft yes && verdict "$saved" "$odd" vllm 'no .*modules_to_save'
+}
+
 rows='--model '$tiny' --data '$tiny/rows.jsonl
 printf '{"prompt": "a b", "completion": "c"}\n{"prompt": "%s", "completion": "c"}\n' "$(yes word | head -n 400 | tr '\n' ' ')" >long.jsonl
 
@@ -234,12 +286,15 @@ check "random weights learn plain text" random_weights_learn
 check "the first gradients are written" gradients_are_dumped
 check "generation ends where training taught it to" ends_where_taught
 check "merging around a tensor that is no weight" merges_around_buffers
+check "merging where a tied head is another" merge_refuses_another_head
 check "a failed merge can be given again" merge_begins_again
 check "merging where config.json tells no type" merge_without_dtype
 check "what was trained is saved by the next start" saves_later
 check "a card of an adapter that went on" card_of_another
 check "three loaders take the adapter" loaders_say_yes
 check "and refuse what they cannot run" loaders_say_no
+check "each looks at kind, modules and names" loaders_look_at_tensors
+check "a tensor beside the pairs is a no" loaders_look_beside_pairs
 check "a finished output is not overwritten" ends 73 "'lora' holds a finished" train $rows --output lora
 check "a row without room for a target is named" ends 65 'long.jsonl:2: .*max_length' train --model "$tiny" \
 	--data long.jsonl --output long --max-length 64

@@ -16,23 +16,78 @@
 struct facts {
 	int64_t r;
 	bool alpha, base, rslora, dora, patterns, saves_modules, biases;
-	char other[256];    /* first tensor that is no A or B of a layer's matrix; "" if none */
-	char mismatch[512]; /* first A or B of another rank, or without its pair; "" if none */
+	size_t pairs;                     /* tensors that are A or B of a matrix */
+	char outside[256];                /* first tensor that is no A or B of a layer's matrix; "" if none */
+	char unpaired[256];               /* first that is no A or B at all; "" if none */
+	char unlisted[256];               /* first that is in addition nothing PEFT would read; "" if none */
+	char fault[512];                  /* what keeps every loader from it, a message; "" if nothing */
+	struct json_value targets, saved; /* target_modules, modules_to_save; while reading */
 };
 
-/* ---- reading ------------------------------------------------------------------------- */
-
-/* "…layers.L.PART.lora_A.weight": the letter, or 0. */
-static char letter_of(const char *name)
+static void keep_first(char *room, size_t size, const char *name)
 {
+	if (!*room)
+		text_escape(room, size, name, strlen(name));
+}
+
+/* ---- names ---------------------------------------------------------------------------- */
+
+static const char prefix[] = "base_model.model.";
+
+static bool ends_with(const char *name, size_t n, const char *end)
+{
+	size_t length = strlen(end);
+	return n >= length && !memcmp(name + n - length, end, length);
+}
+
+/* "base_model.model.PATH.lora_A.weight": the letter, and PATH; or 0. */
+static char letter_of(const char *name, const char **path, size_t *path_n)
+{
+	static const char end[] = ".lora_A.weight";
 	size_t n = strlen(name);
-	static const char begin[] = "base_model.model.model.layers.", end[] = ".lora_A.weight";
-	if (strncmp(name, begin, sizeof begin - 1) || n < sizeof begin + sizeof end)
+	if (strncmp(name, prefix, sizeof prefix - 1) || n < sizeof prefix + sizeof end)
 		return 0;
 	const char *tail = name + n - (sizeof end - 1);
 	char letter = tail[6];
+	*path = name + sizeof prefix - 1;
+	*path_n = (size_t)(tail - *path);
 	return !strncmp(tail, ".lora_", 6) && (letter == 'A' || letter == 'B') && !strcmp(tail + 7, ".weight") ? letter : 0;
 }
+
+/* Whether a module is one of those that a list names: by its path, or by the end of it after a dot. */
+static bool is_named(struct json_value list, const char *path, size_t path_n)
+{
+	const char *name;
+	size_t n = 0, items = 0;
+	if (json_get_length(list, &items, NULL))
+		return false;
+	for (size_t i = 0; i < items; i++)
+		if (!json_get_string(json_at(list, i), &name, &n, NULL) && ends_with(path, path_n, name) &&
+		    (n == path_n || path[path_n - n - 1] == '.'))
+			return true;
+	return false;
+}
+
+/* target_modules as a text is an expression in Python's syntax, or all-linear: not tried. */
+static bool is_target(const struct facts *f, const char *path, size_t path_n)
+{
+	return json_kind(f->targets) == JSON_STRING || is_named(f->targets, path, path_n);
+}
+
+/* What PEFT writes beside A and B: biases, magnitudes, whole modules, and embeddings that have grown or are targets. */
+static bool is_listed(const struct facts *f, const char *name)
+{
+	if (strncmp(name, prefix, sizeof prefix - 1))
+		return false;
+	for (const char *dot = name; (dot = strchr(dot, '.')); dot++)
+		if (is_named(f->saved, name, (size_t)(dot - name)))
+			return true;
+	return (f->biases && ends_with(name, strlen(name), ".bias")) ||
+	       (f->dora && strstr(name, ".lora_magnitude_vector")) || strstr(name, ".embed_tokens.") ||
+	       strstr(name, ".lm_head.");
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
 
 static bool has_pair(const struct safetensors *file, const char *name, char letter)
 {
@@ -40,30 +95,45 @@ static bool has_pair(const struct safetensors *file, const char *name, char lett
 	struct tensor_info info;
 	size_t n = strlen(name);
 	snprintf(other, sizeof other, "%s", name);
-	if (n >= 8)
-		other[n - 8] = letter == 'A' ? 'B' : 'A';
+	other[n - sizeof "A.weight" + 1] = letter == 'A' ? 'B' : 'A';
 	return safetensors_find(file, other, &info);
+}
+
+static void look_at_pair(struct facts *f, const struct safetensors *file, const char *name, char letter, bool target)
+{
+	struct tensor_info info;
+	char shown[200];
+	safetensors_find(file, name, &info);
+	int64_t rank = info.rank == 2 ? info.shape[letter == 'A' ? 0 : 1] : -1;
+	f->pairs++;
+	if (f->fault[0])
+		return;
+	text_escape(shown, sizeof shown, name, strlen(name));
+	if (!has_pair(file, name, letter))
+		snprintf(f->fault, sizeof f->fault, "tensor '%s' has no partner", shown);
+	else if (!target)
+		snprintf(f->fault, sizeof f->fault, "tensor '%s' is of a module that target_modules does not name",
+			 shown);
+	else if (rank != f->r && !f->patterns)
+		snprintf(f->fault, sizeof f->fault, "tensor '%s' has rank %lld, adapter_config.json says %lld", shown,
+			 (long long)rank, (long long)f->r);
 }
 
 static void look_at(struct facts *f, const struct safetensors *file, const char *name)
 {
-	struct tensor_info info;
-	char letter = letter_of(name), shown[200];
-	text_escape(shown, sizeof shown, name, strlen(name));
-	if (!letter) {
-		if (!f->other[0])
-			snprintf(f->other, sizeof f->other, "%s", shown);
+	static const char layers[] = "model.layers.";
+	const char *path;
+	size_t path_n;
+	char letter = letter_of(name, &path, &path_n);
+	if (!letter || strncmp(path, layers, sizeof layers - 1))
+		keep_first(f->outside, sizeof f->outside, name);
+	if (letter) {
+		look_at_pair(f, file, name, letter, is_target(f, path, path_n));
 		return;
 	}
-	safetensors_find(file, name, &info);
-	int64_t rank = info.rank == 2 ? info.shape[letter == 'A' ? 0 : 1] : -1;
-	if (f->mismatch[0])
-		return;
-	if (!has_pair(file, name, letter))
-		snprintf(f->mismatch, sizeof f->mismatch, "tensor '%s' has no partner", shown);
-	else if (rank != f->r && !f->patterns)
-		snprintf(f->mismatch, sizeof f->mismatch, "tensor '%s' has rank %lld, adapter_config.json says %lld", shown,
-			 (long long)rank, (long long)f->r);
+	keep_first(f->unpaired, sizeof f->unpaired, name);
+	if (!is_listed(f, name))
+		keep_first(f->unlisted, sizeof f->unlisted, name);
 }
 
 static bool is_on(struct json_value root, const char *key)
@@ -78,36 +148,52 @@ static bool has_members(struct json_value object)
 	return json_kind(object) == JSON_OBJECT && !json_members(object, &it, NULL) && json_next(&it);
 }
 
-static int read_config(struct facts *f, const char *directory, struct err *err)
+/* peft_type, and target_modules, without which there is nothing to load. */
+static int read_kind(struct facts *f, struct json_value root, struct err *err)
+{
+	const char *kind;
+	size_t n;
+	char shown[60];
+	if (json_opt_string(json_in(root, "peft_type"), "", &kind, &n, err))
+		return -1;
+	f->targets = json_in(root, "target_modules");
+	f->saved = json_in(root, "modules_to_save");
+	if (strcmp(kind, "LORA"))
+		snprintf(f->fault, sizeof f->fault, "peft_type is '%s', not 'LORA'",
+			 text_escape(shown, sizeof shown, kind, n));
+	else if (json_kind(f->targets) != JSON_STRING && json_kind(f->targets) != JSON_ARRAY)
+		snprintf(f->fault, sizeof f->fault, "target_modules is missing");
+	return 0;
+}
+
+static int read_config(struct facts *f, struct json_value root, struct err *err)
+{
+	const char *bias = "none";
+	if (read_kind(f, root, err) || json_get_int64(json_in(root, "r"), &f->r, err) ||
+	    json_opt_string(json_in(root, "bias"), "none", &bias, NULL, err))
+		return -1;
+	f->alpha = json_kind(json_in(root, "lora_alpha")) != JSON_ABSENT;
+	f->base = json_kind(json_in(root, "base_model_name_or_path")) == JSON_STRING;
+	f->rslora = is_on(root, "use_rslora");
+	f->dora = is_on(root, "use_dora");
+	f->patterns = has_members(json_in(root, "rank_pattern")) || has_members(json_in(root, "alpha_pattern"));
+	f->saves_modules = json_kind(json_in(root, "modules_to_save")) == JSON_ARRAY;
+	f->biases = strcmp(bias, "none") != 0;
+	return 0;
+}
+
+static struct json *open_config(const char *directory, struct err *err)
 {
 	size_t n;
-	const char *bias = "none";
 	char *text = directory_check(directory, err) ? NULL
 						     : directory_read(directory, "adapter_config.json", LIMIT_CONFIG_BYTES, &n, err);
 	struct json *doc = text ? json_parse(text, n, NULL, err) : NULL;
-	struct json_value root = doc ? json_root(doc) : (struct json_value){0};
-	int rc = !doc || json_get_int64(json_in(root, "r"), &f->r, err) ||
-				 json_opt_string(json_in(root, "bias"), "none", &bias, NULL, err)
-			 ? -1 : 0;
-	if (!rc) {
-		f->alpha = json_kind(json_in(root, "lora_alpha")) != JSON_ABSENT;
-		f->base = json_kind(json_in(root, "base_model_name_or_path")) == JSON_STRING;
-		f->rslora = is_on(root, "use_rslora");
-		f->dora = is_on(root, "use_dora");
-		f->patterns = has_members(json_in(root, "rank_pattern")) || has_members(json_in(root, "alpha_pattern"));
-		f->saves_modules = json_kind(json_in(root, "modules_to_save")) == JSON_ARRAY;
-		f->biases = strcmp(bias, "none") != 0;
-	}
-	json_free(doc);
 	free(text);
-	return rc ? err_prefix(err, "%s/adapter_config.json", directory) : 0;
+	return doc;
 }
 
-static int read_facts(struct facts *f, const char *directory, struct err *err)
+static int read_tensors(struct facts *f, const char *directory, struct err *err)
 {
-	*f = (struct facts){0};
-	if (read_config(f, directory, err))
-		return -1;
 	char *path = tree_join(directory, "adapter_model.safetensors", err);
 	struct safetensors *file = path ? safetensors_open(path, err) : NULL;
 	free(path);
@@ -116,26 +202,43 @@ static int read_facts(struct facts *f, const char *directory, struct err *err)
 	for (size_t i = 0; i < safetensors_count(file); i++)
 		look_at(f, file, safetensors_name(file, i));
 	safetensors_close(file);
+	if (!f->pairs && !f->fault[0])
+		snprintf(f->fault, sizeof f->fault, "no tensor is named as '%sPATH.lora_A.weight'", prefix);
 	return 0;
+}
+
+static int read_facts(struct facts *f, const char *directory, struct err *err)
+{
+	*f = (struct facts){0};
+	struct json *doc = open_config(directory, err);
+	int rc = !doc || read_config(f, json_root(doc), err) ? err_prefix(err, "%s/adapter_config.json", directory)
+							     : read_tensors(f, directory, err);
+	json_free(doc);
+	return rc;
 }
 
 /* ---- the loaders' rules ------------------------------------------------------------------ */
 
-/* What stands against loading, or NULL; *note: what has to be done for it. */
+/* What stands against loading, or NULL; *note: what has to be done for it, or room for the answer. */
 typedef const char *rule_fn(const struct facts *f, char *note, size_t room);
 
+/* PEFT passes over what it does not know, and says nothing of it. */
 static const char *peft_rule(const struct facts *f, char *note, size_t room)
 {
-	(void)note, (void)room;
-	return f->mismatch[0] ? f->mismatch : NULL;
+	if (f->fault[0])
+		return f->fault;
+	if (!f->unlisted[0])
+		return NULL;
+	snprintf(note, room, "tensor '%s' is none that it would read", f->unlisted);
+	return note;
 }
 
 /* vllm/lora/peft_helper.py refuses what its kernels lack; ranks beyond max_lora_rank need the option. */
 static const char *vllm_rule(const struct facts *f, char *note, size_t room)
 {
 	enum { DEFAULT_MAX_RANK = 16 };
-	if (f->mismatch[0])
-		return f->mismatch;
+	if (f->fault[0])
+		return f->fault;
 	if (f->dora)
 		return "use_dora is set, which it does not run";
 	if (f->saves_modules)
@@ -144,6 +247,10 @@ static const char *vllm_rule(const struct facts *f, char *note, size_t room)
 		return "bias is not none";
 	if (f->patterns)
 		return "rank_pattern or alpha_pattern is set, which it does not read";
+	if (f->unpaired[0]) {
+		snprintf(note, room, "tensor '%s' is no A or B", f->unpaired);
+		return note;
+	}
 	if (f->r > DEFAULT_MAX_RANK)
 		snprintf(note, room, "start it with --max-lora-rank %lld", (long long)f->r);
 	return NULL;
@@ -153,8 +260,8 @@ static const char *vllm_rule(const struct facts *f, char *note, size_t room)
 static const char *llama_rule(const struct facts *f, char *note, size_t room)
 {
 	(void)note, (void)room;
-	if (f->mismatch[0])
-		return f->mismatch;
+	if (f->fault[0])
+		return f->fault;
 	if (!f->alpha)
 		return "lora_alpha is missing";
 	if (!f->base)
@@ -163,7 +270,7 @@ static const char *llama_rule(const struct facts *f, char *note, size_t room)
 		return "use_rslora is set, which it ignores: the scale would be wrong";
 	if (f->dora)
 		return "use_dora is set, which it does not run";
-	return f->other[0] ? f->other : NULL;
+	return f->outside[0] ? f->outside : NULL;
 }
 
 static const struct {
@@ -206,7 +313,7 @@ static int check(const char *directory, const char *list, struct err *err)
 	if (check_names(list, err) || read_facts(&facts, directory, err))
 		return -1;
 	for (int i = 0; i < LOADERS; i++) {
-		char note[128] = "";
+		char note[300] = "";
 		if (!wanted(list, loaders[i].name))
 			continue;
 		const char *why = loaders[i].rule(&facts, note, sizeof note);

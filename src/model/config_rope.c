@@ -5,6 +5,11 @@
 #include "src/base/text.h"
 #include "src/model/config_parts.h"
 
+static bool is_set(struct json_value value)
+{
+	return json_kind(value) != JSON_ABSENT && json_kind(value) != JSON_NULL;
+}
+
 /* A number in (low, high]; absent or null fails where fallback is not. */
 static int number(struct json_value value, const char *key, double low, double high, double fallback, double *out,
 		  struct err *err)
@@ -54,12 +59,12 @@ static int read_kind(struct rope_config *rope, struct json_value from, struct er
 		{"linear", ROPE_LINEAR, read_linear},
 		{"llama3", ROPE_LLAMA3, read_llama3},
 	};
-	bool is_new = json_kind(json_in(from, "rope_type")) != JSON_ABSENT;
 	const char *name;
 	char shown[60];
 	size_t n;
 
-	if (json_opt_string(json_in(from, is_new ? "rope_type" : "type"), "default", &name, &n, err))
+	if (json_opt_string(json_in(from, is_set(json_in(from, "rope_type")) ? "rope_type" : "type"), "default", &name,
+			    &n, err))
 		return -1;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strlen(kinds[i].name) == n && !memcmp(kinds[i].name, name, n)) {
@@ -94,19 +99,50 @@ static int refuse_partial(struct json_value from, struct err *err)
 	return factor == 1 ? 0 : err_set(err, ERR_DATA, "'partial_rotary_factor' is %g; only 1 is supported", factor);
 }
 
+static bool is_empty(struct json_value table)
+{
+	struct json_iter it;
+
+	return !is_set(table) ||
+	       (json_kind(table) == JSON_OBJECT && !json_members(table, &it, NULL) && !json_next(&it));
+}
+
+/* What a table says, or none, and the file around it; a theta in the table goes before one beside it. */
+static int read_table(struct rope_config *rope, struct json_value from, struct json_value root, struct err *err)
+{
+	struct json_value theta;
+
+	*rope = (struct rope_config){.kind = ROPE_DEFAULT};
+	if (is_set(from) && refuse_nested(from, err))
+		return -1;
+	theta = json_in(from, "rope_theta");
+	if (json_kind(theta) == JSON_ABSENT)
+		theta = json_in(root, "rope_theta");
+	if (number(theta, "rope_theta", 1, 1e15, 10000, &rope->theta, err) || refuse_partial(root, err))
+		return -1;
+	return is_set(from) && (refuse_partial(from, err) || read_kind(rope, from, err)) ? -1 : 0;
+}
+
+static bool is_same(const struct rope_config *a, const struct rope_config *b)
+{
+	return a->kind == b->kind && a->theta == b->theta && a->factor == b->factor &&
+	       a->low_freq_factor == b->low_freq_factor && a->high_freq_factor == b->high_freq_factor &&
+	       a->original_max_position_embeddings == b->original_max_position_embeddings;
+}
+
+/* Of two tables transformers takes the old one whole, the other's theta lost: where they differ none is sure. */
 int config_rope(struct model_config *config, struct json_value root, struct err *err)
 {
-	struct json_value from = json_in(root, "rope_parameters"), theta = json_in(root, "rope_theta");
-	bool is_new = json_kind(from) != JSON_ABSENT && json_kind(from) != JSON_NULL;
+	struct json_value old = json_in(root, "rope_scaling"), new = json_in(root, "rope_parameters");
+	struct rope_config other;
 
-	if (!is_new)
-		from = json_in(root, "rope_scaling");
-	bool given = json_kind(from) != JSON_ABSENT && json_kind(from) != JSON_NULL;
-	if (given && refuse_nested(from, err))
+	if (is_empty(old) || is_empty(new))
+		return read_table(&config->rope, is_empty(old) ? new : old, root, err);
+	if (read_table(&config->rope, old, root, err) || read_table(&other, new, root, err))
 		return -1;
-	if (is_new && json_kind(json_in(from, "rope_theta")) != JSON_ABSENT)
-		theta = json_in(from, "rope_theta");
-	if (number(theta, "rope_theta", 1, 1e15, 10000, &config->rope.theta, err) || refuse_partial(root, err))
-		return -1;
-	return given && (refuse_partial(from, err) || read_kind(&config->rope, from, err)) ? -1 : 0;
+	return is_same(&config->rope, &other)
+		       ? 0
+		       : err_set(err, ERR_DATA,
+				 "'rope_scaling' and 'rope_parameters' differ; remove the one that the model was not "
+				 "trained with");
 }

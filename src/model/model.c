@@ -306,6 +306,26 @@ static void set_params(struct model *model, struct model_layer *layer, struct ro
 
 /* ---- the ends ------------------------------------------------------------------ */
 
+static const char embedding_name[] = "model.embed_tokens.weight", head_name[] = "lm_head.weight";
+
+/* A head stored beside a tied embedding is passed over by transformers 4 and used by 5; good where it makes no odds. */
+static int check_tied(struct loader *l)
+{
+	const int64_t shape[2] = {l->model->config.vocab_size, l->model->config.hidden_size};
+	struct tensor_info embedding, head;
+	bool same;
+	if (l->options->random || !l->check || !shards_find(l->shards, head_name, &head))
+		return 0;
+	if (shards_expect(l->shards, embedding_name, 2, shape, &embedding, l->err) ||
+	    tensor_expect(&head, 2, shape, l->err) || tensor_same(&same, &embedding, &head, l->err))
+		return -1;
+	return same ? 0
+		    : err_set(l->err, ERR_DATA,
+			      "%s: tensor '%s' differs from '%s', to which config.json ties it; set "
+			      "tie_word_embeddings to false or remove %s",
+			      safetensors_path(head.file), head_name, embedding_name, head_name);
+}
+
 static int load_ends(struct loader *l)
 {
 	struct model *m = l->model;
@@ -313,14 +333,14 @@ static int load_ends(struct loader *l)
 	int64_t V = m->config.vocab_size, C = m->config.hidden_size;
 	bool tied = m->config.tie_word_embeddings;
 	unsigned uses = WEIGHT_GATHER | (tied ? WEIGHT_FORWARD | WEIGHT_DX : 0);
-	if (load_matrix(l, &embedding, V, C, "model.embed_tokens.weight") || prepare(l, &m->embedding, 1, &embedding, uses) ||
+	if (load_matrix(l, &embedding, V, C, embedding_name) || prepare(l, &m->embedding, 1, &embedding, uses) ||
 	    load_vector(l, &m->head.norm_w, C, "model.norm.weight"))
 		return -1;
 	m->head.eps = (float)m->config.rms_norm_eps;
 	m->head.w = tied ? &m->embedding : &m->lm_head;
 	if (tied)
-		return 0;
-	return load_matrix(l, &head, V, C, "lm_head.weight") ||
+		return check_tied(l);
+	return load_matrix(l, &head, V, C, head_name) ||
 		       prepare(l, &m->lm_head, 1, &head, WEIGHT_FORWARD | WEIGHT_DX)
 		       ? -1 : 0;
 }

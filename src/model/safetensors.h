@@ -97,6 +97,9 @@ int tensor_read_f32(const struct tensor_info *info, int64_t row, int64_t rows, f
 /* The same of a tensor of any type, as its bytes lie; ERR_DATA where a row ends inside a byte. */
 int tensor_read_bytes(const struct tensor_info *info, int64_t row, int64_t rows, void *out, struct err *err);
 
+/* Whether two weights of one shape have the same values, whatever their dtypes; read in pieces of some MiB. */
+int tensor_same(bool *same, const struct tensor_info *a, const struct tensor_info *b, struct err *err);
+
 /* Fail at the first NaN or infinity of n elements: "tensor 'NAME': element I is NaN" (ERR_DATA). */
 int tensor_check_finite(const char *name, enum dtype dtype, const void *values, size_t n, struct err *err);
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* One tensor: its shape, the rows of it, and whether values are finite. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/model/safetensors_table.h"
 
 enum {
 	CONVERT = 16 * 1024, /* elements converted at a time */
+	COMPARE = 1 << 20,   /* elements of each of two compared at a time */
 	BLOCK = 64           /* elements looked at together: a fixed number, so that vectors are used */
 };
 
@@ -162,6 +165,24 @@ int tensor_read_f32(const struct tensor_info *info, int64_t row, int64_t rows, f
 		convert(out + done, piece, step, info->dtype);
 	}
 	return safetensors_unchanged(info->file, err);
+}
+
+int tensor_same(bool *same, const struct tensor_info *a, const struct tensor_info *b, struct err *err)
+{
+	int64_t width = tensor_row_elements(a), rows = tensor_rows(a), step = COMPARE / (width ? width : 1);
+	size_t n = (size_t)width * (size_t)(step = step < 1 ? 1 : step);
+	float *piece = mem_array(n, 2 * sizeof *piece, err);
+	int rc = piece ? 0 : -1;
+
+	*same = true;
+	for (int64_t row = 0; !rc && *same && row < rows; row += step) {
+		int64_t some = rows - row < step ? rows - row : step;
+		rc = tensor_read_f32(a, row, some, piece, err);
+		rc = rc ? rc : tensor_read_f32(b, row, some, piece + n, err);
+		*same = !rc && !memcmp(piece, piece + n, (size_t)(some * width) * sizeof *piece);
+	}
+	free(piece);
+	return rc;
 }
 
 /* Exponent and fraction of each type as bits of an element: all exponent bits set is NaN or infinity. */

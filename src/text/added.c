@@ -4,6 +4,7 @@
  * the longest. A token that must be a whole word and is not is passed over
  * with all its bytes, as Hugging Face tokenizers do.
  */
+#include "src/base/text.h"
 #include "src/text/internal.h"
 
 static uint32_t find_child(const struct added_index *index, uint32_t node, unsigned char byte)
@@ -31,9 +32,13 @@ static uint32_t new_child(struct added_index *index, uint32_t parent, unsigned c
 int added_insert(struct added_index *index, const char *bytes, size_t n, size_t token, struct err *err)
 {
 	uint32_t node = 0;
+	char shown[60];
 
 	if (!n)
 		return 0;
+	if (n > TOKENIZER_MAX_ADDED_BYTES)
+		return err_set(err, ERR_DATA, "added token '%s': %zu bytes are above the limit of %d",
+			       text_escape(shown, sizeof shown, bytes, n), n, TOKENIZER_MAX_ADDED_BYTES);
 	if (!index->n) {
 		if (mem_grow(&index->nodes, &index->room, 1, sizeof *index->nodes, err))
 			return -1;

@@ -83,7 +83,11 @@ void chat_release(struct chat *chat);
 /* What ends an answer, borrowed; NULL: the tokenizer's end token. */
 const char *chat_end(const struct chat *chat);
 
-/* The family of a template text; *default_system (owned by the caller) or NULL. */
+/*
+ * The family of a template text; *default_system (owned by the caller, also after
+ * a failure) or NULL. ERR_CONFIG also where the template has a system message of
+ * its own that cannot be told without running it.
+ */
 int chat_recognise(enum chat_family *family, char **default_system, const char *text, struct err *err);
 
 /*

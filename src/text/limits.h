@@ -14,7 +14,8 @@ enum {
 	TOKENIZER_MAX_REST = 1 << 17,   /* JSON values outside vocab and merges */
 	TOKENIZER_MAX_TOKENS = 1 << 20, /* ids */
 	TOKENIZER_MAX_MERGES = 1 << 21,
-	TOKENIZER_MAX_ADDED = 1 << 13, /* added tokens */
+	TOKENIZER_MAX_ADDED = 1 << 13,      /* added tokens */
+	TOKENIZER_MAX_ADDED_BYTES = 1 << 9, /* of an added token, which may be compared at every byte of a text */
 	TOKENIZER_MAX_TOKEN_BYTES = 1 << 12,
 	TOKENIZER_MAX_STEPS = 32,         /* components of a normalizer, pre-tokenizer or decoder */
 	TOKENIZER_MAX_CONTENT = 256,      /* bytes of a text that a component inserts */

@@ -5,6 +5,8 @@
  * written anew, or refused where that is not possible.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +54,8 @@ static const struct escape {
 	{'H', "[^0-9A-Fa-f]", NULL},
 	{'b', "(?:" BEHIND_WORD NOT_BEFORE "|" NOT_BEHIND BEFORE_WORD ")", "\\x08"},
 	{'B', "(?:" BEHIND_WORD BEFORE_WORD "|" NOT_BEHIND NOT_BEFORE ")", NULL},
+	{'p', "p", "p"}, /* without braces */
+	{'P', "P", "P"},
 	{'Q', NULL, NULL},
 	{'K', NULL, NULL},
 	{'G', NULL, NULL},
@@ -90,6 +94,12 @@ static bool here(const struct rewrite *rw, const char *what)
 	return rw->n - rw->at >= n && !memcmp(rw->text + rw->at, what, n);
 }
 
+/* The byte `ahead` bytes from here, NUL behind the end. */
+static char byte_at(const struct rewrite *rw, size_t ahead)
+{
+	return ahead < rw->n - rw->at ? rw->text[rw->at + ahead] : '\0';
+}
+
 /* Length of the text from here through `end`, or all of it. */
 static size_t through(const struct rewrite *rw, char end)
 {
@@ -98,11 +108,40 @@ static size_t through(const struct rewrite *rw, char end)
 	return at ? (size_t)(at - (rw->text + rw->at)) + 1 : rw->n - rw->at;
 }
 
+/* Whether a name, with the brace behind it, is a script's, and PCRE2 of an age to be told so. */
+static bool is_script(const char *name, size_t n)
+{
+	char text[64];
+	int number, length = snprintf(text, sizeof text, "\\p{sc:%.*s", (int)n, name);
+	PCRE2_SIZE at;
+	pcre2_code *code = NULL;
+
+	if (length < (int)sizeof text)
+		code = pcre2_compile((PCRE2_SPTR)text, (size_t)length, PCRE2_UTF, &number, &at, NULL);
+	pcre2_code_free(code);
+	return code;
+}
+
+/*
+ * In Oniguruma the name of a script means its own characters; PCRE2 from 10.40 on takes it for those that are used in
+ * that script (Script_Extensions) unless told.
+ */
+static int rewrite_property(struct rewrite *rw)
+{
+	size_t open = here(rw, "\\p{^") || here(rw, "\\P{^") ? 4 : 3, name = through(rw, '}') - open;
+	bool script = is_script(rw->text + rw->at + open, name);
+
+	return copy(rw, open) || (script && buffer_put(&rw->out, "sc:", 3, rw->err)) || copy(rw, name) ? -1 : 0;
+}
+
 static int rewrite_escape(struct rewrite *rw)
 {
 	if (rw->n - rw->at < 2)
 		return refuse(rw, 1, "has nothing behind it");
 	char name = rw->text[rw->at + 1];
+	bool braces = byte_at(rw, 2) == '{';
+	if (braces && (name == 'p' || name == 'P'))
+		return rewrite_property(rw);
 	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
 		const char *same = rw->in_class ? escapes[i].inside : escapes[i].outside;
 		if (escapes[i].name != name)
@@ -112,9 +151,7 @@ static int rewrite_escape(struct rewrite *rw)
 		rw->at += 2;
 		return buffer_put(&rw->out, same, strlen(same), rw->err);
 	}
-	if (strchr("pPx", name) && rw->n - rw->at > 2 && rw->text[rw->at + 2] == '{')
-		return copy(rw, through(rw, '}'));
-	return copy(rw, 2);
+	return copy(rw, braces && name == 'x' ? through(rw, '}') : 2);
 }
 
 static int rewrite_in_class(struct rewrite *rw)
@@ -156,6 +193,34 @@ static int check_group(struct rewrite *rw)
 	return 0;
 }
 
+/* Bytes of {n}, {n,}, {n,m} or {,m}; 0 where a brace begins none of these. */
+static size_t interval_length(const struct rewrite *rw)
+{
+	size_t at = 1, low, high = 0;
+
+	for (low = 0; isdigit((unsigned char)byte_at(rw, at)); low++)
+		at++;
+	if (byte_at(rw, at) == ',')
+		for (at++; isdigit((unsigned char)byte_at(rw, at)); high++)
+			at++;
+	return (low || high) && byte_at(rw, at) == '}' ? at + 1 : 0;
+}
+
+/* A brace that begins no interval is one; PCRE2 from 10.43 on takes more for intervals, older ones not {,m}. */
+static int rewrite_brace(struct rewrite *rw)
+{
+	size_t length = interval_length(rw);
+	bool fixed = length && !memchr(rw->text + rw->at, ',', length), open = byte_at(rw, 1) == ',';
+	char next = byte_at(rw, length);
+
+	if (length && (next == '+' || (fixed && next == '?'))) /* these repeat, and do not make it possessive or lazy */
+		return refuse(rw, length + 1, "is not supported");
+	if (length && !open)
+		return copy(rw, length);
+	rw->at++;
+	return buffer_put(&rw->out, length ? "{0" : "\\{", 2, rw->err);
+}
+
 static int rewrite_one(struct rewrite *rw)
 {
 	if (here(rw, "\\"))
@@ -166,12 +231,8 @@ static int rewrite_one(struct rewrite *rw)
 		return -1;
 	if (here(rw, "(*"))
 		return refuse(rw, 2, "is not supported");
-	if (here(rw, "{")) {
-		size_t length = through(rw, '}');
-		if (rw->at + length < rw->n && rw->text[rw->at + length] == '+')
-			return refuse(rw, length + 1, "is not supported");
-		return copy(rw, length);
-	}
+	if (here(rw, "{"))
+		return rewrite_brace(rw);
 	if (here(rw, "[")) {
 		rw->in_class = true;
 		return copy(rw, here(rw, "[^]") ? 3 : here(rw, "[^") || here(rw, "[]") ? 2 : 1);

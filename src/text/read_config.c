@@ -73,12 +73,15 @@ static int set_role(struct tokenizer *tok, size_t role, struct json_value value,
 		return err_set(err, ERR_DATA, "'%s', '%s', is not in tokenizer.json", roles[role].name,
 			       text_escape(shown, sizeof shown, text, n));
 	tok->roles[role] = id;
-	if (id < 0 || tok->vocab.tokens[id].flags & TOKEN_ADDED)
+	if (id < 0)
+		return 0;
+	tok->vocab.tokens[id].flags |= TOKEN_SPECIAL;
+	if (tok->vocab.tokens[id].flags & TOKEN_ADDED)
 		return 0;
 	if (mem_grow(&tok->added, &tok->added_room, tok->n_added + 1, sizeof *tok->added, err))
 		return -1;
 	tok->added[tok->n_added++] = (struct added){.id = id};
-	tok->vocab.tokens[id].flags |= TOKEN_ADDED | TOKEN_SPECIAL;
+	tok->vocab.tokens[id].flags |= TOKEN_ADDED;
 	return 0;
 }
 
@@ -113,7 +116,7 @@ static int read_role_ids(struct tokenizer *tok, struct json_value root, struct e
 	return 0;
 }
 
-/* Added tokens that tokenizer.json does not have. */
+/* Added tokens that tokenizer.json does not have, and flags that count more than those it has. */
 static int read_decoder_table(struct tokenizer *tok, struct json_value table, struct err *err)
 {
 	struct json_iter it;
@@ -132,9 +135,8 @@ static int read_decoder_table(struct tokenizer *tok, struct json_value table, st
 		if (json_get_string(json_in(it.value, "content"), &text, &n, err))
 			return -1;
 		int32_t known = vocab_find(&tok->vocab, text, n);
-		if (known >= 0 && (uint64_t)known == id && tok->vocab.tokens[known].flags & TOKEN_ADDED)
-			continue;
-		if (read_added(tok, it.value, id, err))
+		bool again = known >= 0 && (uint64_t)known == id && tok->vocab.tokens[known].flags & TOKEN_ADDED;
+		if (again ? reread_added(tok, it.value, known, err) : read_added(tok, it.value, id, err))
 			return -1;
 	}
 	return 0;

@@ -180,6 +180,17 @@ static int place_added(struct tokenizer *tok, struct slice text, uint64_t id, st
 	return 0;
 }
 
+static int read_flags(struct added *added, bool *special, struct json_value token, struct err *err)
+{
+	return json_opt_bool(json_in(token, "special"), false, special, err) ||
+			       json_opt_bool(json_in(token, "lstrip"), false, &added->lstrip, err) ||
+			       json_opt_bool(json_in(token, "rstrip"), false, &added->rstrip, err) ||
+			       json_opt_bool(json_in(token, "single_word"), false, &added->single_word, err) ||
+			       json_opt_bool(json_in(token, "normalized"), !*special, &added->normalized, err)
+		       ? -1
+		       : 0;
+}
+
 int read_added(struct tokenizer *tok, struct json_value token, uint64_t id, struct err *err)
 {
 	struct added added = {0};
@@ -187,11 +198,7 @@ int read_added(struct tokenizer *tok, struct json_value token, uint64_t id, stru
 	bool special;
 
 	if (json_get_string(json_in(token, "content"), &text.bytes, &text.n, err) ||
-	    json_opt_bool(json_in(token, "special"), false, &special, err) ||
-	    json_opt_bool(json_in(token, "lstrip"), false, &added.lstrip, err) ||
-	    json_opt_bool(json_in(token, "rstrip"), false, &added.rstrip, err) ||
-	    json_opt_bool(json_in(token, "single_word"), false, &added.single_word, err) ||
-	    json_opt_bool(json_in(token, "normalized"), !special, &added.normalized, err))
+	    read_flags(&added, &special, token, err))
 		return -1;
 	if (!text.n)
 		return err_set(err, ERR_DATA, "added token %ju is empty", (uintmax_t)id);
@@ -203,6 +210,22 @@ int read_added(struct tokenizer *tok, struct json_value token, uint64_t id, stru
 	added.id = (int32_t)id;
 	tok->added[tok->n_added++] = added;
 	tok->vocab.tokens[id].flags |= TOKEN_ADDED | (special ? TOKEN_SPECIAL : 0u);
+	return 0;
+}
+
+int reread_added(struct tokenizer *tok, struct json_value token, int32_t id, struct err *err)
+{
+	struct added added = {.id = id};
+	bool special;
+
+	if (read_flags(&added, &special, token, err))
+		return -1;
+	for (size_t i = 0; i < tok->n_added; i++) {
+		if (tok->added[i].id == id)
+			tok->added[i] = added;
+	}
+	tok->vocab.tokens[id].flags &= ~(uint32_t)TOKEN_SPECIAL;
+	tok->vocab.tokens[id].flags |= special ? TOKEN_SPECIAL : 0u;
 	return 0;
 }
 

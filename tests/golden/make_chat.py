@@ -20,6 +20,10 @@ CHATML_SYSTEM = (
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
+CHATML_ESCAPES = CHATML_SYSTEM.replace(
+    "'<|im_start|>system\\nYou answer briefly. Thank you.<|im_end|>\\n'",
+    "\"<|im_start|>system\\nYou're to put \\\"it\\\"\\nwithin \\\\boxed{}.<|im_end|>\\n\"",
+)
 LLAMA3 = (
     "{% for message in messages %}{% if loop.first %}{{ bos_token }}{% endif %}"
     "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}"
@@ -49,6 +53,7 @@ ZEPHYR = (
 FAMILIES = [
     ("chatml", CHATML, "", "<|im_end|>"),
     ("chatml", CHATML_SYSTEM, "<|im_start|>", "<|im_end|>"),
+    ("chatml", CHATML_ESCAPES, "<|im_start|>", "<|im_end|>"),
     ("llama3", LLAMA3, "<|begin_of_text|>", "<|eot_id|>"),
     ("llama2", LLAMA2, "<s>", "</s>"),
     ("mistral", MISTRAL, "<s>", "</s>"),

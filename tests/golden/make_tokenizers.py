@@ -319,12 +319,14 @@ def splits():
 VARIANT_TEXTS = [
     "ab 12  cd.", "a1b22c333", "..x..y", "  lead", "trail  ", "a, b,,c", "x\n\ny \n", "12 34", "!!", "A\u0301b C",
     "a\u180eb\u0085c", "É_é-e", "can't Won'T", "a1½Ⅷ一٣", "$a+b|c~", "one two  three", "\u24b6b\u200dc", "ａ１",
-    "İX", "   ",
+    "İX", "   ", "世々・ー。世、ああー、い゛", "ا،ب\u064bα\u0342", "xxx{,2}{ 1 }y{z", "apLLb",
 ]
 PATTERNS = [
     Regex(r"\d+"), Regex(r"\s"), Regex(r"\w+"), Regex(r"[^\s\w]+"), Regex(r"(?i:'t)|\p{Lu}"), Regex(r"\b"),
     Regex(r"^|$"), Regex(r"\S+\s?"), Regex(r"\h+"), Regex(r"x*"), Regex(r"(?<=[a-c])\d|[[:punct:]]"),
-    Regex(r"\s+(?!\S)|\W"), " ", "  ", "a", ".", ", ",
+    Regex(r"\s+(?!\S)|\W"), " ", "  ", "a", ".", ", ", Regex(r"\p{Han}+"), Regex(r"\P{Han}+|\p{hira}"),
+    Regex(r"[^\p{Katakana}\p{Lu}\P{L}]"), Regex(r"\p{^Hiragana}+"), Regex(r"\p{Arabic}+|[\p{^Greek}\d]"),
+    Regex(r"x{,2}"), Regex(r"x{2,}|x{,2}\{|{ 1 }|{,}|y{z"), Regex(r"\pL+|[\p\P1]"), Regex(r"{\s\d"),
 ]
 # fmt: on
 
