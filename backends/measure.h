@@ -14,7 +14,8 @@
  * library's own product of 2048^3 for what multiplies, reading or copying
  * arrays of at least four times the last cache for what moves bytes. The roofs
  * of a device whose memory the host cannot read are its own linear, norm2 and
- * copy (measure_far.c).
+ * copy (measure_far.c); 2048^3 is too small to fill a large GPU, whose product
+ * roof is therefore low and the shares of it too high.
  * Operations run on arrays that stay where the last run left them, as in a
  * train step, so what fits the caches may move more than the copy.
  *

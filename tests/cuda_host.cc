@@ -60,6 +60,83 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
 	return cudaSuccess;
 }
 
+/* ---- the GPU --------------------------------------------------------------------- */
+
+static int most_shared = CUDA_HOST_SHARED;
+
+void cuda_host_shared_limit(int bytes)
+{
+	most_shared = bytes;
+}
+
+cudaError_t cuda_host_ask_shared(int bytes)
+{
+	return bytes <= most_shared ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int)
+{
+	const int values[] = {4, 9, most_shared};
+	*value = values[attribute];
+	return cudaSuccess;
+}
+
+/* ---- captured steps ---------------------------------------------------------------- */
+
+static bool captures;
+static int graphs;
+
+void cuda_host_capture(bool on)
+{
+	captures = on;
+}
+
+int cuda_host_graphs(void)
+{
+	return graphs;
+}
+
+/* Nothing is recorded: a graph is an address, and counted. */
+static cudaError_t make_graph(void **graph)
+{
+	if (!captures)
+		return cudaErrorNotSupported;
+	*graph = &graphs;
+	graphs++;
+	return cudaSuccess;
+}
+
+static cudaError_t drop_graph(void)
+{
+	graphs--;
+	return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, int)
+{
+	return captures ? cudaSuccess : cudaErrorNotSupported;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph)
+{
+	return make_graph(graph);
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t, unsigned long long)
+{
+	return make_graph(exec);
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t)
+{
+	return drop_graph();
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t)
+{
+	return drop_graph();
+}
+
 /* ---- half precision ---------------------------------------------------------------- */
 
 float f16_to_float(uint16_t h)

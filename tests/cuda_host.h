@@ -52,6 +52,12 @@ extern char *cuda_host_shared; /* of the launch, aligned to 16 bytes */
 /* ---- running ------------------------------------------------------------------ */
 
 void cuda_host_threads(bool all); /* fibers for every launch from now on, or for LAUNCH_WARPS alone */
+
+enum { CUDA_HOST_SHARED = 227 << 10 };  /* compute capability 9.0 */
+void cuda_host_shared_limit(int bytes); /* the most shared memory of a block from now on */
+void cuda_host_capture(bool on);        /* steps are captured from now on; to run what was captured fails */
+int cuda_host_graphs(void);             /* how many of either kind are kept */
+
 void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_t shared,
 		   const std::function<void()> &body);
 
@@ -123,10 +129,14 @@ typedef int cudaError_t;
 typedef void *cudaStream_t;
 typedef void *cudaGraph_t;
 typedef void *cudaGraphExec_t;
-enum { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNotSupported = 801 };
+enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorNotSupported = 801 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 enum { cudaStreamNonBlocking = 1, cudaHostAllocDefault = 0, cudaStreamCaptureModeThreadLocal = 1 };
-enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount, cudaDevAttrComputeCapabilityMajor };
+enum cudaDeviceAttr {
+	cudaDevAttrMultiProcessorCount,
+	cudaDevAttrComputeCapabilityMajor,
+	cudaDevAttrMaxSharedMemoryPerBlockOptin
+};
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
 
 cudaError_t cudaMalloc(void **p, size_t bytes);
@@ -168,41 +178,23 @@ static inline cudaError_t cudaSetDevice(int)
 {
 	return cudaSuccess;
 }
-static inline cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int)
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device);
+cudaError_t cuda_host_ask_shared(int bytes);
+template <typename F> cudaError_t cudaFuncSetAttribute(F, enum cudaFuncAttribute, int bytes)
 {
-	*value = attribute == cudaDevAttrMultiProcessorCount ? 4 : 9;
-	return cudaSuccess;
-}
-template <typename F> cudaError_t cudaFuncSetAttribute(F, enum cudaFuncAttribute, int)
-{
-	return cudaSuccess;
+	return cuda_host_ask_shared(bytes);
 }
 static inline cudaError_t cudaRuntimeGetVersion(int *version)
 {
 	*version = 0;
 	return cudaSuccess;
 }
-/* No capture here: what is called runs at once. */
-static inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int)
-{
-	return cudaErrorNotSupported;
-}
-static inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *)
-{
-	return cudaErrorNotSupported;
-}
-static inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t *, cudaGraph_t, unsigned long long)
-{
-	return cudaErrorNotSupported;
-}
-static inline cudaError_t cudaGraphDestroy(cudaGraph_t)
-{
-	return cudaSuccess;
-}
-static inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t)
-{
-	return cudaSuccess;
-}
+/* Unless cuda_host_capture asks for more, no capture: what is called runs at once. */
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, int mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 static inline cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t)
 {
 	return cudaErrorNotSupported;

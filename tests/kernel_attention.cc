@@ -10,6 +10,12 @@
 #include <gtest/gtest.h>
 
 #include "tests/kernel_problem.h"
+#include "tests/linked_device.h"
+#ifdef CUDA_ON_HOST
+#include "tests/cuda_host.h"
+#elif HAVE_CUDA
+#include "backends/cuda/cuda.h"
+#endif
 
 struct Heads {
 	int heads, kv_heads, dim;
@@ -169,6 +175,9 @@ static void forward(const Layout &layout, const Heads &h, int64_t window, int wi
 
 static const Heads heads[] = {{1, 1, 2}, {4, 2, 8}, {9, 3, 8}, {32, 8, 8}, {3, 1, 64}, {1, 1, 128}, {4, 2, 20}, {2, 1, 160}};
 
+/* More that tensor cores have kernels for, where rows lie 16 bytes apart: never strided. */
+static const Heads matrix_heads[] = {{8, 2, 128}, {2, 1, 80}, {2, 1, 96}};
+
 /* One segment of every length of interest; the longer, the fewer heads. */
 TEST(Attention, OneSegment)
 {
@@ -203,6 +212,8 @@ TEST(Attention, Packed)
 		for (const Heads &h : {heads[1], heads[2], heads[4]})
 			for (int64_t window : {0, 1, 4, 40})
 				forward(layout, h, window, window % 2 ? STRIDED | LSE : window ? 0 : LSE);
+	for (const Heads &h : matrix_heads)
+		forward(layouts[5], h, 0, LSE);
 }
 
 TEST(Attention, SharedPrefix)
@@ -233,6 +244,10 @@ TEST(Attention, ChunkedPrefill)
 		for (const Heads &h : {heads[1], heads[2], heads[4]})
 			for (int64_t window : {0, 6})
 				forward(layout, h, window, CACHED | (window ? STRIDED : 0));
+	for (const Layout &layout : layouts)
+		for (const Heads &h : matrix_heads)
+			for (int64_t window : {0, 6})
+				forward(layout, h, window, CACHED);
 }
 
 TEST(Attention, PagedDecoding)
@@ -251,6 +266,11 @@ TEST(Attention, PagedDecoding)
 		for (const Heads &h : {heads[1], heads[2], heads[3], heads[4]})
 			for (int64_t window : {0, 20})
 				forward(layout, h, window, CACHED | (window ? STRIDED : LSE));
+	for (const Heads &h : matrix_heads)
+		for (int64_t window : {0, 20}) {
+			forward(layouts[1], h, window, CACHED | LSE);
+			forward(layouts[2], h, window, CACHED | LSE);
+		}
 }
 
 /* Scores of a hundred and more: one key takes all, e^score would overflow. */
@@ -324,6 +344,8 @@ TEST(AttentionBackward, Packed)
 		for (const Heads &h : {heads[1], heads[2], heads[6]})
 			for (int64_t window : {0, 1, 20})
 				backward(layout, h, window, window % 2);
+	for (const Heads &h : matrix_heads)
+		backward(layouts[4], h, 20, false);
 }
 
 TEST(AttentionBackward, SharedPrefix)
@@ -338,4 +360,53 @@ TEST(AttentionBackward, SharedPrefix)
 			for (int64_t window : {0, 3, 30})
 				if (h.heads < 32 || layout.list.size() < 6)
 					backward(layout, h, window, window == 3);
+	for (const Heads &h : matrix_heads)
+		backward(shared("33+70+5, 9", {{33, 70, 5}, {9}}, 1, 2), h, 0, false);
 }
+
+#if HAVE_CUDA
+/* ---- a GPU that gives a block little shared memory --------------------------- */
+
+enum { LITTLE_SHARED = 99 << 10 }; /* of compute capability 8.6, 8.9 and 12.0 */
+
+/* The devices are opened once more, with that much. A GPU that has more takes the smaller tiles as well. */
+class LittleShared : public testing::Test
+{
+	std::vector<Lane> whole;
+
+	void SetUp() override
+	{
+		whole = fast_lanes();
+#ifdef CUDA_ON_HOST
+		cuda_host_shared_limit(LITTLE_SHARED);
+#endif
+		for (Lane &lane : fast_lanes()) {
+			lane = open_again(lane);
+#ifndef CUDA_ON_HOST
+			if (lane.dev->backend == &cuda_backend)
+				cuda_of(lane.dev)->shared = LITTLE_SHARED;
+#endif
+		}
+	}
+
+	void TearDown() override
+	{
+		for (const Lane &lane : fast_lanes())
+			close_again(lane);
+		fast_lanes() = whole;
+#ifdef CUDA_ON_HOST
+		cuda_host_shared_limit(CUDA_HOST_SHARED);
+#endif
+	}
+};
+
+TEST_F(LittleShared, LongHeads)
+{
+	const Layout decoding = {"pages of 16: 1/1 2/300", {{1, 1, -1}, {2, 300, -1}}, 0, 0, 16};
+	for (int64_t window : {0, 40}) {
+		forward(decoding, {2, 1, 128}, window, CACHED | LSE);
+		forward(packed("7 129", {7, 129}, 1, 2), {1, 1, 128}, window, LSE);
+		backward(shared("40+70", {{40, 70}}, 1, 2), {2, 1, 128}, window, false);
+	}
+}
+#endif

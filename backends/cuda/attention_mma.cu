@@ -44,8 +44,10 @@ static __device__ __forceinline__ void mma_exponentials(struct mma_softmax<M> &x
 		float top = x.most[m][half], share = 0;
 		EACH(N, n) top = fmaxf(top, fmaxf(s[m][n][2 * half], s[m][n][2 * half + 1]));
 		top = mma_row_max(top);
-		float base = top == -INFINITY ? 0 : top * scale2; /* nothing seen yet: -inf - -inf is no number */
-		float decay = mma_exp2(x.most[m][half] * scale2 - base);
+		float shift = top == -INFINITY ? 0 : top; /* nothing seen yet: -inf - -inf is no number */
+		float base = shift * scale2;
+		/* The difference first, so that this is 1 where top stays: most * scale2 - base, fused, is not 0 then. */
+		float decay = mma_exp2((x.most[m][half] - shift) * scale2);
 		EACH(N, n) EACH(2, e)
 		{
 			float &p = s[m][n][2 * half + e];
@@ -130,13 +132,12 @@ __global__ void __launch_bounds__(MMA_THREADS, D > 64 ? 2 : 5 - M) mma_forward(s
 
 /* ---- few queries --------------------------------------------------------------------------------------- */
 
-enum { MMA_STAGES = 3 }; /* of 16 keys, for each warp */
+enum { MMA_STAGES = 3 }; /* of 16 keys, for each warp; S: as many as there is room for */
 
 /* Shared memory: 16 query rows, of each row and warp largest score and sum, each warp's stages. */
-template <int D> static constexpr size_t mma_decode_bytes()
+template <int D, int S> static constexpr size_t mma_decode_bytes()
 {
-	return (size_t)16 * (D + 8) * 2 + 32 * MMA_WARPS * sizeof(float) +
-	       (size_t)MMA_WARPS * MMA_STAGES * 32 * (D + 8) * 2;
+	return (size_t)16 * (D + 8) * 2 + 32 * MMA_WARPS * sizeof(float) + (size_t)MMA_WARPS * S * 32 * (D + 8) * 2;
 }
 
 /* Row r of the product is query r / group, head r % group of key head g. */
@@ -155,7 +156,7 @@ static __device__ void mma_decode_queries(uint16_t *query, const struct att_call
 }
 
 /* The warp's share of the keys: tiles of 16, every fourth. */
-template <int D>
+template <int D, int S>
 static __device__ __forceinline__ void mma_decode_keys(const struct att_call &c, const struct att_span &a, int g,
 						       const uint16_t *query, uint16_t *stages,
 						       struct mma_softmax<1> &x, float (&sum)[1][D / 8][4])
@@ -165,25 +166,24 @@ static __device__ __forceinline__ void mma_decode_keys(const struct att_call &c,
 	struct att_sight see[2];
 	EACH(2, half)
 	see[half] = att_sight_of(c.seg, a, min((MMA_LANE / 4 + 8 * half) / (c.heads / c.kv_heads), a.n - 1));
-	EACH(MMA_STAGES - 1, i)
+	EACH(S - 1, i)
 	{
 		uint16_t *to = stages + i * 2 * tile;
 		if (j + i * step <= last)
 			mma_fetch_keys<D>(to, to + tile, c, a, j + i * step, last, (int64_t)g * D);
 		mma_commit();
 	}
-	int row = mma_key_row(c, a, j + (MMA_STAGES - 1) * step, last); /* read a turn before it is needed */
-	mma_wait<MMA_STAGES - 1>();
+	int row = mma_key_row(c, a, j + (S - 1) * step, last); /* read a turn before it is needed */
+	mma_wait<S - 1>();
 	__syncthreads(); /* the queries have come */
-	for (int stage = 0; j <= last; j += step, stage = (stage + 1) % MMA_STAGES) {
-		uint16_t *k = stages + stage * 2 * tile,
-			 *to = stages + (stage + MMA_STAGES - 1) % MMA_STAGES * 2 * tile;
-		mma_wait<MMA_STAGES - 2>();
+	for (int stage = 0; j <= last; j += step, stage = (stage + 1) % S) {
+		uint16_t *k = stages + stage * 2 * tile, *to = stages + (stage + S - 1) % S * 2 * tile;
+		mma_wait<S - 2>();
 		__syncwarp();
-		if (j + (MMA_STAGES - 1) * step <= last)
+		if (j + (S - 1) * step <= last)
 			mma_fetch_rows<D>(to, to + tile, c, row, (int64_t)g * D);
 		mma_commit();
-		row = mma_key_row(c, a, j + MMA_STAGES * step, last);
+		row = mma_key_row(c, a, j + S * step, last);
 		float s[1][2][4];
 		mma_clear(s);
 		mma_rows<D, 1, 2>(s, query, k);
@@ -231,7 +231,7 @@ static __device__ void mma_decode_join(const struct att_call &c, const struct at
 }
 
 /* One block: a segment's queries of the heads of one key head, 16 rows at most. */
-template <int D> __global__ void __launch_bounds__(MMA_THREADS) mma_decode(struct att_call c)
+template <int D, int S> __global__ void __launch_bounds__(MMA_THREADS) mma_decode(struct att_call c)
 {
 	if (*c.fault)
 		return;
@@ -242,13 +242,13 @@ template <int D> __global__ void __launch_bounds__(MMA_THREADS) mma_decode(struc
 	SHARED(uint16_t, query);
 	float *pairs = (float *)(void *)(query + 16 * (D + 8)), sum[1][D / 8][4];
 	uint16_t *stages = (uint16_t *)(void *)(pairs + 32 * MMA_WARPS);
-	const int mine = MMA_STAGES * 32 * (D + 8); /* elements of a warp's stages */
+	const int mine = S * 32 * (D + 8); /* elements of a warp's stages */
 	struct mma_softmax<1> x;
 	mma_begin(x);
 	mma_clear(sum);
 	mma_decode_queries<D>(query, c, a, g);
 	mma_commit();
-	mma_decode_keys<D>(c, a, g, query, stages + MMA_WARP * mine, x, sum);
+	mma_decode_keys<D, S>(c, a, g, query, stages + MMA_WARP * mine, x, sum);
 	mma_decode_show<D>((float *)(void *)(stages + MMA_WARP * mine), pairs + 32 * MMA_WARP, x, sum);
 	__syncthreads();
 	for (int i = (int)threadIdx.x; i < a.n * (c.heads / c.kv_heads) * (D / 8); i += MMA_THREADS)
@@ -258,27 +258,35 @@ template <int D> __global__ void __launch_bounds__(MMA_THREADS) mma_decode(struc
 
 /* ---- entry ------------------------------------------------------------------------------------------------ */
 
-template <int D> static void mma_launch_decode(struct device *dev, const struct att_call &c)
+template <int D, int S> static void mma_launch_decode(struct device *dev, const struct att_call &c)
 {
-	void (*kernel)(struct att_call) = mma_decode<D>;
+	const size_t bytes = mma_decode_bytes<D, S>();
+	if constexpr (bytes > MMA_LEAST_SHARED)
+		if (!mma_fits(dev, bytes))
+			return mma_launch_decode<D, S - 1>(dev, c);
+	void (*kernel)(struct att_call) = mma_decode<D, S>;
 	dim3 grid((unsigned)c.kv_heads, (unsigned)c.seg.count);
-	if (mma_room(dev, "attention", kernel, mma_decode_bytes<D>()))
-		LAUNCH_WARPS(dev, "attention", kernel, grid, dim3(MMA_THREADS), mma_decode_bytes<D>(), c);
+	if (mma_room(dev, "attention", kernel, bytes))
+		LAUNCH_WARPS(dev, "attention", kernel, grid, dim3(MMA_THREADS), bytes, c);
 }
 
 template <int D, int M> static void mma_launch_forward(struct device *dev, const struct att_call &c, int64_t queries)
 {
+	const size_t bytes = mma_forward_bytes<D, M>();
+	if constexpr (bytes > MMA_LEAST_SHARED)
+		if (!mma_fits(dev, bytes))
+			return mma_launch_forward<D, M - 1>(dev, c, queries);
 	void (*kernel)(struct att_call, int) = mma_forward<D, M>;
 	int tiles = (int)blocks_for(queries, MMA_KEYS * M);
 	dim3 grid((unsigned)(tiles * c.heads), (unsigned)c.seg.count);
-	if (mma_room(dev, "attention", kernel, mma_forward_bytes<D, M>()))
-		LAUNCH_WARPS(dev, "attention", kernel, grid, dim3(MMA_THREADS), mma_forward_bytes<D, M>(), c, tiles);
+	if (mma_room(dev, "attention", kernel, bytes))
+		LAUNCH_WARPS(dev, "attention", kernel, grid, dim3(MMA_THREADS), bytes, c, tiles);
 }
 
 /* Segments of few queries have a kernel of their own, whatever stands beside them in the call. */
 template <int D> static void mma_launch(struct device *dev, const struct att_call &c, int64_t queries)
 {
-	mma_launch_decode<D>(dev, c);
+	mma_launch_decode<D, MMA_STAGES>(dev, c);
 	if (queries * (c.heads / c.kv_heads) <= 16)
 		return;
 	if (queries <= MMA_KEYS && !dev->batch_invariant) /* the larger tile would stay empty */

@@ -357,6 +357,17 @@ __device__ __forceinline__ void mma_hide(float (&s)[M][N][4], const struct att_s
 
 /* ---- launches ------------------------------------------------------------------------------------- */
 
+/*
+ * What a block may have on every GPU from compute capability 8.0 on: 8.6, 8.9 and 12.0 give no more. A launch whose
+ * tiles need more takes smaller ones where the GPU has too little.
+ */
+enum { MMA_LEAST_SHARED = 99 << 10 };
+
+static inline bool mma_fits(struct device *dev, size_t bytes)
+{
+	return bytes <= (size_t)cuda_of(dev)->shared;
+}
+
 /* More than 48 KB of shared memory must be asked for. */
 template <typename... P>
 static inline bool mma_room(struct device *dev, const char *op, void (*kernel)(P...), size_t bytes)

@@ -9,10 +9,10 @@
 
 /* ---- dq = scale * sum_j ds_j k_j ------------------------------------------------------------------------ */
 
-/* Shared memory: q, d_o of the block's rows, two stages of k, v. */
-template <int D> static constexpr size_t mma_query_bytes()
+/* Shared memory: q, d_o of the block's rows, two stages of K rows of k, v. */
+template <int D, int K> static constexpr size_t mma_query_bytes()
 {
-	return (size_t)6 * MMA_KEYS * (D + 8) * 2;
+	return (size_t)(2 * MMA_KEYS + 4 * K) * (D + 8) * 2;
 }
 
 /* Of the warp's rows g and g + 8: lse log2 e and delta. */
@@ -42,7 +42,19 @@ static __device__ __forceinline__ void mma_query_ds(float (&dp)[1][N][4], const 
 	EACH(4, i) dp[0][n][i] = mma_exp2(s[0][n][i] * scale2 - rows.lse2[i / 2]) * (dp[0][n][i] - rows.delta[i / 2]);
 }
 
-template <int D> __global__ void __launch_bounds__(MMA_THREADS) mma_backward_query(struct att_call c, int tiles)
+/* One stage: keys j …, K of them; 16 by a warp. */
+template <int D, int K>
+static __device__ __forceinline__ void mma_query_keys(uint16_t *to, const struct att_call &c, const struct att_span &a,
+						      int j, int last, int64_t column)
+{
+	uint16_t *k = to + MMA_WARP * 16 * (D + 8);
+	if (K == MMA_KEYS || MMA_WARP < K / 16)
+		mma_fetch_keys<D>(k, k + K * (D + 8), c, a, j + MMA_WARP * 16, last, column);
+}
+
+/* One block: 64 queries of one head of one segment. */
+template <int D, int K>
+__global__ void __launch_bounds__(MMA_THREADS) mma_backward_query(struct att_call c, int tiles)
 {
 	if (*c.fault)
 		return;
@@ -51,8 +63,8 @@ template <int D> __global__ void __launch_bounds__(MMA_THREADS) mma_backward_que
 	if (t0 >= a.n)
 		return;
 	SHARED(uint16_t, shared);
-	const int tile = MMA_KEYS * (D + 8), piece = MMA_WARP * 16 * (D + 8);
-	uint16_t *query = shared + piece, *d_o = query + tile, *stages = shared + 2 * tile;
+	const int tile = MMA_KEYS * (D + 8), part = K * (D + 8);
+	uint16_t *query = shared + MMA_WARP * 16 * (D + 8), *d_o = query + tile, *stages = shared + 2 * tile;
 	int t = t0 + MMA_WARP * 16, end = min(t0 + MMA_KEYS, a.n), last = mma_high(a, end - 1);
 	int j = mma_first(c.seg, a, t0, end);
 	int64_t column = (int64_t)(h / (c.heads / c.kv_heads)) * D;
@@ -61,26 +73,26 @@ template <int D> __global__ void __launch_bounds__(MMA_THREADS) mma_backward_que
 	mma_clear(dq);
 	mma_fetch<D>(query, c.q, a.q + t, a.n - t, (int64_t)h * D);
 	mma_fetch<D>(d_o, c.d_o, a.q + t, a.n - t, (int64_t)h * D);
-	mma_fetch_keys<D>(stages + piece, stages + tile + piece, c, a, j + MMA_WARP * 16, last, column);
+	mma_query_keys<D, K>(stages, c, a, j, last, column);
 	mma_commit();
-	for (int stage = 0; j <= last; j += MMA_KEYS, stage ^= 1) {
-		uint16_t *k = stages + stage * 2 * tile, *next = stages + (stage ^ 1) * 2 * tile + piece;
+	for (int stage = 0; j <= last; j += K, stage ^= 1) {
+		uint16_t *k = stages + stage * 2 * part;
 		mma_wait<0>();
 		__syncthreads(); /* this tile has come, the one before has been read */
-		if (j + MMA_KEYS <= last)
-			mma_fetch_keys<D>(next, next + tile, c, a, j + MMA_KEYS + MMA_WARP * 16, last, column);
+		if (j + K <= last)
+			mma_query_keys<D, K>(stages + (stage ^ 1) * 2 * part, c, a, j + K, last, column);
 		mma_commit();
 		if (j > mma_high(a, t + 15))
 			continue;
-		float s[1][MMA_KEYS / 8][4], dp[1][MMA_KEYS / 8][4];
+		float s[1][K / 8][4], dp[1][K / 8][4];
 		mma_clear(s);
 		mma_clear(dp);
-		mma_rows<D, 1, MMA_KEYS / 8>(s, query, k);
-		if (c.seg.window > 0 || j + MMA_KEYS - 1 > mma_high(a, min(t, a.n - 1)))
+		mma_rows<D, 1, K / 8>(s, query, k);
+		if (c.seg.window > 0 || j + K - 1 > mma_high(a, min(t, a.n - 1)))
 			mma_hide(s, c.seg, a, t, j);
-		mma_rows<D, 1, MMA_KEYS / 8>(dp, d_o, k + tile);
+		mma_rows<D, 1, K / 8>(dp, d_o, k + part);
 		mma_query_ds(dp, s, rows, c.scale * MMA_LOG2E);
-		mma_weigh<D, 1, MMA_KEYS / 8>(dq, dp, k);
+		mma_weigh<D, 1, K / 8>(dq, dp, k);
 	}
 	const float factor[1][2] = {{c.scale, c.scale}};
 	mma_store<D, 1>(c.dq, a.q + t, a.n - t, (int64_t)h * D, dq, factor, query);
@@ -264,20 +276,36 @@ template <int D, int Q> __global__ void __launch_bounds__(MMA_THREADS) mma_backw
 
 /* ---- entry ------------------------------------------------------------------------------------------------ */
 
-template <int D> static void mma_launch_backward(struct device *dev, const struct att_call &c, int64_t queries)
+template <int D, int K> static void mma_launch_query(struct device *dev, const struct att_call &c, int tiles)
+{
+	const char *op = "attention_backward";
+	const size_t bytes = mma_query_bytes<D, K>();
+	if constexpr (bytes > MMA_LEAST_SHARED)
+		if (!mma_fits(dev, bytes))
+			return mma_launch_query<D, K / 2>(dev, c, tiles);
+	void (*kernel)(struct att_call, int) = mma_backward_query<D, K>;
+	dim3 grid((unsigned)(tiles * c.heads), (unsigned)c.seg.count);
+	if (mma_room(dev, op, kernel, bytes))
+		LAUNCH_WARPS(dev, op, kernel, grid, dim3(MMA_THREADS), bytes, c, tiles);
+}
+
+template <int D> static void mma_launch_key(struct device *dev, const struct att_call &c, int tiles)
 {
 	const char *op = "attention_backward";
 	const int Q = D > 64 ? 32 : 64; /* as many as registers hold */
-	void (*query)(struct att_call, int) = mma_backward_query<D>;
-	void (*key)(struct att_call) = mma_backward_key<D, Q>;
+	const size_t bytes = mma_key_bytes<D, Q>();
+	static_assert(bytes <= MMA_LEAST_SHARED, "fits every GPU");
+	void (*kernel)(struct att_call) = mma_backward_key<D, Q>;
+	dim3 grid((unsigned)(tiles * c.kv_heads), (unsigned)c.seg.count);
+	if (mma_room(dev, op, kernel, bytes))
+		LAUNCH_WARPS(dev, op, kernel, grid, dim3(MMA_THREADS), bytes, c);
+}
+
+template <int D> static void mma_launch_backward(struct device *dev, const struct att_call &c, int64_t queries)
+{
 	int tiles = (int)blocks_for(queries, MMA_KEYS);
-	dim3 rows((unsigned)(tiles * c.heads), (unsigned)c.seg.count);
-	dim3 keys((unsigned)(tiles * c.kv_heads), (unsigned)c.seg.count);
-	if (!mma_room(dev, op, query, mma_query_bytes<D>()) || !mma_room(dev, op, key, mma_key_bytes<D, Q>()))
-		return;
-	LAUNCH_WARPS(dev, op, query, rows, dim3(MMA_THREADS), mma_query_bytes<D>(), c, tiles);
-	size_t bytes = mma_key_bytes<D, Q>();
-	LAUNCH_WARPS(dev, op, key, keys, dim3(MMA_THREADS), bytes, c);
+	mma_launch_query<D, MMA_KEYS>(dev, c, tiles);
+	mma_launch_key<D>(dev, c, tiles);
 }
 
 bool cuda_attention_mma_backward(struct device *dev, struct view dq, struct view dk, struct view dv, struct view d_o,

@@ -17,6 +17,10 @@ struct cuda_blas {
 
 enum { WORKSPACE = 64 << 20 };
 
+/* Parts of one sum are added in f32 too; by default cuBLAS may add them in the type of the result. */
+static const cublasMath_t MATH =
+	(cublasMath_t)(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION);
+
 static bool blas_good(struct device *dev, const char *op, cublasStatus_t status)
 {
 	if (status != CUBLAS_STATUS_SUCCESS)
@@ -32,6 +36,7 @@ bool cuda_blas_open(struct cuda_device *cuda)
 		return false;
 	cuda->blas->workspace = cuda_bytes(dev, "open", WORKSPACE);
 	return cuda->blas->workspace && blas_good(dev, "open", cublasCreate(&cuda->blas->handle)) &&
+	       blas_good(dev, "open", cublasSetMathMode(cuda->blas->handle, MATH)) &&
 	       blas_good(dev, "open", cublasSetStream(cuda->blas->handle, (cudaStream_t)cuda->stream)) &&
 	       blas_good(dev, "open", cublasSetWorkspace(cuda->blas->handle, cuda->blas->workspace, WORKSPACE));
 }

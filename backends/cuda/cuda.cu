@@ -87,7 +87,11 @@ void cuda_probe(struct backend_info *info)
 
 static bool open_parts(struct cuda_device *cuda)
 {
-	return cuda_good(&cuda->dev, "open", (int)cudaSetDevice(0)) && cuda_memory_open(cuda) && cuda_blas_open(cuda);
+	struct device *dev = &cuda->dev;
+	return cuda_good(dev, "open", (int)cudaSetDevice(0)) &&
+	       cuda_good(dev, "open",
+			 (int)cudaDeviceGetAttribute(&cuda->shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0)) &&
+	       cuda_memory_open(cuda) && cuda_blas_open(cuda);
 }
 
 struct device *cuda_open(const struct device_options *options, struct err *err)

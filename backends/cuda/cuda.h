@@ -44,6 +44,7 @@ struct cuda_device {
 	char *staging;          /* pinned, a ring through which small uploads go */
 	size_t staged;
 	int processors;         /* streaming multiprocessors */
+	int shared;             /* the most shared memory of a block, bytes */
 	bool matrix_units;      /* attention_mma.cu can run here */
 	char name[64];
 };

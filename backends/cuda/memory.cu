@@ -215,21 +215,22 @@ static void memory_graph_free(struct device *dev, struct graph *graph)
 	(void)dev;
 	if (!graph)
 		return;
-	cudaGraphExecDestroy(graph->exec);
+	if (graph->exec)
+		cudaGraphExecDestroy(graph->exec);
 	free(graph);
 }
 
 /* What was recorded becomes a graph, which runs once. */
 static struct graph *make_graph(struct device *dev, cudaGraph_t recorded)
 {
-	struct graph *graph = (struct graph *)malloc(sizeof *graph);
+	struct graph *graph = (struct graph *)calloc(1, sizeof *graph);
 	if (!graph) {
 		device_fail(dev, "capture", "out of memory");
 		return NULL;
 	}
 	if (cuda_good(dev, "capture", (int)cudaGraphInstantiate(&graph->exec, recorded, 0)) && memory_replay(dev, graph))
 		return graph;
-	free(graph);
+	memory_graph_free(dev, graph);
 	return NULL;
 }
 
@@ -239,10 +240,11 @@ static struct graph *memory_capture_end(struct device *dev)
 	cudaError_t code = cudaStreamEndCapture(stream_of(dev), &recorded);
 	if (code == cudaErrorNotSupported)
 		return NULL; /* was run at once */
-	if (!cuda_good(dev, "capture", (int)code) || dev->failure[0])
-		return NULL;
-	struct graph *graph = make_graph(dev, recorded);
-	cudaGraphDestroy(recorded);
+	struct graph *graph = NULL;
+	if (cuda_good(dev, "capture", (int)code) && !dev->failure[0])
+		graph = make_graph(dev, recorded);
+	if (recorded)
+		cudaGraphDestroy(recorded);
 	return graph;
 }
 
