@@ -97,7 +97,7 @@ TEST(CollectServer, AnswersAreBoughtAndTheKeyStaysUnseen)
 	std::string url = mock.url() + "/";
 	planned.plan.teacher.base_url = url.c_str();
 	planned.plan.teacher.api_key_env = "COLLECT_TEST_KEY";
-	struct plan_pair header = {"X-Team", "blue", false};
+	struct plan_pair header = {"X-Team", "blue", false, false};
 	planned.plan.teacher.extra_headers = {&header, 1};
 	setenv("COLLECT_TEST_KEY", CANARY, 1);
 	testing::internal::CaptureStderr();
@@ -141,19 +141,19 @@ TEST(CollectServer, SecretHeadersStayUnseen)
 			return;
 		std::string id = question_of(c.request), key = CANARY;
 		c.send(id == "3" ? reply("401 No", "", error_body("wrong key " + key, "null", "null"))
-				 : reply("200 OK", "x-request-id: " + key + "\r\n", answer("\"content\":\"" + key + " is it\"")));
+				 : reply("200 OK", "x-request-id: " + key + "\r\n", answer("\"content\":\"" + key + " is at https://b.example\"")));
 	});
 	Planned planned(world, TEACHER_OPENAI);
 	std::string url = mock.url();
 	planned.plan.teacher.base_url = url.c_str();
 	planned.plan.teacher.api_key_env = "";
-	struct plan_pair headers[] = {{"X-Team", "blue", false}, {"api-key", CANARY, true}};
-	planned.plan.teacher.extra_headers = {headers, 2};
+	struct plan_pair headers[] = {{"X-Team", "blue", false, false}, {"api-key", CANARY, true, true}, {"X-Site", "https://a.example/", true, false}};
+	planned.plan.teacher.extra_headers = {headers, 3};
 	ASSERT_EQ(planned.open(), 0) << planned.err.message;
 	EXPECT_EQ(world.collect(*planned.source.teacher), ERR_NOPERM);
 	for (const std::string &request : mock.requests())
 		EXPECT_NE(request.find("api-key: " + std::string(CANARY)), std::string::npos);
-	EXPECT_NE(world.answers().at(0).find("[key] is it"), std::string::npos) << world.answers().at(0);
+	EXPECT_NE(world.answers().at(0).find("[key] is at https://b.example"), std::string::npos) << world.answers().at(0);
 	expect_no_key(world);
 }
 

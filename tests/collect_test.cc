@@ -421,20 +421,61 @@ TEST(CollectStopped, EverythingIsRejected)
 	EXPECT_EQ(world.answers().size(), 20u);
 }
 
-/* One that is rejected for itself is asked twice at the most, also where it is the only one. */
+/* However often the run is started, and however slow the server is in saying so. */
+TEST(CollectStopped, EverythingIsRejectedForManyStarts)
+{
+	for (double latency : {0.0, 0.9}) {
+		World world(20, 20);
+		for (int start = 0; start < 3; start++) {
+			Fake fake([](const Asking &) { return refused(422); });
+			fake.latency = latency;
+			EXPECT_EQ(world.collect(fake), ERR_CONFIG) << world.err.message;
+			EXPECT_EQ(world.units().rejected, 0);
+		}
+		Fake well(always_good);
+		EXPECT_EQ(world.collect(well), 0) << world.err.message;
+		EXPECT_EQ(world.answers().size(), 20u);
+	}
+}
+
+/* The first five are rejected for themselves: the next start asks others first, and then gives them up. */
+TEST(CollectStopped, TheFirstFiveAreRejected)
+{
+	World world(12, 20);
+	auto script = [](const Asking &a) { return std::stoi(a.id) < 5 ? refused(400) : good(a.id); };
+	Fake first(script), second(script);
+	EXPECT_EQ(world.collect(first), ERR_CONFIG) << world.err.message;
+	EXPECT_EQ(world.collect(second), 0) << world.err.message;
+	EXPECT_EQ(world.units().rejected, 5);
+	EXPECT_EQ(world.answers().size(), 7u);
+}
+
+/* One that is rejected for itself is given up once others are answered, */
 TEST(CollectOrder, TheFirstQueryIsRejected)
 {
-	for (int n : {1, 10}) {
-		World world(n, 20);
-		Fake fake([](const Asking &a) { return a.id == "0" ? refused(400) : good(a.id); });
-		ASSERT_EQ(world.collect(fake), 0) << world.err.message;
-		EXPECT_EQ(fake.sends["0"], 2);
-		EXPECT_EQ(world.units().rejected, 1);
-		EXPECT_EQ(world.counts.rejected, 1);
-		EXPECT_EQ(world.counts.released, 1);
-		EXPECT_EQ(world.answers().size(), (size_t)n - 1);
-		world.expect_promises(fake);
-	}
+	World world(10, 20);
+	Fake fake([](const Asking &a) { return a.id == "0" ? refused(400) : good(a.id); });
+	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(fake.sends["0"], 2);
+	EXPECT_EQ(world.units().rejected, 1);
+	EXPECT_EQ(world.counts.rejected, 1);
+	EXPECT_EQ(world.counts.released, 1);
+	EXPECT_EQ(world.answers().size(), 9u);
+	world.expect_promises(fake);
+}
+
+/* or where an earlier start had answers, and it is all that is left. */
+TEST(CollectOrder, TheLastQueryIsRejected)
+{
+	World world(10, 20);
+	Fake most([](const Asking &a) { return a.id == "9" ? refused(429, "HTTP/1.1 429 no\r\nRetry-After: 999999\r\n\r\n") : good(a.id); });
+	EXPECT_EQ(world.collect(most), ERR_TEMPFAIL) << world.err.message;
+	world.options.most_wait = 1;
+	Fake last([](const Asking &) { return refused(400); });
+	EXPECT_EQ(world.collect(last), 0) << world.err.message;
+	EXPECT_EQ(last.order.size(), 2u);
+	EXPECT_EQ(world.units().rejected, 1);
+	EXPECT_EQ(world.answers().size(), 9u);
 }
 
 TEST(CollectOrder, TheFirstRequestGoesAlone)

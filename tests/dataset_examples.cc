@@ -436,7 +436,10 @@ TEST(Examples, SavedRowsReadBackTheSame)
 	ASSERT_EQ("ok", l.message());
 	struct err err;
 	std::string path = l.dir / "out.jsonl";
-	ASSERT_EQ(0, examples_save(&l.set, path.c_str(), &err)) << err.message;
+	struct file_writer writer;
+	ASSERT_EQ(0, file_writer_open(&writer, path.c_str(), 0600, &err)) << err.message;
+	ASSERT_EQ(0, examples_write(&l.set, &writer, &err)) << err.message;
+	ASSERT_EQ(0, file_writer_commit(&writer, &err)) << err.message;
 	std::string saved = read_file(path);
 	Loaded again(saved, ANSWER_CHOICE);
 	ASSERT_EQ("ok", again.message());

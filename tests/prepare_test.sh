@@ -45,6 +45,23 @@ older_set_stays()
 		cmp before.jsonl older/test.jsonl
 }
 
+# Killed at any of its renames and removals: no row to train on is a test row.
+never_mixed()
+{
+	strace -qq -o /dev/null true 2>/dev/null || { echo 'no strace'; return 77; }
+	for again in '--test-fraction 0.4 --seed 2' ''; do
+		for call in renameat unlink; do
+			for at in 1 2 3; do
+				rm -rf mixed
+				"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.4 --output mixed --quiet || return 1
+				(ulimit -c 0; strace -f -qq -o /dev/null -e trace=$call -e inject=$call:signal=KILL:when=$at \
+					"$program" prepare jsonl rows.jsonl --type classification $again --output mixed --quiet) 2>/dev/null
+				[ ! -e mixed/test.jsonl ] || ! grep -qxFf mixed/test.jsonl mixed/train.jsonl || { echo "$again $call $at"; return 1; }
+			done
+		done
+	done
+}
+
 test_domains_show()
 {
 	"$program" prepare jsonl rows.jsonl --type classification --test other.jsonl --output alone >table 2>notes &&
@@ -92,6 +109,7 @@ empty_problem()
 check "an older test set goes" old_test_set_goes
 check "no input is overwritten" inputs_stay
 check "an older test set stays where the new set cannot be written" older_set_stays
+check "killed anywhere, no test row is among those to train on" never_mixed
 check "domains of the test set alone are shown" test_domains_show
 check "ids under a key that is named" named_ids
 check "ids of a public set" collection_ids

@@ -428,7 +428,7 @@ hung_up()
 	cat >hangup.sh <<-'END'
 	while read -r line; do
 		id=$(printf '%s\n' "$line" | sed 's/.*"id": *\("[^"]*"\|[0-9]*\).*/\1/')
-		[ "$id" != 3 ] || { kill -HUP $PPID; sleep 0.3; }
+		[ "$id" != 3 ] || { kill -HUP $PPID; sleep 0.1; kill -HUP $PPID; sleep 0.3; }
 		printf '{"id": %s, "content": "It names the thing. The answer is grain."}\n' "$id"
 	done
 	END

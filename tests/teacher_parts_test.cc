@@ -950,7 +950,8 @@ TEST(KeyText, Redaction)
 	EXPECT_EQ(redacted("11111111111111111b", "1111111111"), "[key]b");
 	EXPECT_EQ(redacted("is required", "sk-no-key-required"), "is required") << "a word of any answer";
 	EXPECT_EQ(redacted("or ANYTHING", "ANYTHING"), "or ANYTHING");
-	EXPECT_EQ(redacted("key sk-no-key-required", "sk-no-key-required"), "key [key]d");
+	EXPECT_EQ(redacted("key sk-no-key-required", "sk-no-key-required"), "key [key]");
+	EXPECT_EQ(redacted("or sk-no-key-requires", "sk-no-key-required"), "or [key]s") << "part of it";
 	EXPECT_EQ(redacted("abcdefghijklmnopq abcdefghijklmnop", "abcdefghijklmnop"), "[key]q [key]") << "all of it";
 	EXPECT_EQ(redacted("abcdefghijklmno", "abcdefghijklmnop"), "abcdefghijklmno");
 	std::string none = "abc";

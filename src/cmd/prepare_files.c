@@ -13,14 +13,6 @@
 #include "src/dataset/chart.h"
 #include "src/dataset/grown.h"
 
-static int save(const struct examples *examples, const char *directory, const char *name, struct err *err)
-{
-	char *path = grown_format(err, "%s/%s", directory, name);
-	int rc = path ? examples_save(examples, path, err) : -1;
-	free(path);
-	return rc;
-}
-
 static int save_picture(const struct examples *examples, const char *directory, struct err *err)
 {
 	char *path = grown_format(err, "%s/domains.svg", directory);
@@ -41,16 +33,37 @@ static int remove_file(const char *directory, const char *name, struct err *err)
 	return rc;
 }
 
+static int start(struct file_writer *writer, const char *directory, const char *name, const struct examples *examples,
+		 struct err *err)
+{
+	char *path = grown_format(err, "%s/%s", directory, name);
+	int rc = path && !file_writer_open(writer, path, 0666, err) ? 0 : -1;
+	free(path);
+	return rc || examples_write(examples, writer, err) ? -1 : 0;
+}
+
+/*
+ * Whatever fails and whenever it is killed, no row of a test set stands among those to train on: both files are written
+ * aside, and an old test set goes before the new rows get their name.
+ */
+static int save_rows(const struct prepared *p, const char *directory, struct err *err)
+{
+	struct file_writer train, test = {.directory = -1, .fd = -1};
+	int rc = start(&train, directory, "train.jsonl", &p->pool, err) ||
+				 (p->test.n && start(&test, directory, "test.jsonl", &p->test, err)) ||
+				 remove_file(directory, "test.jsonl", err) || file_writer_commit(&train, err) ||
+				 (p->test.n && file_writer_commit(&test, err))
+			 ? -1 : 0;
+	file_writer_abort(&train);
+	file_writer_abort(&test);
+	return rc;
+}
+
 int prepare_save(const struct prepared *p, const char *directory, struct err *err)
 {
 	if (mkdir(directory, 0777) && errno != EEXIST)
 		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	/* A failure between the two leaves no row of a test set among those to train on. */
-	if (p->test.n && save(&p->test, directory, "test.jsonl", err))
-		return -1;
-	if (save(&p->pool, directory, "train.jsonl", err) || save_picture(&p->pool, directory, err))
-		return -1;
-	return p->test.n ? 0 : remove_file(directory, "test.jsonl", err);
+	return save_rows(p, directory, err) || save_picture(&p->pool, directory, err) ? -1 : 0;
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------- */

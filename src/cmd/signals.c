@@ -12,6 +12,8 @@ static volatile sig_atomic_t signals, paying;
 static void on_signal(int number)
 {
 	static const char interrupted[] = "\nbaldistill: interrupted; the same command goes on\n";
+	if (signals && number == SIGHUP) /* a shell sends what its terminal sends, too */
+		return;
 	if (signals++)
 		_exit(128 + number);
 	if (paying)

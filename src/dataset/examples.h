@@ -33,6 +33,7 @@
 #define BALDISTILL_DATASET_EXAMPLES_H
 
 #include "reference/ifd.h"
+#include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/dataset/answer.h"
 
@@ -82,9 +83,8 @@ void examples_init(struct examples *examples);
 int examples_add(struct examples *examples, const struct example *example, const char *domain, struct err *err);
 int examples_group(struct examples *examples, struct err *err);
 
-/* Write all rows as JSON Lines, keys id, input, choices where there are some, label, domain; with the failures of
- * file.h. */
-int examples_save(const struct examples *examples, const char *path, struct err *err);
+/* All rows as JSON Lines, keys id, input, choices where there are some, label, domain; with the failures of file.h. */
+int examples_write(const struct examples *examples, struct file_writer *writer, struct err *err);
 
 /* Index of a domain, or examples->l. */
 size_t examples_find_domain(const struct examples *examples, const char *name);

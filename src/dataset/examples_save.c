@@ -35,13 +35,10 @@ static int save_row(struct file_writer *writer, const struct examples *examples,
 	return rc;
 }
 
-int examples_save(const struct examples *examples, const char *path, struct err *err)
+int examples_write(const struct examples *examples, struct file_writer *writer, struct err *err)
 {
-	struct file_writer writer;
-	if (file_writer_open(&writer, path, 0666, err))
-		return -1;
 	for (size_t i = 0; i < examples->n; i++)
-		if (save_row(&writer, examples, &examples->row[i], err))
+		if (save_row(writer, examples, &examples->row[i], err))
 			return -1;
-	return file_writer_commit(&writer, err);
+	return 0;
 }

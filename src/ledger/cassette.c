@@ -12,7 +12,7 @@
 	"SELECT " QUERY_COLUMNS ",a.id,a.at,CASE a.state WHEN 'ANSWERED' THEN 'answered' WHEN 'UNUSABLE' THEN "        \
 	"'unusable' WHEN 'INDOUBT' THEN 'in_doubt' WHEN 'RELEASED' THEN CASE WHEN q.state='REJECTED' AND a.id="        \
 	"(SELECT max(id) FROM attempt m WHERE m.query_id=q.id) THEN 'rejected' ELSE 'released' END END,"               \
-	"a.reason,r.finish_reason,r.usage,a.provider_req_id,a.client_req_id,a.http,r.content"                          \
+	"a.reason,r.finish_reason,r.usage,a.provider_req_id,a.client_req_id,a.http,r.content,a.wire"                          \
 	" FROM query q JOIN attempt a ON a.query_id=q.id LEFT JOIN response r ON r.attempt_id=a.id WHERE "
 #define IN_ORDER " ORDER BY q.id,a.id"
 
@@ -35,6 +35,7 @@ static int read_row(struct ledger *l, sqlite3_stmt *from, struct ledger_row *row
 		.http = sqlite3_column_int64(from, QUERY_COLUMN_COUNT + 8),
 		.content = text_of(from, 9),
 		.content_n = (size_t)sqlite3_column_bytes(from, QUERY_COLUMN_COUNT + 9),
+		.sent = sqlite3_column_int64(from, QUERY_COLUMN_COUNT + 10) != 0,
 	};
 	return row->state ? query_read(l, from, &row->query, err) : database_refuse_null(&l->db, err);
 }
@@ -121,6 +122,8 @@ static int export_row(void *context, const struct ledger_row *row, struct err *e
 {
 	struct json_writer w;
 	size_t n;
+	if (!row->sent && strcmp(row->state, "answered")) /* nobody heard of it: nothing to tell */
+		return 0;
 	json_writer_init(&w, 0);
 	put_row(&w, row);
 	const char *text = json_writer_text(&w, &n, err);

@@ -18,6 +18,7 @@ struct ledger_row {
 	const char *state;         /* "answered", "unusable", "in_doubt", "released", "rejected" */
 	const char *reason, *finish_reason, *usage, *provider_request_id, *request_id; /* each may be NULL */
 	int64_t http;
+	bool sent;                 /* false: no byte left, or shared from another run's cassette */
 	const char *content;       /* NULL where there is none */
 	size_t content_n;
 };

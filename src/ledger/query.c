@@ -62,15 +62,18 @@ static int read_due(struct ledger *l, sqlite3_stmt *rows, size_t most, struct le
 	return got < 0 ? -1 : 0;
 }
 
-static int select_due(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most,
+#define DUE                                                                                                            \
+	"SELECT " QUERY_COLUMNS ",q.body FROM query q WHERE stage=?1 AND step=?2 AND state='PENDING' AND not_before<=?3"  \
+	" ORDER BY "
+
+static int select_due(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most, bool fresh,
 		      struct ledger_pending *pending, struct err *err)
 {
+	const char *sql = fresh ? DUE "tries,not_before>0,id LIMIT ?4" : DUE "tries,id LIMIT ?4";
 	pending->query = arena_array(&pending->arena, most, sizeof *pending->query, err);
 	if (!pending->query)
 		return -1;
-	sqlite3_stmt *rows = database_select(&l->db, err, "SELECT " QUERY_COLUMNS ",q.body FROM query q WHERE stage=?1 AND"
-					     " step=?2 AND state='PENDING' AND not_before<=?3 ORDER BY tries,id LIMIT ?4",
-					     "itii", stage, step, now, (int64_t)most);
+	sqlite3_stmt *rows = database_select(&l->db, err, sql, "itii", stage, step, now, (int64_t)most);
 	int failed = rows ? read_due(l, rows, most, pending, err) : -1;
 	sqlite3_finalize(rows);
 	return failed;
@@ -78,12 +81,12 @@ static int select_due(struct ledger *l, int64_t stage, const char *step, int64_t
 
 #define WAITING "FROM query WHERE stage=?1 AND step=?2 AND state='PENDING' AND not_before>?3"
 
-int ledger_pending(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most,
+int ledger_pending(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most, bool fresh,
 		   struct ledger_pending *pending, struct err *err)
 {
 	*pending = (struct ledger_pending){0};
 	arena_init(&pending->arena);
-	if (!select_due(l, stage, step, now, most, pending, err) &&
+	if (!select_due(l, stage, step, now, most, fresh, pending, err) &&
 	    !database_int(&l->db, err, &pending->waiting, 0, "SELECT count(*) " WAITING, "iti", stage, step, now) &&
 	    !database_int(&l->db, err, &pending->wake, INT64_MAX, "SELECT min(not_before) " WAITING, "iti", stage, step,
 			  now))

@@ -28,7 +28,7 @@ struct ledger_query {
 	/* Told by the ledger, ignored when given to it: */
 	int64_t stage;
 	const char *step;
-	int64_t attempts;        /* sends so far, those that a kill of an unbilled teacher interrupted left out */
+	int64_t attempts;        /* sends so far; not those of which no byte left */
 	int64_t doubts;          /* of them in doubt */
 };
 
@@ -44,10 +44,11 @@ struct ledger_pending {
 /*
  * The first `most` queries of a step that are due: those never in doubt first,
  * then those with the fewest doubts, each in query order; so a second unit is
- * spent on a query only after all others had their first. Release in any case
- * where 0 was returned.
+ * spent on a query only after all others had their first. fresh: likewise those
+ * that were refused stand behind all others, at the price of a sort. Release in
+ * any case where 0 was returned.
  */
-int ledger_pending(struct ledger *ledger, int64_t stage, const char *step, int64_t now, size_t most,
+int ledger_pending(struct ledger *ledger, int64_t stage, const char *step, int64_t now, size_t most, bool fresh,
 		   struct ledger_pending *pending, struct err *err);
 void ledger_pending_release(struct ledger_pending *pending);
 

@@ -41,7 +41,8 @@ static int prepare(struct collecting *c, struct err *err)
 	c->start = c->told = collect_clock();
 	c->flights = limits.max_concurrent ? limits.max_concurrent : 1;
 	c->flight = mem_array(c->flights, sizeof *c->flight, err);
-	c->shot = c->flight ? mem_array(c->flights, sizeof *c->shot, err) : NULL;
+	c->rejected = c->flight ? mem_array(c->n, sizeof *c->rejected, err) : NULL;
+	c->shot = c->rejected ? mem_array(c->flights, sizeof *c->shot, err) : NULL;
 	if (!c->collector->counting) {
 		teacher_pace_init(&c->collector->pace, &limits, c->start);
 		teacher_stop_init(&c->collector->stop, (uint64_t)c->collector->budget, t->max_wait, c->start);
@@ -61,6 +62,7 @@ static int begin(struct collecting *c, struct err *err)
 		return -1;
 	uint64_t left = (uint64_t)counts.pending < c->n ? (uint64_t)counts.pending : c->n;
 	c->parked = counts.parked;
+	c->collector->ever_heard = counts.answered + counts.unusable > 0;
 	progress_begin(&c->progress, voice_progress(c->collector->voice), c->step, "answers", c->n, c->n - left);
 	return 0;
 }
@@ -78,6 +80,7 @@ static void release(struct collecting *c)
 	c->collector->pace = c->pace;
 	free(c->place);
 	free(c->flight);
+	free(c->rejected);
 	free(c->shot);
 }
 

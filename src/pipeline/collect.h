@@ -71,7 +71,8 @@ struct collector {
 	struct teacher_stop stop;      /* counts of this start, over all steps; */
 	struct teacher_pace pace;      /* likewise, between two steps */
 	bool counting;                 /* both have begun */
-	bool heard, told_model;        /* an answer came; another model's name in it was told */
+	bool heard, ever_heard;        /* an answer came; one is in the ledger */
+	bool told_model;               /* another model's name in an answer was told */
 	double dearest_in, dearest_out; /* of the answers: tokens for a byte of the request, tokens of the answer */
 };
 

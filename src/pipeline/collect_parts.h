@@ -52,6 +52,7 @@ struct collecting {
 	double start;           /* from there on the monotonic clock counts */
 	double told, telling;   /* when `settled` was called last, and how long it took; */
 	bool news;              /* a reply was settled since */
+	bool *rejected;         /* [n]: once in this call already */
 	double interrupted;     /* since when a signal is waited out; 0: none came */
 	struct err err;         /* the first failure ends the sending */
 };
@@ -90,10 +91,10 @@ void collect_land(struct collecting *c, struct flight *flight);
 void collect_verdict(struct ledger_verdict *verdict, const struct plan_teacher *teacher,
 		     const struct teacher_outcome *outcome, const struct teacher_answer *answer);
 /*
- * A rejection before the first answer of a start, of a query not asked earlier, may be the fault of every request: a
- * wrong key, a member the server does not know. The query is asked once more before it is given up.
+ * A rejection before the first answer of a start may be the fault of every request: a wrong key, a member the server
+ * does not know. The query stays; where an earlier start had answers, it is given up when it is rejected again in this.
  */
-bool collect_is_doubtful(const struct collector *collector, const struct teacher_outcome *outcome, int64_t earlier);
+bool collect_is_doubtful(const struct collector *collector, const struct teacher_outcome *outcome, bool again);
 /* The usage of a reply as it was received, into text; NULL where there is none that can be trusted. */
 const char *collect_usage(char text[COLLECT_USAGE_ROOM], const struct teacher_answer *answer, const char *raw,
 			  size_t n);

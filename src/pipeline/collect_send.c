@@ -125,7 +125,7 @@ static double arm(struct collecting *c, struct ledger_pending *pending, size_t *
 	double wait = room(c) ? teacher_pace_delay(&c->pace, collect_clock(), 0) : INFINITY;
 	if (wait > 0 || c->bound != LEDGER_GO)
 		return wait > 0 ? wait : INFINITY;
-	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), pending, err))
+	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), !c->collector->heard, pending, err))
 		return INFINITY;
 	size_t n = choose(c, pending, &wait, err);
 	if (!pending->n)

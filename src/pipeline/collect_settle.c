@@ -91,6 +91,11 @@ static void heed_refusal(struct collecting *c, const struct flight *f, const str
 	}
 }
 
+static bool is_doubtful(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
+{
+	return collect_is_doubtful(c->collector, o, c->rejected[f->query - c->queries]);
+}
+
 /* What is known of the prices of answers, before the next requests are armed. */
 static void learn(struct collecting *c, const struct flight *f, const struct teacher_reply *reply)
 {
@@ -112,7 +117,7 @@ static int settle(struct collecting *c, const struct flight *f, const struct tea
 	if (finish_slot(f, reply, err))
 		return -1;
 	collect_verdict(&verdict, c->collector->teacher, &reply->outcome, &reply->answer);
-	if (collect_is_doubtful(c->collector, &reply->outcome, f->sends)) {
+	if (is_doubtful(c, f, &reply->outcome)) {
 		verdict.reject = false;
 		verdict.not_before = collect_now(c) + again_ms;
 	}
@@ -133,7 +138,7 @@ static int settle(struct collecting *c, const struct flight *f, const struct tea
 static enum teacher_state state_of(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
 {
 	bool gone = o->state == TEACHER_RELEASED && !o->retry && !o->stop;
-	if (collect_is_doubtful(c->collector, o, f->sends))
+	if (is_doubtful(c, f, o))
 		return TEACHER_RELEASED;
 	return gone ? TEACHER_REJECTED : o->state;
 }
@@ -205,6 +210,7 @@ void collect_reply(void *context, const struct teacher_reply *reply)
 	enum teacher_state state = state_of(c, f, &reply->outcome);
 	learn(c, f, reply);
 	int failed = settle(c, f, reply, &err);
+	c->rejected[f->query - c->queries] |= reply->outcome.state == TEACHER_REJECTED;
 	collect_land(c, f);
 	if (failed) {
 		collect_fail(c, &err);

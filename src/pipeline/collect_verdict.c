@@ -31,9 +31,10 @@ static bool is_final(const struct teacher_outcome *o)
 	return o->state == TEACHER_REJECTED || (!o->retry && !o->stop);
 }
 
-bool collect_is_doubtful(const struct collector *collector, const struct teacher_outcome *o, int64_t earlier)
+bool collect_is_doubtful(const struct collector *collector, const struct teacher_outcome *o, bool again)
 {
-	return o->state == TEACHER_REJECTED && !earlier && !collector->heard && collector->source->billable;
+	bool proved = again && collector->ever_heard;
+	return o->state == TEACHER_REJECTED && !proved && !collector->heard && collector->source->billable;
 }
 
 static const char *or_null(const char *text)
@@ -121,12 +122,13 @@ int collect_judge(void *context, const struct ledger_query *query, const struct 
 		  struct ledger_verdict *verdict, struct err *err)
 {
 	struct collector *collector = context;
+	(void)query;
 	collect_release(collector);
 	struct collect_judged *j = collector->judged = mem_array(1, sizeof *j, err);
 	if (!j || decide(collector, j, received, err))
 		return -1;
 	collect_verdict(verdict, collector->teacher, &j->outcome, &j->answer);
-	verdict->reject = verdict->reject && !collect_is_doubtful(collector, &j->outcome, query->attempts - 1);
+	verdict->reject = verdict->reject && !collect_is_doubtful(collector, &j->outcome, false);
 	verdict->http = received->http;
 	verdict->provider_request_id = or_null(j->headers.request_id);
 	verdict->usage = collect_usage(j->usage, &j->answer, received->body, received->body_n);

@@ -38,7 +38,7 @@ struct compare_options {
 	size_t methods;
 	const uint64_t *seed;        /* [seeds] */
 	size_t seeds;
-	int64_t max_queries;         /* bounds the sends of all runs together; 0: not given */
+	int64_t max_queries;         /* bounds the sends of all runs in one start; 0: not given */
 	struct run_options run;
 };
 
@@ -72,7 +72,7 @@ struct comparison {
 };
 
 /*
- * The most sends that the runs can make, all of them together; *paid says
+ * The most sends that the runs can make in one start, all of them together; *paid says
  * whether anybody would be paid for them.
  */
 int compare_worst_case(int64_t *sends, bool *paid, const struct compare_options *options, struct err *err);

@@ -53,7 +53,7 @@ struct plan_list {
 /* A map of names to JSON values (extra_body) or texts (extra_headers), in file order. */
 struct plan_pair {
 	const char *name, *value; /* value: a text, or JSON for extra_body */
-	bool secret;              /* a variable stands in it as it was written */
+	bool secret, key;         /* a header with a variable in it; one whose name says that it carries a key */
 };
 struct plan_map {
 	struct plan_pair *pair;

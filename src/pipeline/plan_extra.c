@@ -37,7 +37,8 @@ static int read_header(struct plan_pair *pair, const struct yaml_node *node, str
 	if (teacher_header_line(line, pair->name, pair->value, err))
 		return plan_refuse(node, err);
 	pair->secret = strstr(node->verbatim, "${") != NULL;
-	if (carries_key(pair->name) && !pair->secret)
+	pair->key = carries_key(pair->name);
+	if (pair->key && !pair->secret)
 		return yaml_refuse(node, err,
 				   "'%s' holds a key, which never stands in a plan; write ${VARIABLE} for it",
 				   pair->name);

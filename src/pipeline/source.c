@@ -22,7 +22,7 @@ int source_read_key(struct teacher_key *key, const struct plan_teacher *t, struc
 	return 0;
 }
 
-/* What a header takes from a variable is redacted like the key. */
+/* A key that a header carries is redacted like the key; of what else comes from variables, the whole value. */
 static int keep_secrets(struct source *s, const struct plan_map *map, struct err *err)
 {
 	s->secret = mem_array(map->n, sizeof *s->secret, err);
@@ -32,6 +32,7 @@ static int keep_secrets(struct source *s, const struct plan_map *map, struct err
 			continue;
 		if (teacher_key_from_value(key, map->pair[i].value, err))
 			return -1;
+		key->whole = !map->pair[i].key;
 		key->next = s->key.next;
 		s->key.next = key;
 		s->secrets++;

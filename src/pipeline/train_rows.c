@@ -78,7 +78,8 @@ static bool holds_file(const char *directory, const char *name)
 static const char *find_result(const char *directory)
 {
 	static const char *const names[] = {"config.json", "adapter_config.json", "README.md", "tokenizer.json",
-					    "model.safetensors", "adapter_model.safetensors"};
+					    "model.safetensors", "adapter_model.safetensors", "tokenizer_config.json",
+					    "generation_config.json", "chat_template.jinja"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (holds_file(directory, names[i]))
 			return names[i];
@@ -88,12 +89,15 @@ static const char *find_result(const char *directory)
 /* It may be new, hold an unfinished training, or nothing that this one writes. */
 static int open_directory(const char *directory, struct err *err)
 {
+	const struct train_files files = {.directory = directory};
+	struct err ignored;
 	bool made;
 	if (job_make_directory(directory, &made, err))
 		return -1;
 	const char *there = made || checkpoint_any(directory) ? NULL : find_result(directory);
 	if (!there)
 		return 0;
+	train_finish(&files, &ignored); /* what a kill left of its last removal */
 	return err_set(err, ERR_CANTCREATE, "'%s' holds a finished model or adapter, or another's %s; choose another --output or remove it",
 		       directory, there);
 }

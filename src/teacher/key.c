@@ -176,9 +176,9 @@ static size_t key_part(const struct teacher_key *key, const uint8_t *filter, con
 	uint32_t bit = window_bit(s);
 	if (!(filter[bit / 8] >> bit % 8 & 1) || !memmem(key->text, key->n, s, TEACHER_KEY_RUN))
 		return 0;
-	if (!is_word(s))
-		return TEACHER_KEY_RUN;
-	return key->n >= WHOLE && n >= key->n && !memcmp(key->text, s, key->n) ? key->n : 0;
+	if (key->n >= WHOLE && n >= key->n && !memcmp(key->text, s, key->n))
+		return key->n;
+	return key->whole || is_word(s) ? 0 : TEACHER_KEY_RUN;
 }
 
 /* Windows that overlap or touch are one stretch; it is written when it has ended, behind all that is still read. */

@@ -25,6 +25,7 @@
 #ifndef BALDISTILL_TEACHER_KEY_H
 #define BALDISTILL_TEACHER_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "src/base/err.h"
@@ -42,6 +43,7 @@ struct teacher_key {
 	char *text;    /* NUL-terminated, owned; NULL: no key */
 	size_t n;      /* without the NUL */
 	size_t mapped; /* bytes of the pages */
+	bool whole;    /* redacted only as a whole, where it has 16 bytes */
 	const struct teacher_key *next; /* another secret that is sent, and redacted with this one; NULL: none; borrowed */
 };
 

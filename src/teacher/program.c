@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -17,6 +18,13 @@
 #include "src/base/mem.h"
 
 extern char **environ;
+
+static double seconds_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 static void close_fd(int *fd)
 {
@@ -92,17 +100,26 @@ int program_start(struct teacher_program *p, const struct teacher_command_config
 	return rc;
 }
 
+/* For a hundredth of a second, what it still writes is taken, lest it wait for that. */
+static void rest(const struct teacher_program *p)
+{
+	char dropped[4096];
+	const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+	struct pollfd from = {.fd = p->from, .events = POLLIN};
+	if (poll(&from, 1, 10) <= 0 || read(p->from, dropped, sizeof dropped) <= 0)
+		nanosleep(&moment, NULL);
+}
+
 /* Within a second; it stays to be waited for, so that the number of its group stays its own. */
 static bool has_ended(const struct teacher_program *p)
 {
-	enum { PATIENCE = 100 };
-	const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
-	for (int i = 0; i < PATIENCE; i++) {
+	const double patience = 1, end = seconds_now() + patience;
+	do {
 		siginfo_t info = {0};
 		if (waitid(P_PID, (id_t)p->child, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid)
 			return true;
-		nanosleep(&moment, NULL);
-	}
+		rest(p);
+	} while (seconds_now() < end);
 	return false;
 }
 
