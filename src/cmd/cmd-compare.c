@@ -126,7 +126,7 @@ static int run(struct arguments *args, struct err *err)
 	const struct option_row rows[] = {
 		{"methods", OPTION_TEXT, &c.methods, "NAME,...", "methods to compare"},
 		{"seeds", OPTION_TEXT, &c.seeds, "N,...", "seeds of each (1)"},
-		{"max-queries", OPTION_NUMBER, &c.max_queries, "TOTAL", "bound of the requests of all runs; needed where the teacher is paid"},
+		{"max-queries", OPTION_NUMBER, &c.max_queries, "TOTAL", "bound of the requests of all runs in one start; needed where the teacher is paid"},
 		{"allow-http", OPTION_FLAG, &c.options.run.allow_http, NULL, "talk to a teacher on another machine without TLS"},
 		{0},
 	};
