@@ -12,7 +12,7 @@
 	"SELECT " QUERY_COLUMNS ",a.id,a.at,CASE a.state WHEN 'ANSWERED' THEN 'answered' WHEN 'UNUSABLE' THEN "        \
 	"'unusable' WHEN 'INDOUBT' THEN 'in_doubt' WHEN 'RELEASED' THEN CASE WHEN q.state='REJECTED' AND a.id="        \
 	"(SELECT max(id) FROM attempt m WHERE m.query_id=q.id) THEN 'rejected' ELSE 'released' END END,"               \
-	"a.reason,r.finish_reason,r.usage,a.provider_req_id,a.client_req_id,a.http,r.content,a.wire"                          \
+	"a.reason,r.finish_reason,r.usage,a.provider_req_id,a.client_req_id,a.http,r.content,a.wire"                   \
 	" FROM query q JOIN attempt a ON a.query_id=q.id LEFT JOIN response r ON r.attempt_id=a.id WHERE "
 #define IN_ORDER " ORDER BY q.id,a.id"
 

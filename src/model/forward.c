@@ -7,11 +7,6 @@
 #include "src/base/mem.h"
 #include "src/model/forward_parts.h"
 
-static int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* n numbers into the call, each value (0 where there are none) plus `add`. */
 static struct view lay(struct forward *f, int64_t n, const int32_t *values, int64_t add)
 {

@@ -5,11 +5,6 @@
 #include "src/base/mem.h"
 #include "src/model/forward_parts.h"
 
-static int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* Numbers of all arrays of a call. */
 static int64_t call_room(const struct forward_limits *l)
 {

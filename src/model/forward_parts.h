@@ -39,6 +39,11 @@ struct forward_plan {
 	enum dtype dtype;
 };
 
+static inline int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* The array into its view of f; where there is no memory the device keeps the failure. */
 void forward_array(struct forward *f, const struct forward_plan *plan);
 

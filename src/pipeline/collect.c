@@ -4,21 +4,15 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/pipeline/collect_parts.h"
 
 static const double drain_seconds = 60, tick = 0.25, told_every = 2, news_share = 9;
 
-double collect_clock(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 int64_t collect_now(const struct collecting *c)
 {
-	return c->real + (int64_t)((collect_clock() - c->start) * 1000);
+	return c->real + (int64_t)((clock_seconds() - c->start) * 1000);
 }
 
 void collect_fail(struct collecting *c, const struct err *err)
@@ -38,7 +32,7 @@ static int prepare(struct collecting *c, struct err *err)
 					     .max_concurrent = (size_t)t->max_concurrent_requests};
 	clock_gettime(CLOCK_REALTIME, &real);
 	c->real = (int64_t)real.tv_sec * 1000 + real.tv_nsec / 1000000;
-	c->start = c->told = collect_clock();
+	c->start = c->told = clock_seconds();
 	c->flights = limits.max_concurrent ? limits.max_concurrent : 1;
 	c->flight = mem_array(c->flights, sizeof *c->flight, err);
 	c->rejected = c->flight ? mem_array(c->n, sizeof *c->rejected, err) : NULL;
@@ -47,8 +41,7 @@ static int prepare(struct collecting *c, struct err *err)
 		teacher_pace_init(&c->collector->pace, &limits, c->start);
 		teacher_stop_init(&c->collector->stop, (uint64_t)c->collector->budget, t->max_wait, c->start);
 	}
-	c->pace = c->collector->pace;
-	c->pace.in_flight = 0;
+	c->collector->pace.in_flight = 0;
 	c->collector->counting = true;
 	c->collector->stop.progress = c->start; /* no request was out between two steps */
 	return c->shot ? collect_plan(c, err) : -1;
@@ -77,7 +70,6 @@ static void count_left(struct collecting *c)
 
 static void release(struct collecting *c)
 {
-	c->collector->pace = c->pace;
 	free(c->place);
 	free(c->flight);
 	free(c->rejected);
@@ -89,17 +81,17 @@ static void release(struct collecting *c)
 static void tell(struct collecting *c)
 {
 	struct err err = {0};
-	double began = collect_clock();
+	double began = clock_seconds();
 	if (c->collector->settled && c->collector->settled(c->collector->context, &err))
 		collect_fail(c, &err);
-	c->told = collect_clock();
+	c->told = clock_seconds();
 	c->telling = c->told - began;
 	c->news = false;
 }
 
 void collect_tell(struct collecting *c)
 {
-	if (collect_clock() - c->told >= (c->news ? news_share * c->telling : told_every))
+	if (clock_seconds() - c->told >= (c->news ? news_share * c->telling : told_every))
 		tell(c);
 }
 
@@ -126,7 +118,7 @@ static bool interrupted(struct collecting *c)
 	if (!voice_signals(c->collector->voice))
 		return false;
 	if (c->interrupted <= 0)
-		c->interrupted = collect_clock();
+		c->interrupted = clock_seconds();
 	if (!c->err.code)
 		err_set(&c->err, ERR_TEMPFAIL, "interrupted; the same command goes on");
 	return true;
@@ -153,13 +145,13 @@ static void drain(struct collecting *c)
 	if (c->in_flight && c->collector->source->billable)
 		voice_say(c->collector->voice, "waiting for %zu paid answers", c->in_flight);
 	while (c->in_flight && c->collector->source->billable && failures <= c->flights) {
-		double now = collect_clock();
+		double now = clock_seconds();
 		if (interrupted(c) && now - c->interrupted > drain_seconds)
 			return;
 		int n = wait_for(c, tick);
 		collect_commit(c);
 		collect_tell(c);
-		if (!n && collect_clock() - now < tick / 2)
+		if (!n && clock_seconds() - now < tick / 2)
 			return;
 		failures += n < 0;
 	}

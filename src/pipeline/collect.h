@@ -69,7 +69,7 @@ struct collector {
 	/* Private, zero at first. */
 	struct collect_judged *judged; /* the last reply that collect_judge read */
 	struct teacher_stop stop;      /* counts of this start, over all steps; */
-	struct teacher_pace pace;      /* likewise, between two steps */
+	struct teacher_pace pace;      /* likewise */
 	bool counting;                 /* both have begun */
 	bool heard, ever_heard;        /* an answer came; one is in the ledger */
 	bool told_model;               /* another model's name in an answer was told */

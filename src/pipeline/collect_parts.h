@@ -39,7 +39,6 @@ struct collecting {
 	struct flight *flight; /* [flights] */
 	size_t flights, in_flight;
 	struct ledger_shot *shot; /* [flights], of one arming */
-	struct teacher_pace pace;
 	struct progress progress;
 	struct collect_counts *counts;
 	bool turn;                    /* what was settled is not committed yet; */
@@ -60,8 +59,7 @@ struct collecting {
 /* Call `settled` where it is due: with news, but so that it takes no more than a tenth of the time; without, seldom. */
 void collect_tell(struct collecting *c);
 
-/* Seconds of the monotonic clock, and the same as the ledger counts time. */
-double collect_clock(void);
+/* Now, as the ledger counts time. */
 int64_t collect_now(const struct collecting *c);
 
 /* T0: hash and write the queries, remember their places. */

@@ -2,6 +2,7 @@
 /*
  * T1: what may be asked now is armed in the turn that settles what came, and when that is committed, only then, sent.
  */
+#include "src/base/clock.h"
 #include "src/pipeline/collect_parts.h"
 
 /* What a request may come to at the most, as servers count before they answer. */
@@ -30,8 +31,8 @@ static struct flight *free_flight(struct collecting *c)
 /* How many of the queries may go now, by pace; c->shot is filled with them. *wait: seconds until the next may. */
 static size_t choose(struct collecting *c, const struct ledger_pending *pending, double *wait, struct err *err)
 {
-	struct teacher_pace pace = c->pace;
-	double now = collect_clock();
+	struct teacher_pace pace = c->collector->pace;
+	double now = clock_seconds();
 	size_t n = 0;
 	for (*wait = 0; n < pending->n; n++) {
 		const struct collect_query *query = collect_find(c, &pending->query[n]);
@@ -54,10 +55,10 @@ static struct flight *take_off(struct collecting *c, const struct ledger_query *
 	struct flight *f = free_flight(c);
 	struct slot *slot = shot->slot;
 	*f = (struct flight){.busy = true, .query = collect_find(c, query), .id = query->id, .sends = query->attempts,
-			     .began = collect_clock(), .shot = *shot};
+			     .began = clock_seconds(), .shot = *shot};
 	f->slot = (struct teacher_slot){.head = slot->head, .body = slot->body, .head_room = slot->head_room,
 					.body_room = slot->body_room};
-	teacher_pace_start(&c->pace, f->began, bound_of(c, f->query));
+	teacher_pace_start(&c->collector->pace, f->began, bound_of(c, f->query));
 	c->in_flight++;
 	c->counts->asked++;
 	return f;
@@ -122,7 +123,7 @@ static size_t room(const struct collecting *c)
 /* Seconds until more may go; *armed of the pending, their shots in c->shot. */
 static double arm(struct collecting *c, struct ledger_pending *pending, size_t *armed, struct err *err)
 {
-	double wait = room(c) ? teacher_pace_delay(&c->pace, collect_clock(), 0) : INFINITY;
+	double wait = room(c) ? teacher_pace_delay(&c->collector->pace, clock_seconds(), 0) : INFINITY;
 	if (wait > 0 || c->bound != LEDGER_GO)
 		return wait > 0 ? wait : INFINITY;
 	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), !c->collector->heard, pending, err))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reference/philox.h"
+#include "src/base/clock.h"
 #include "src/pipeline/collect_parts.h"
 #include "src/teacher/retry.h"
 
@@ -80,14 +81,14 @@ static int64_t back_off(const struct collecting *c, const struct flight *f, cons
 static void heed_refusal(struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
 {
 	struct philox_key stream = philox_stream(c->collector->seed, PHILOX_SHUFFLE, BACKOFF_STREAM, 1, 0);
-	double now = collect_clock(), u = philox_uniform(philox_at(stream, 0, (uint64_t)f->shot.attempt));
+	double now = clock_seconds(), u = philox_uniform(philox_at(stream, 0, (uint64_t)f->shot.attempt));
 	if (o->state != TEACHER_RELEASED || o->changes || !c->collector->source->billable)
 		c->refusals = 0;
 	else if (f->began >= c->refused) {
 		c->refusals++;
 		c->refused = now;
 		if (c->refusals > 1)
-			c->pace.hold = fmax(c->pace.hold, now + teacher_retry_backoff(c->refusals - 2, o->wait, u));
+			c->collector->pace.hold = fmax(c->collector->pace.hold, now + teacher_retry_backoff(c->refusals - 2, o->wait, u));
 	}
 }
 
@@ -191,7 +192,7 @@ static void say(struct collecting *c, const struct teacher_reply *reply)
 static void judge_run(struct collecting *c, const struct teacher_reply *reply)
 {
 	struct err err;
-	int code = teacher_stop_note(&c->collector->stop, &reply->outcome, collect_clock());
+	int code = teacher_stop_note(&c->collector->stop, &reply->outcome, clock_seconds());
 	if (!code || (!c->collector->source->billable && code != ERR_DATA))
 		return;
 	collect_explain_stop(&err, code, reply);
@@ -205,7 +206,7 @@ void collect_reply(void *context, const struct teacher_reply *reply)
 	struct err err = {0};
 	if (!f)
 		return;
-	teacher_pace_finish(&c->pace, collect_clock(), f->began, &reply->outcome);
+	teacher_pace_finish(&c->collector->pace, clock_seconds(), f->began, &reply->outcome);
 	heed_refusal(c, f, &reply->outcome);
 	enum teacher_state state = state_of(c, f, &reply->outcome);
 	learn(c, f, reply);

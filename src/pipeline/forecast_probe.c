@@ -5,9 +5,9 @@
  */
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/base/tree.h"
 #include "src/pipeline/completions.h"
 #include "src/pipeline/forecast.h"
@@ -24,13 +24,6 @@ struct probe {
 	double prompt, annotation, synthesis; /* mean tokens */
 	double answer_row, answer_token, learn_token; /* seconds: of a prompt, of a token said, of a token learned */
 };
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- tokens ------------------------------------------------------------------------------------------------ */
 
@@ -91,10 +84,10 @@ static int answer(double *seconds, struct probe *p, const struct generate_row *r
 {
 	const struct generate_options options = {.slots = ROWS, .max_new_tokens = tokens, .memory = p->plan->student.memory};
 	struct generated out[ROWS] = {0};
-	double began = now();
+	double began = clock_seconds();
 	if (student_generate(p->student->model, rows, n, &options, out, NULL, err))
 		return -1;
-	*seconds = now() - began;
+	*seconds = clock_seconds() - began;
 	for (size_t i = 0; i < n; i++)
 		generated_release(&out[i]);
 	return 0;
@@ -153,10 +146,10 @@ static int learn(struct probe *p, struct train_set *set, const char *directory, 
 	struct trainee trainee = {0};
 	config.options.num_train_epochs = 1;
 	int rc = trainee_open(&trainee, p->student->model, &config.kind, err);
-	double began = now();
+	double began = clock_seconds();
 	if (!rc)
 		rc = student_train(&trainee, set->rows, set->n, &config.options, &files, &result, err);
-	p->learn_token = (now() - began) / (double)set->tokens;
+	p->learn_token = (clock_seconds() - began) / (double)set->tokens;
 	p->forecast->memory = resident();
 	trainee_close(&trainee);
 	return rc;

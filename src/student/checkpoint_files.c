@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/tree.h"
+#include "src/model/directory.h"
 
 enum { KEEP = 2 };
 
@@ -44,21 +44,14 @@ static int64_t step_of(const char *name, bool *whole)
 	return errno || (*end && strcmp(end, ".tmp")) ? -1 : step;
 }
 
-static bool has_file(const char *directory, const char *checkpoint, const char *name)
-{
-	struct stat status;
-	char *path = NULL;
-	bool has = asprintf(&path, "%s/%s/%s", directory, checkpoint, name) >= 0 && !stat(path, &status);
-	free(path);
-	return has;
-}
-
 /* Other programs name theirs so, too, but no file in them; a damaged one of ours may lack some. */
 static bool is_ours(const char *directory, const char *name)
 {
-	bool ours = has_file(directory, name, checkpoint_manifest);
-	for (int i = 0; i < CHECKPOINT_LISTED; i++)
-		ours |= has_file(directory, name, checkpoint_listed[i]);
+	char *path = tree_join(directory, name, NULL);
+	bool ours = path && directory_has(path, checkpoint_manifest);
+	for (int i = 0; path && i < CHECKPOINT_LISTED; i++)
+		ours |= directory_has(path, checkpoint_listed[i]);
+	free(path);
 	return ours;
 }
 

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "reference/philox.h"
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/student/batch.h"
 #include "src/student/checkpoint.h"
@@ -103,13 +103,6 @@ static const size_t *rows_of_step(struct training *t, int64_t step, size_t *n)
 
 /* ---- a step ----------------------------------------------------------------------------- */
 
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* "step 12: MESSAGE; rows of lines 3, 17, 4, …" */
 static int blame_rows(const struct training *t, const size_t *order, size_t n, struct err *err)
 {
@@ -153,7 +146,7 @@ static int run_step(struct training *t, int64_t step, int64_t steps, struct err 
 	const size_t *order = rows_of_step(t, step, &n);
 	struct train_line line = {.step = step, .learning_rate = train_rate(&t->options, step, steps),
 				  .epoch = (double)step / (double)steps_per_epoch(&t->options, t->n)};
-	double begin = now();
+	double begin = clock_seconds();
 	parameters_zero(&t->trainee->params);
 	train_log_clear(&t->log);
 	int rc = run_calls(t, step, order, n, err) || dump_gradients(t, step, err) ||
@@ -161,7 +154,7 @@ static int run_step(struct training *t, int64_t step, int64_t steps, struct err 
 		       ? -1 : 0;
 	if (rc)
 		return err->code == ERR_NOTFINITE ? blame_rows(t, order, n, err) : -1;
-	line.seconds = now() - begin;
+	line.seconds = clock_seconds() - begin;
 	t->result->last_loss = t->log.tally.loss / (double)t->log.tally.targets;
 	if (step == t->result->resumed_from + 1)
 		t->result->first_loss = t->result->last_loss;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/teacher/pick.h"
@@ -39,13 +39,6 @@ struct command {
 	size_t n;
 	struct asked *asked; /* [n] */
 };
-
-static double clock_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void command_close(struct teacher_source *source)
 {
@@ -142,7 +135,7 @@ static int command_ask(struct teacher_source *source, const struct teacher_quest
 				     .tag = q->tag,
 				     .line_n = c->queued - before,
 				     .line_end = c->queued,
-				     .began = clock_now(),
+				     .began = clock_seconds(),
 				     .slot = q->slot};
 	return 0;
 }
@@ -162,7 +155,7 @@ static void settle(struct hearing *h, struct asked *a, struct teacher_reply *rep
 	reply->slot = a->slot;
 	reply->exchange.to_send = a->line_n;
 	reply->exchange.sent = written <= start ? 0 : written >= a->line_end ? a->line_n : written - start;
-	reply->exchange.seconds = clock_now() - a->began;
+	reply->exchange.seconds = clock_seconds() - a->began;
 	a->busy = false;
 	h->count++;
 	h->done(h->context, reply);
@@ -325,7 +318,7 @@ static void write_some(struct command *c)
 static bool unqueue(struct command *c, const struct asked *a)
 {
 	uint64_t begin = a->line_end - a->line_n;
-	if (c->written > begin || c->program.to < 0)
+	if (c->written > begin)
 		return false;
 	char *at = c->out + (begin - c->written);
 	memmove(at, at + a->line_n, c->out_n - (size_t)(begin - c->written) - (size_t)a->line_n);
@@ -349,7 +342,7 @@ static void give_up(struct hearing *h)
 {
 	struct command *c = h->command;
 	for (size_t i = 0; i < c->n; i++)
-		if (c->asked[i].busy && clock_now() - c->asked[i].began > c->timeout)
+		if (c->asked[i].busy && clock_seconds() - c->asked[i].began > c->timeout)
 			give_up_one(h, &c->asked[i]);
 }
 
@@ -366,10 +359,10 @@ static int command_poll(struct teacher_source *source, double seconds, teacher_c
 {
 	struct command *c = (struct command *)source;
 	struct hearing h = {.command = c, .done = done, .context = context};
-	double end = clock_now() + seconds;
+	double end = clock_seconds() + seconds;
 	for (;;) {
 		write_some(c);
-		double left = end - clock_now();
+		double left = end - clock_seconds();
 		if (h.count || c->ended || !any_open(c) || left < 0)
 			return h.count;
 		struct pollfd fds[] = {{.fd = c->program.from, .events = POLLIN},

@@ -4,17 +4,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "src/base/clock.h"
 #include "src/base/text.h"
 #include "src/teacher/http_transfer.h"
-
-static double clock_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 size_t teacher_http_in_flight(const struct teacher_http *http)
 {
@@ -38,7 +31,7 @@ static void transfer_reset(struct transfer *t, uint64_t tag, const char *client_
 	t->received = t->window_n = 0;
 	t->oversize = t->garbled = t->body_begun = false;
 	t->length[0] = t->words[0] = '\0';
-	t->began = clock_now();
+	t->began = clock_seconds();
 	t->client_line = (struct curl_slist){.data = t->client, .next = t->http->lines};
 	if (client_id)
 		snprintf(t->client, sizeof t->client, "X-Client-Request-Id: %s", client_id);
@@ -135,7 +128,7 @@ static void finish(struct transfer *t, CURLcode code, const enum teacher_transpo
 			     .to_send = t->to_send,
 			     .sent = (uint64_t)sent,
 			     .received = t->received,
-			     .seconds = clock_now() - t->began},
+			     .seconds = clock_seconds() - t->began},
 	};
 	describe(t, code, &result.exchange);
 	curl_multi_remove_handle(http->multi, t->easy);
@@ -183,7 +176,7 @@ static int finish_stalled(struct teacher_http *http, teacher_http_callback *done
 	static const enum teacher_transport ended = TEACHER_STALLED;
 	int count = 0;
 	for (size_t i = 0; i < http->n; i++)
-		if (has_stalled(&http->transfer[i], clock_now())) {
+		if (has_stalled(&http->transfer[i], clock_seconds())) {
 			finish(&http->transfer[i], CURLE_OPERATION_TIMEDOUT, &ended, done, context);
 			count++;
 		}
@@ -201,7 +194,7 @@ void teacher_http_cancel(struct teacher_http *http, teacher_http_callback *done,
 int teacher_http_poll(struct teacher_http *http, double seconds, teacher_http_callback *done, void *context,
 		      struct err *err)
 {
-	double end = clock_now() + seconds;
+	double end = clock_seconds() + seconds;
 	for (;;) {
 		int running, count;
 		CURLMcode rc = curl_multi_perform(http->multi, &running);
@@ -210,7 +203,7 @@ int teacher_http_poll(struct teacher_http *http, double seconds, teacher_http_ca
 				       curl_multi_strerror(rc));
 		count = finish_ended(http, done, context);
 		count += finish_stalled(http, done, context);
-		double left = end - clock_now();
+		double left = end - clock_seconds();
 		if (count || !http->in_flight || left <= 0)
 			return count;
 		left = fmin(left, http->stall_time / 4);

@@ -15,16 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 
 extern char **environ;
-
-static double seconds_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void close_fd(int *fd)
 {
@@ -100,26 +94,27 @@ int program_start(struct teacher_program *p, const struct teacher_command_config
 	return rc;
 }
 
-/* For a hundredth of a second, what it still writes is taken, lest it wait for that. */
+/* A hundredth of a second, or until it writes: that is taken, lest it wait for us. */
 static void rest(const struct teacher_program *p)
 {
 	char dropped[4096];
 	const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
 	struct pollfd from = {.fd = p->from, .events = POLLIN};
-	if (poll(&from, 1, 10) <= 0 || read(p->from, dropped, sizeof dropped) <= 0)
+	int ready = poll(&from, 1, 10);
+	if (ready < 0 || (ready && read(p->from, dropped, sizeof dropped) <= 0))
 		nanosleep(&moment, NULL);
 }
 
 /* Within a second; it stays to be waited for, so that the number of its group stays its own. */
 static bool has_ended(const struct teacher_program *p)
 {
-	const double patience = 1, end = seconds_now() + patience;
+	const double patience = 1, end = clock_seconds() + patience;
 	do {
 		siginfo_t info = {0};
 		if (waitid(P_PID, (id_t)p->child, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid)
 			return true;
 		rest(p);
-	} while (seconds_now() < end);
+	} while (clock_seconds() < end);
 	return false;
 }
 
