@@ -46,7 +46,7 @@ int unicode_normalize(struct buffer *out, enum unicode_form form, const char *by
 /* Append bytes that may be bad UTF-8, each maximal bad part as U+FFFD (Unicode 3.9, best practice). */
 int unicode_put_lossy(struct buffer *out, const char *bytes, size_t n, struct err *err);
 
-/* ---- pattern.c: the only includer of PCRE2 ---- */
+/* ---- pattern.c, pattern_rewrite.c: the only includers of PCRE2 ---- */
 
 enum pattern_kind {
 	PATTERN_LITERAL, /* the text itself */
@@ -58,6 +58,9 @@ struct pattern;
 
 struct pattern *pattern_new(const char *text, size_t n, enum pattern_kind kind, struct err *err);
 void pattern_free(struct pattern *pattern);
+
+/* A pattern in Oniguruma's syntax in PCRE2's; ERR_DATA where PCRE2 cannot say the same. `out` is the caller's to free. */
+int pattern_rewrite(struct buffer *out, const char *text, size_t n, struct err *err);
 
 /* Working memory of matches with one pattern. */
 struct matcher;
