@@ -9,28 +9,8 @@
 #include "src/model/config_parts.h"
 #include "src/model/directory.h"
 
-static const struct architecture {
-	const char *name, *model_type;
-	bool qkv_bias;       /* always has biases of q, k, v */
-	bool attention_bias; /* has biases of q, k, v, o where that key is true */
-	bool qk_norm;
-	enum window_rule window;
-	int64_t head_dim; /* where the key is absent; 0: hidden_size / num_attention_heads */
-} architectures[] = {
-	{"LlamaForCausalLM", "llama", false, true, false, WINDOW_NEVER, 0},
-	{"MistralForCausalLM", "mistral", false, false, false, WINDOW_ALWAYS, 0},
-	{"Qwen2ForCausalLM", "qwen2", true, false, false, WINDOW_SWITCH, 0},
-	{"Qwen3ForCausalLM", "qwen3", false, true, true, WINDOW_SWITCH, 128},
-};
-enum { ARCHITECTURES = sizeof architectures / sizeof architectures[0] };
-
 /* A text has its own tree, a value of which may take 800 bytes. */
 static const struct json_limits limits = {LIMIT_CONFIG_BYTES, 16, 1 << 16};
-
-static bool given(struct json_value value)
-{
-	return json_kind(value) != JSON_ABSENT && json_kind(value) != JSON_NULL;
-}
 
 int config_integer(struct json_value root, const char *key, int64_t min, int64_t max, int64_t fallback, int64_t *out,
 		   struct err *err)
@@ -43,90 +23,6 @@ int config_integer(struct json_value root, const char *key, int64_t min, int64_t
 		return 0;
 	return err_set(err, ERR_DATA, "'%s' is %lld; it must be %lld to %lld", key, (long long)*out, (long long)min,
 		       (long long)max);
-}
-
-static const struct architecture *find_architecture(const char *name, size_t n, bool by_type)
-{
-	for (size_t i = 0; i < ARCHITECTURES; i++) {
-		const char *known = by_type ? architectures[i].model_type : architectures[i].name;
-		if (strlen(known) == n && !memcmp(known, name, n))
-			return &architectures[i];
-	}
-	return NULL;
-}
-
-/* architectures: ["LlamaForCausalLM"], or only model_type: "llama". */
-static const struct architecture *read_architecture(struct json_value root, struct err *err)
-{
-	struct json_value list = json_in(root, "architectures"), value = json_in(root, "model_type");
-	const struct architecture *found;
-	bool by_type = !given(list);
-	const char *name;
-	char shown[80];
-	size_t n;
-
-	if (!by_type) {
-		if (json_get_length(list, &n, err))
-			return NULL;
-		if (n != 1) {
-			err_set(err, ERR_DATA, "'architectures' has %zu items; it must have one", n);
-			return NULL;
-		}
-		value = json_at(list, 0);
-	}
-	if (json_get_string(value, &name, &n, err))
-		return NULL;
-	found = find_architecture(name, n, by_type);
-	if (!found)
-		err_set(err, ERR_DATA,
-			"%s '%s' is not supported; known are Llama, Mistral, Qwen2 and Qwen3 ForCausalLM",
-			by_type ? "model type" : "architecture", text_escape(shown, sizeof shown, name, n));
-	return found;
-}
-
-static int check_model_type(const struct architecture *a, struct json_value root, struct err *err)
-{
-	const char *name;
-	char shown[80];
-	size_t n;
-
-	if (json_opt_string(json_in(root, "model_type"), a->model_type, &name, &n, err))
-		return -1;
-	if (strlen(a->model_type) == n && !memcmp(a->model_type, name, n))
-		return 0;
-	return err_set(err, ERR_DATA, "'model_type' is '%s', which is not that of %s, '%s'",
-		       text_escape(shown, sizeof shown, name, n), a->name, a->model_type);
-}
-
-/* Absent, null, false and 0 switch a feature off. */
-static bool is_off(struct json_value value)
-{
-	struct err err;
-	int64_t number = 0;
-	bool on = false;
-
-	if (!given(value))
-		return true;
-	if (json_kind(value) == JSON_BOOL)
-		return !json_get_bool(value, &on, &err) && !on;
-	return json_kind(value) == JSON_INTEGER && !json_get_int64(value, &number, &err) && !number;
-}
-
-static int refuse_features(struct json_value root, struct err *err)
-{
-	static const struct {
-		const char *key, *what;
-	} refused[] = {
-		{"quantization_config", "quantised weights are"}, {"compression_config", "quantised weights are"},
-		{"num_local_experts", "a mixture of experts is"}, {"num_experts", "a mixture of experts is"},
-		{"n_routed_experts", "a mixture of experts is"},  {"mlp_bias", "a bias in the MLP is"},
-		{"is_encoder_decoder", "an encoder is"},          {"add_cross_attention", "cross attention is"},
-	};
-
-	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-		if (!is_off(json_in(root, refused[i].key)))
-			return err_set(err, ERR_DATA, "'%s' is set; %s not supported", refused[i].key, refused[i].what);
-	return 0;
 }
 
 static int read_sizes(struct model_config *c, struct json_value root, struct err *err)
@@ -160,7 +56,7 @@ static int read_heads(struct model_config *c, const struct architecture *a, stru
 			       "'num_key_value_heads' is %lld; it must divide 'num_attention_heads', %lld",
 			       (long long)c->num_key_value_heads, (long long)heads);
 	if (!head_dim) {
-		if (!given(json_in(root, "head_dim")) && c->hidden_size % heads)
+		if (!config_given(json_in(root, "head_dim")) && c->hidden_size % heads)
 			return err_set(err, ERR_DATA,
 				       "'num_attention_heads' is %lld; without 'head_dim' it must divide "
 				       "'hidden_size', %lld",
@@ -217,12 +113,12 @@ static int read_dtype(struct model_config *c, struct json_value root, struct err
 		const char *name;
 		enum dtype dtype;
 	} known[] = {{"float32", DTYPE_F32}, {"bfloat16", DTYPE_BF16}, {"float16", DTYPE_F16}};
-	struct json_value value = json_in(root, given(json_in(root, "dtype")) ? "dtype" : "torch_dtype");
+	struct json_value value = json_in(root, config_given(json_in(root, "dtype")) ? "dtype" : "torch_dtype");
 	const char *name;
 	char shown[60];
 	size_t n;
 
-	if (!given(value))
+	if (!config_given(value))
 		return 0;
 	if (json_get_string(value, &name, &n, err))
 		return -1;
@@ -256,7 +152,7 @@ static int read_stop_ids(struct stop_ids *ids, struct json_value root, int64_t v
 	size_t n;
 
 	ids->n = 0;
-	if (!given(value))
+	if (!config_given(value))
 		return 0;
 	if (json_kind(value) != JSON_ARRAY)
 		return read_stop_id(ids, value, vocab, err);
@@ -284,14 +180,13 @@ static int read_all(struct model_config *c, struct json_value root, struct err *
 
 	if (json_expect(root, JSON_OBJECT, err))
 		return -1;
-	a = read_architecture(root, err);
+	a = config_architecture(root, err);
 	if (!a)
 		return -1;
 	c->architecture = a->name;
-	if (check_model_type(a, root, err) || refuse_features(root, err) || read_sizes(c, root, err) ||
-	    read_heads(c, a, root, err) || read_norm(c, root, err) || check_activation(root, err) ||
-	    read_switches(c, a, root, err) || config_rope(c, root, err) || config_window(c, root, a->window, err) ||
-	    read_dtype(c, root, err))
+	if (read_sizes(c, root, err) || read_heads(c, a, root, err) || read_norm(c, root, err) ||
+	    check_activation(root, err) || read_switches(c, a, root, err) || config_rope(c, root, err) ||
+	    config_window(c, root, a->window, err) || read_dtype(c, root, err))
 		return -1;
 	return read_ids(c, root, err);
 }

@@ -153,6 +153,11 @@ bool pick_given(const struct pick *pick)
 	return pick->kind != JSON_ABSENT && pick->kind != JSON_NULL && (pick->kind != JSON_ARRAY || pick->count);
 }
 
+bool pick_is(const struct pick *pick, const char *word)
+{
+	return pick->kind == JSON_STRING && pick->n == strlen(word) && !memcmp(pick->bytes, word, pick->n);
+}
+
 int pick_copy(char **out, size_t *n, const struct pick *pick, struct err *err)
 {
 	*out = NULL;

@@ -45,6 +45,9 @@ void pick_release(struct pick_text *text);
 /* There, not null, and no empty list. */
 bool pick_given(const struct pick *pick);
 
+/* A string, and this one. */
+bool pick_is(const struct pick *pick, const char *word);
+
 /* An owned, NUL-terminated copy of a string in *out, its length in *n (may be NULL); NULL where it is none. ERR_MEMORY.
  */
 int pick_copy(char **out, size_t *n, const struct pick *pick, struct err *err);
