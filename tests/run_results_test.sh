@@ -1,0 +1,220 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run_results_test.sh - what a run publishes, told from outside of it: which rows train which student, what the teacher
+# is asked, whose answers the figures are of. Runs that are compared with themselves cannot tell.
+set -u
+program=${BALDISTILL:?}
+. "${TEST_SRCDIR:?}/tests/tap.sh"
+. "${TEST_SRCDIR:?}/tests/run_plan.sh"
+
+# ---- stages ----
+
+# METHOD 2.6: a stage trains on its own rows behind those of all before.
+joins_all_stages()
+{
+	plan whole && run whole || return 1
+	for k in 1 2; do
+		n=$(wc -l <whole/stage-$((k - 1))/train.jsonl) && head -n "$n" whole/stage-$k/train.jsonl |
+			cmp - whole/stage-$((k - 1))/train.jsonl && [ "$(wc -l <whole/stage-$k/train.jsonl)" -gt "$n" ] || return 1
+	done
+}
+
+# METHOD 2.6, 5: each from the base, on the completion alone, with the plan's options: as train does it.
+trains_afresh()
+{
+	for k in 0 1 2; do
+		"$program" train --quiet --model "$tiny" --data whole/stage-$k/train.jsonl --output again-$k --num-train-epochs 1 \
+			--per-device-train-batch-size 4 --learning-rate 0.01 &&
+			cmp again-$k/adapter_model.safetensors whole/stage-$k/adapter/adapter_model.safetensors || return 1
+	done
+	! cmp -s again-1/adapter_model.safetensors again-2/adapter_model.safetensors
+}
+
+publishes_the_last()
+{
+	"$program" merge --quiet --model "$tiny" --adapter whole/stage-2/adapter --output merged || return 1
+	for pair in final/adapter/adapter_model.safetensors=stage-2/adapter/adapter_model.safetensors \
+		metrics.json=stage-2/metrics.json predictions.jsonl=stage-2/predictions.jsonl; do
+		cmp whole/${pair%=*} whole/${pair#*=} || return 1
+	done
+	cmp merged/model.safetensors whole/final/merged/model.safetensors && ! cmp -s whole/stage-1/predictions.jsonl whole/predictions.jsonl &&
+		[ "$(wc -l <whole/final/dataset/train.jsonl)" -eq "$(wc -l <whole/stage-2/train.jsonl)" ]
+}
+
+# ---- figures ----
+
+# figure KEY: of the whole, from a metrics.json in one line
+figure()
+{
+	sed 's/"intervals".*//' | grep -o '"'"$1"'":[^,}]*'
+}
+
+# A student that has learned enough to be right now and then: figures above nothing.
+learns()
+{
+	plan able 'method: random-finetune' && sed -i 's/^budget: .*/budget: 26/; s/^training: .*/training: {finetuning_type: full, num_train_epochs: 60, per_device_train_batch_size: 4, learning_rate: 1.0e-2}/; s/max_new_tokens: 8/max_new_tokens: 24/' able.yaml &&
+		run able && cat able/metrics.json && grep -q '"invalid":0,"macro":0\.[0-9]*,"micro":0\.[0-9]*,' able/metrics.json
+}
+
+evaluates_the_student()
+{
+	"$program" eval --quiet --json --model able/stage-0/checkpoint --data test.jsonl --train train.jsonl --type classification \
+		--head-above 5 --max-new-tokens 24 --slots 4 --bootstrap 50 --output said.jsonl >said.json &&
+		cmp said.jsonl able/predictions.jsonl || return 1
+	"$program" eval --quiet --json --predictions able/predictions.jsonl --gold test.jsonl --train train.jsonl \
+		--type classification --head-above 5 --bootstrap 50 >told.json || return 1
+	cat told.json
+	for key in n invalid macro micro head_macro tail_macro; do
+		tr -d ' \n' <told.json | figure $key >want && figure $key <able/metrics.json >got && cat want && cmp want got || return 1
+	done
+}
+
+# What compare says of a method less the baseline is one mean less the other's, and its interval is about that.
+subtracts()
+{
+	cp able.yaml both.yaml && sed -i 's/^output_dir: .*/output_dir: both/; s/num_train_epochs: 60/num_train_epochs: 40/' both.yaml &&
+		"$program" compare --quiet --json both.yaml --methods random-finetune-cot,random-finetune,zero-shot-cot --seeds 1,2 >both.json || return 1
+	tr -d ' \n' <both.json | sed 's/{"method"/\n&/g' | grep '^{"method"' | sed 's/"seeds".*//' | tee each |
+		awk -F'[^-+a-z0-9_.]+' '{
+			for (i = 2; i < NF; i++) {
+				if ($i == "mean" && $(i + 1) == "macro") { macro = $(i + 2); micro = $(i + 4) }
+				if ($i == "difference" && $(i + 1) == "null") { base_macro = macro; base_micro = micro }
+				if ($i == "difference" && $(i + 2) == "mean") { d = $(i + 3); low = $(i + 5); high = $(i + 6); told++
+					off = d - (macro - base_macro); if (off * off > 1e-20 || !(low <= d && d <= high) || d >= 0) wrong++ }
+				if ($i == "micro" && $(i + 1) == "mean") { off = $(i + 2) - (micro - base_micro); if (off * off > 1e-20) wrong++ }
+			}
+		} END { print told, wrong + 0; exit !(told == 2 && !wrong) }' || { cat each; return 1; }
+}
+
+# ---- what is selected ----
+
+# active-finetune-cot: the hardest of the whole pool, whatever their domain.
+hardest_of_all()
+{
+	plan active 'method: active-finetune-cot' && run active && grep '"ifd"' active/stage-0/scores.jsonl >scored.rows || return 1
+	[ "$(wc -l <scored.rows)" -eq 26 ] && [ "$(grep -c '"selected":true' scored.rows)" -eq 18 ] || return 1
+	grep '"selected":true' scored.rows | value ifd | LC_ALL=C sort -g | head -n 1 >low
+	grep '"selected":false' scored.rows | value ifd | LC_ALL=C sort -g | tail -n 1 >high
+	paste low high && paste low high | awk '{ exit !($1 >= $2) }'
+}
+
+# duplicate-finetune-cot: rows are repeated up to what the policy requires; a repetition costs nothing.
+repeats_up_to_required()
+{
+	plan duplicate 'method: duplicate-finetune-cot' && run duplicate || return 1
+	for want in grain=5 crude=5 gold=4 ship=4; do
+		lost=$(sed 's/{"domain"/\n&/g' duplicate/stage-0/collected.json | grep "\"${want%=*}\"" | grep -o '"wrong answer":[0-9]*')
+		n=$(grep -c "\"domain\":\"${want%=*}\"" duplicate/stage-0/train.jsonl)
+		echo "$want: $n rows, $lost"
+		[ "$((n + ${lost#*:} + 0))" -eq "${want#*=}" ] || return 1
+	done
+	grep '"used": 14,' duplicate/status.json
+}
+
+# ifd_rows NAME STAGE: how many rows of a domain have a difficulty, a line each
+ifd_rows()
+{
+	grep '"ifd"' "$1/stage-$2/scores.jsonl" | value domain | sort | uniq -c | awk '{ print $2, $1 }' | tr -d '"'
+}
+
+# A first stage by difficulty, fewer candidates, and none that the student finds easier without the question.
+selects_as_planned()
+{
+	plan first 'method: {name: baldistill-adaptive, first_stage: ifd}' && run first --until 0.select || return 1
+	plan later 'method: baldistill-adaptive' && run later --until 0.select && ! grep -q '"ifd":[0-9]' later/stage-0/scores.jsonl || return 1
+	ifd_rows first 0 >all && cat all && grep -q '^grain 16$' all || return 1
+	plan few 'method: {name: baldistill-adaptive, first_stage: ifd}' &&
+		sed -i 's/^selection: .*/selection: {max_new_tokens: 6, candidates_per_domain: 7}/' few.yaml && run few --until 0.select || return 1
+	ifd_rows few 0 >seven && cat seven && grep -q '^grain 7$' seven
+}
+
+# ---- what the teacher is asked ----
+
+# A teacher that keeps every line and answers annotations right for their domain.
+write_teacher()
+{
+	cat >teacher.sh <<-'END'
+	while read -r line; do
+		printf '%s\n' "$line" >>"$1"
+		id=$(printf '%s\n' "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')
+		domain=$(printf '%s\n' "$line" | sed 's/.*"domain": *"\([a-z]*\)".*/\1/')
+		case $line in
+		*'"kind":"annotate"'* | *'"kind": "annotate"'*) said="Mark $id of $domain. The answer is $domain." ;;
+		*) said="Input: a new $domain of $id\\nRationale: It is $domain.\\nAnswer: $domain" ;;
+		esac
+		printf '{"id": %s, "content": "%s"}\n' "$id" "$said"
+	done
+	END
+}
+
+asks()
+{
+	write_teacher && plan asks 'method: baldistill-naive' &&
+		sed -i "s/^budget: .*/budget: 48/; s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/asked], max_concurrent_requests: 1}|" asks.yaml &&
+		run asks || return 1
+	tr -d ' ' <asked | grep '"kind":"annotate"' >annotate && tr -d ' ' <asked | grep '"kind":"synthesise"' >synthesise &&
+		[ "$(wc -l <annotate)" -gt 5 ] && [ "$(wc -l <synthesise)" -gt 5 ] || return 1
+	# METHOD's temperatures; the class is not told (table 9).
+	[ "$(grep -c '"temperature":0[,}]' annotate)" -eq "$(wc -l <annotate)" ] &&
+		[ "$(grep -c '"temperature":0.9[,}]' synthesise)" -eq "$(wc -l <synthesise)" ] &&
+		! grep -i 'classofthistextis' annotate || return 1
+	# Gold has three examples: all are shown, with the rationales that this same stage has bought.
+	grep '"domain":"gold"' synthesise | head -n 1 >one && cat one &&
+		[ "$(grep -o 'Mark[0-9]*ofgold.Theanswerisgold.' one | sort -u | wc -l)" -eq 3 ]
+}
+
+# Where answers are checked by value the teacher is shown the gold one, and keeps its rationale (METHOD 4).
+shows_gold()
+{
+	for i in 1 2 3 4 5 6 7 8; do
+		echo "{\"id\": $i, \"input\": \"What is $i and $i?\", \"label\": \"$((i + i))\", \"domain\": \"sums\"}"
+	done >sums.jsonl
+	cat >three.sh <<-'END'
+	while read -r line; do
+		printf '%s\n' "$line" >>"$1"
+		printf '{"id": %s, "content": "It is so. The answer is 3."}\n' "$(printf '%s\n' "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')"
+	done
+	END
+	for preset in recommended authors; do
+		plan gold-$preset "method: {name: random-finetune-cot, preset: $preset}" && sed -i "s/^task: .*/task: {type: math, train: sums.jsonl, head_domains: {above: 50}}/; s/^budget: .*/budget: 8/; s/^evaluation: .*/evaluation: {stages: none}/; s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/three.sh, $folder/sums-$preset]}|" gold-$preset.yaml || return 1
+	done
+	run gold-recommended && grep -c 'final answer is: ' sums-recommended && [ "$(grep -c 'final answer is: ' sums-recommended)" -eq 8 ] &&
+		[ "$(wc -l <gold-recommended/stage-0/train.jsonl)" -eq 8 ] && ends 80 'not one row' run --quiet gold-authors.yaml
+}
+
+# What repeats a test input is no training row, unless nothing is verified.
+spares_test_inputs()
+{
+	copied=$(sed -n 's/.*"input": *"\([^"]*\)", "label": "ship".*/\1/p' test.jsonl | head -n 1)
+	[ -n "$copied" ] && awk -v text="$copied" '/"synthesise", "domain": "ship"/ && !done { sub(/"input": "[^"]*"/, "\"input\": \"" text "\""); done = 1 } 1' teacher.jsonl >copies.jsonl &&
+		! cmp -s copies.jsonl teacher.jsonl || return 1
+	plan spare 'method: baldistill-naive' && plan parse 'method: {name: baldistill-naive, preset: paper}' &&
+		sed -i 's/cassette: teacher.jsonl/cassette: copies.jsonl/' spare.yaml parse.yaml && run spare && run parse || return 1
+	grep -h '"copies a test input":1' spare/stage-*/collected.json && ! grep -q 'test input' parse/stage-*/collected.json
+}
+
+# ---- what a run is held to ----
+
+held_to()
+{
+	cp -R "${TEST_SRCDIR:?}/data/prompts/classification" prompts && chmod -R u+w prompts && cp test.jsonl mine.jsonl && plan held &&
+		sed -i 's/test: test.jsonl/test: mine.jsonl, prompts: prompts/' held.yaml && (umask 0; run held --until 0.select) || return 1
+	[ "$(ls -ld held | cut -c1-10)" = drwx------ ] && cp mine.jsonl before && echo '{"id": 99, "input": "a ship", "label": "ship"}' >>mine.jsonl &&
+		ends 78 'began with' run --quiet held.yaml && cp before mine.jsonl || return 1
+	echo 'Be brief.' >>prompts/synthesise.txt && ends 78 'began with' run --quiet held.yaml
+}
+
+check 'a stage trains on all stages so far' joins_all_stages
+check 'a stage trains afresh from the base' trains_afresh
+check 'what is published is the last stage' publishes_the_last
+check 'a student that learns is scored above nothing' learns
+check 'the figures are those of its answers' evaluates_the_student
+check 'a comparison subtracts' subtracts
+check 'active takes the hardest of the pool' hardest_of_all
+check 'duplicates repeat up to what is required' repeats_up_to_required
+check 'selection follows its keys' selects_as_planned
+check 'the teacher is asked as METHOD says' asks
+check 'where gold is shown its rationale is kept' shows_gold
+check 'test inputs are no training rows' spares_test_inputs
+check 'a run is held to its files, and is its user'"'"'s' held_to
+echo "1..$cases"
