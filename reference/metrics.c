@@ -202,8 +202,8 @@ static struct metrics_interval percentiles(double *value, size_t R)
 	return (struct metrics_interval){value[R / 40], value[R - R / 40 - 1]};
 }
 
-int metrics_bootstrap(struct metrics_interval *interval, metrics_statistic *statistic, void *context, size_t n,
-		      size_t R, metrics_draw *draw, void *state)
+int metrics_bootstrap(struct metrics_interval *interval, double *mean, metrics_statistic *statistic, void *context,
+		      size_t n, size_t R, metrics_draw *draw, void *state)
 {
 	size_t *sample = n && R ? calloc(n, sizeof *sample) : NULL;
 	double *value = n && R ? calloc(R, sizeof *value) : NULL;
@@ -216,8 +216,10 @@ int metrics_bootstrap(struct metrics_interval *interval, metrics_statistic *stat
 		if (!isnan(value[good]))
 			good++;
 	}
-	if (sample && value)
+	if (sample && value) {
+		*mean = metrics_mean(value, NULL, good);
 		*interval = percentiles(value, good);
+	}
 	free(value);
 	free(sample);
 	return sample && value ? 0 : -1;
@@ -235,10 +237,10 @@ static double difference(void *context, const size_t *sample, size_t n)
 	return pair->statistic(pair->a, sample, n) - pair->statistic(pair->b, sample, n);
 }
 
-int metrics_bootstrap_paired(struct metrics_interval *interval, metrics_statistic *statistic, void *a, void *b,
-			     size_t n, size_t R, metrics_draw *draw, void *state)
+int metrics_bootstrap_paired(struct metrics_interval *interval, double *mean, metrics_statistic *statistic, void *a,
+			     void *b, size_t n, size_t R, metrics_draw *draw, void *state)
 {
 	struct pair pair = {statistic, a, b};
 
-	return metrics_bootstrap(interval, difference, &pair, n, R, draw, state);
+	return metrics_bootstrap(interval, mean, difference, &pair, n, R, draw, state);
 }

@@ -91,14 +91,16 @@ typedef uint64_t metrics_draw(void *state, uint64_t below);
  * replicate after the other) and the statistic taken of each sample. Ends by
  * nearest rank: of the sorted values those at floor(0.025 R) and
  * ceil(0.975 R) - 1 (from 0). Replicates that are NaN do not count; none left:
- * both ends NaN. -1 where n or R is 0 or memory is short.
+ * all NaN. *mean: of the replicates; less the statistic of the examples
+ * themselves it is the bootstrap's estimate of bias (chapter 10). -1 where n or
+ * R is 0 or memory is short.
  */
-int metrics_bootstrap(struct metrics_interval *interval, metrics_statistic *statistic, void *context, size_t n,
-		      size_t R, metrics_draw *draw, void *state);
+int metrics_bootstrap(struct metrics_interval *interval, double *mean, metrics_statistic *statistic, void *context,
+		      size_t n, size_t R, metrics_draw *draw, void *state);
 
 /* The same of statistic(a) - statistic(b), two methods answering the same examples: each replicate is one sample. */
-int metrics_bootstrap_paired(struct metrics_interval *interval, metrics_statistic *statistic, void *a, void *b,
-			     size_t n, size_t R, metrics_draw *draw, void *state);
+int metrics_bootstrap_paired(struct metrics_interval *interval, double *mean, metrics_statistic *statistic, void *a,
+			     void *b, size_t n, size_t R, metrics_draw *draw, void *state);
 
 #ifdef __cplusplus
 }

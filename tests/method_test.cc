@@ -914,6 +914,7 @@ TEST(Bootstrap, EndsAreNearestRanks)
 
 	for (size_t R : sizes) {
 		metrics_interval i = {-1, -1};
+		double mean = 0;
 		std::vector<double> sorted;
 		script s = {0, 0};
 		int b = 0, again = 0;
@@ -921,7 +922,7 @@ TEST(Bootstrap, EndsAreNearestRanks)
 		for (size_t j = 0; j < R; j++)
 			sorted.push_back(scrambled(&again, nullptr, 0));
 		std::sort(sorted.begin(), sorted.end());
-		ASSERT_EQ(0, metrics_bootstrap(&i, scrambled, &b, 3, R, draw_in_turn, &s));
+		ASSERT_EQ(0, metrics_bootstrap(&i, &mean, scrambled, &b, 3, R, draw_in_turn, &s));
 		double low = std::floor(25 * static_cast<double>(R) / 1000);
 		double high = std::ceil(975 * static_cast<double>(R) / 1000) - 1;
 		EXPECT_EQ(sorted[static_cast<size_t>(low)], i.low) << R;
@@ -943,13 +944,15 @@ double check_sample(void *context, const size_t *sample, size_t n)
 TEST(Bootstrap, SamplesAreTheDrawsAndNanDoesNotCount)
 {
 	metrics_interval i;
+	double mean = 0;
 	script s = {0, 0};
 	uint64_t next = 0;
 
-	ASSERT_EQ(0, metrics_bootstrap(&i, check_sample, &next, 5, 10, draw_in_turn, &s));
+	ASSERT_EQ(0, metrics_bootstrap(&i, &mean, check_sample, &next, 5, 10, draw_in_turn, &s));
 	EXPECT_EQ(50u, next);
 	EXPECT_EQ(10, i.low); // 10, 20, ... 50 of 5, 10, ... 50
 	EXPECT_EQ(50, i.high);
+	EXPECT_EQ(30, mean);
 }
 
 double no_value(void *, const size_t *, size_t)
@@ -961,13 +964,14 @@ TEST(Bootstrap, NothingToDrawFromIsRefused)
 {
 	std::vector<double> x(3, 1);
 	metrics_interval i = {-1, -2};
+	double mean = 0;
 	script s = {0, 0};
 
-	EXPECT_EQ(-1, metrics_bootstrap(&i, mean_of, &x, 0, 10, draw_in_turn, &s));
-	EXPECT_EQ(-1, metrics_bootstrap(&i, mean_of, &x, 3, 0, draw_in_turn, &s));
+	EXPECT_EQ(-1, metrics_bootstrap(&i, &mean, mean_of, &x, 0, 10, draw_in_turn, &s));
+	EXPECT_EQ(-1, metrics_bootstrap(&i, &mean, mean_of, &x, 3, 0, draw_in_turn, &s));
 	EXPECT_EQ(-1, i.low);
-	ASSERT_EQ(0, metrics_bootstrap(&i, no_value, &x, 3, 10, draw_in_turn, &s));
-	EXPECT_TRUE(std::isnan(i.low) && std::isnan(i.high));
+	ASSERT_EQ(0, metrics_bootstrap(&i, &mean, no_value, &x, 3, 10, draw_in_turn, &s));
+	EXPECT_TRUE(std::isnan(i.low) && std::isnan(i.high) && std::isnan(mean));
 }
 
 // The mean of n values: mean +- 1.96 sd / sqrt(n); 2,000 replicates place an end within a tenth of the half width.
@@ -975,12 +979,13 @@ TEST(Bootstrap, IntervalOfAMeanIsThatOfTheory)
 {
 	std::vector<double> x(400);
 	metrics_interval i;
+	double mean = 0;
 	std::mt19937_64 rng(5);
 
 	for (size_t j = 0; j < x.size(); j++)
 		x[j] = j % 4 == 0; // mean 0.25, sd sqrt(0.1875)
 	double half = 1.96 * std::sqrt(0.1875 / 400);
-	ASSERT_EQ(0, metrics_bootstrap(&i, mean_of, &x, x.size(), 2000, draw_random, &rng));
+	ASSERT_EQ(0, metrics_bootstrap(&i, &mean, mean_of, &x, x.size(), 2000, draw_random, &rng));
 	EXPECT_NEAR(0.25 - half, i.low, half / 10);
 	EXPECT_NEAR(0.25 + half, i.high, half / 10);
 }
@@ -989,16 +994,17 @@ TEST(Bootstrap, PairedMethodsShareEachSample)
 {
 	std::vector<double> a, b;
 	metrics_interval i;
+	double mean = 0;
 	std::mt19937_64 rng(6);
 
 	for (int j = 0; j < 64; j++) {
 		b.push_back(0.25 * (j % 3));
 		a.push_back(b.back() + 0.5);
 	}
-	ASSERT_EQ(0, metrics_bootstrap_paired(&i, mean_of, &a, &b, 64, 200, draw_random, &rng));
+	ASSERT_EQ(0, metrics_bootstrap_paired(&i, &mean, mean_of, &a, &b, 64, 200, draw_random, &rng));
 	EXPECT_EQ(0.5, i.low); // sums of quarters over 64: exact
 	EXPECT_EQ(0.5, i.high);
-	ASSERT_EQ(0, metrics_bootstrap_paired(&i, mean_of, &b, &a, 64, 200, draw_random, &rng));
+	ASSERT_EQ(0, metrics_bootstrap_paired(&i, &mean, mean_of, &b, &a, 64, 200, draw_random, &rng));
 	EXPECT_EQ(-0.5, i.low);
 }
 

@@ -371,6 +371,52 @@ TEST(Intervals, ContainTheirFigureInALongTail)
 	}
 }
 
+/* A head of 200 and 40 classes of one example; what is wrong is no answer. */
+std::vector<Row> head_and_singles(std::vector<std::string> &names, bool head, unsigned right)
+{
+	std::vector<Row> rows;
+	names.clear();
+	for (size_t c = 0; c < 41; c++) {
+		names.push_back("class" + std::to_string(c));
+		for (size_t i = 0; i < (c ? 1u : 200u); i++)
+			rows.push_back({names[c], names[c], (c ? c <= right : head) ? "The answer is " + names[c] + "." : "No.", {}});
+	}
+	return rows;
+}
+
+/* Classes that a replicate misses draw it towards the others: that is no part of the interval. */
+TEST(Intervals, ContainTheirFigureWhereHeadAndTailDiffer)
+{
+	std::vector<std::string> names;
+	for (unsigned right : {0u, 4u, 20u, 40u})
+		for (bool head : {false, true}) {
+			std::vector<Row> rows = head_and_singles(names, head, right);
+			Scored s(ANSWER_CLASS, names, first_are_head(41, 1), rows, 1000, 1);
+			ASSERT_EQ(0, s.rc) << s.error.message;
+			for (int f = 0; f < SCORING_FIGURES; f++) {
+				metrics_interval in = s.result.interval[f];
+				EXPECT_LE(in.low, s.result.figure[f]) << head << right << scoring_figure_names[f];
+				EXPECT_GE(in.high, s.result.figure[f]) << head << right << scoring_figure_names[f];
+				EXPECT_TRUE(in.low >= 0 && in.high <= 1) << head << right << scoring_figure_names[f];
+			}
+		}
+}
+
+TEST(Difference, OfTheTailAloneContainsItself)
+{
+	std::vector<std::string> names;
+	std::vector<Row> few = head_and_singles(names, true, 2), many = head_and_singles(names, true, 16);
+	std::vector<char> head = first_are_head(41, 1);
+	Scored bad(ANSWER_CLASS, names, head, few), good(ANSWER_CLASS, names, head, many);
+	const scoring *a = &good.result, *b = &bad.result;
+	metrics_interval in[SCORING_FIGURES];
+	err error = {};
+	ASSERT_EQ(0, scoring_difference(in, &a, &b, 1, 1000, 5, &error)) << error.message;
+	double macro = a->figure[SCORING_MACRO] - b->figure[SCORING_MACRO];
+	EXPECT_NEAR(14.0 / 41, macro, 1e-12);
+	EXPECT_NEAR(macro, (in[SCORING_MACRO].low + in[SCORING_MACRO].high) / 2, 0.02) << "in the middle, as nothing is skewed here";
+}
+
 /* The mean of n Bernoulli draws: the interval is the normal one, 1.96 sqrt(p (1 - p) / n), within a tenth. */
 TEST(Intervals, AreAsWideAsTheNormalOnes)
 {

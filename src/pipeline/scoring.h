@@ -12,10 +12,12 @@
  * macro over domains, micro over examples (reference/metrics.h).
  *
  * Intervals are 95 % percentile bootstrap over the gold examples (Efron and
- * Tibshirani 1993, chapter 13), drawn with Philox (seed; SHUFFLE, "eval"). A
+ * Tibshirani 1993, chapter 13), drawn with Philox (seed; SHUFFLE, "eval"),
+ * less the bias of its replicates (chapter 10), within the range of a score. A
  * class or domain that has gold examples but none in a replicate says nothing
  * there and is left out of that replicate's macro figures: counted as 0 it
- * would push the interval of a long tail below its own figure.
+ * would push the interval of a long tail below its own figure. Left out, it
+ * draws a replicate towards the classes that stay, which is the bias taken off.
  *
  * Two methods on the same gold examples:
  *     scoring_difference(interval, a, b, seeds, 1000, 1, &err)   // of a - b, every replicate one sample for all
@@ -82,7 +84,7 @@ int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], cons
 		       const struct scoring *const *b, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err);
 
 /* The same of one method alone: 95 % intervals of the mean of figure[f] over a[seeds]. */
-int scoring_mean(struct metrics_interval mean[SCORING_FIGURES], const struct scoring *const *a, size_t seeds,
+int scoring_mean(struct metrics_interval interval[SCORING_FIGURES], const struct scoring *const *a, size_t seeds,
 		 int64_t bootstrap, uint64_t seed, struct err *err);
 
 /*

@@ -66,17 +66,30 @@ static int no_memory(int64_t bootstrap, struct err *err)
 		       (long long)bootstrap);
 }
 
+static const struct metrics_interval no_interval = {(double)NAN, (double)NAN};
+
+/* The replicates' bias off both ends, which stay within [least, 1]. */
+static void take_off(struct metrics_interval *interval, double bias, double least)
+{
+	if (isnan(bias))
+		return;
+	interval->low = fmax(interval->low - bias, least);
+	interval->high = fmin(interval->high - bias, 1);
+}
+
 /* Every figure sees the same samples. */
 int scoring_intervals(struct scoring *s, const struct scoring_options *options, struct err *err)
 {
 	s->has_intervals = options->bootstrap > 0 && s->n;
 	for (int f = 0; s->has_intervals && f < SCORING_FIGURES; f++) {
+		double mean = (double)NAN;
 		struct draws draws = draws_begin(options->seed);
 		s->detail->figure = (enum scoring_figure)f;
-		s->interval[f] = (struct metrics_interval){(double)NAN, (double)NAN};
-		if (!isnan(s->figure[f]) && metrics_bootstrap(&s->interval[f], statistic, s->detail, s->n,
+		s->interval[f] = no_interval;
+		if (!isnan(s->figure[f]) && metrics_bootstrap(&s->interval[f], &mean, statistic, s->detail, s->n,
 							      (size_t)options->bootstrap, draw, &draws))
 			return no_memory(options->bootstrap, err);
+		take_off(&s->interval[f], mean - s->figure[f], 0);
 	}
 	return 0;
 }
@@ -106,6 +119,14 @@ static double mean_statistic(void *context, const size_t *sample, size_t n)
 	return sum / (double)seeds->n;
 }
 
+static double mean_figure(const struct scoring *const *scoring, size_t n, int f)
+{
+	double sum = 0;
+	for (size_t s = 0; s < n; s++)
+		sum += scoring[s]->figure[f];
+	return sum / (double)n;
+}
+
 int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *const *a,
 		       const struct scoring *const *b, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err)
 {
@@ -114,26 +135,30 @@ int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], cons
 			return err_set(err, ERR_DATA,
 				       "only scores of the same examples and domains can be compared in pairs");
 	for (int f = 0; f < SCORING_FIGURES; f++) {
+		double mean = (double)NAN;
 		struct draws draws = draws_begin(seed);
 		struct seeds x = {a, seeds, (enum scoring_figure)f}, y = {b, seeds, (enum scoring_figure)f};
-		difference[f] = (struct metrics_interval){(double)NAN, (double)NAN};
-		if (!isnan(a[0]->figure[f]) && metrics_bootstrap_paired(&difference[f], mean_statistic, &x, &y, a[0]->n,
+		difference[f] = no_interval;
+		if (!isnan(a[0]->figure[f]) && metrics_bootstrap_paired(&difference[f], &mean, mean_statistic, &x, &y, a[0]->n,
 									(size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
+		take_off(&difference[f], mean - (mean_figure(a, seeds, f) - mean_figure(b, seeds, f)), -1);
 	}
 	return 0;
 }
 
-int scoring_mean(struct metrics_interval mean[SCORING_FIGURES], const struct scoring *const *a, size_t seeds,
+int scoring_mean(struct metrics_interval interval[SCORING_FIGURES], const struct scoring *const *a, size_t seeds,
 		 int64_t bootstrap, uint64_t seed, struct err *err)
 {
 	for (int f = 0; f < SCORING_FIGURES; f++) {
+		double mean = (double)NAN;
 		struct draws draws = draws_begin(seed);
 		struct seeds x = {a, seeds, (enum scoring_figure)f};
-		mean[f] = (struct metrics_interval){(double)NAN, (double)NAN};
-		if (!isnan(a[0]->figure[f]) && metrics_bootstrap(&mean[f], mean_statistic, &x, a[0]->n,
+		interval[f] = no_interval;
+		if (!isnan(a[0]->figure[f]) && metrics_bootstrap(&interval[f], &mean, mean_statistic, &x, a[0]->n,
 								 (size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
+		take_off(&interval[f], mean - mean_figure(a, seeds, f), 0);
 	}
 	return 0;
 }
