@@ -1238,6 +1238,12 @@ TEST(Text, PrintableTextStaysAsItIs)
 		EXPECT_EQ(escaped(text), text);
 }
 
+TEST(Text, OnOneLineNothingBegins)
+{
+	char out[64];
+	EXPECT_STREQ(text_escape_line(out, sizeof out, "a\tb\n\033c", 6), "a b \\x1Bc");
+}
+
 TEST(Text, ControlsAreEscaped)
 {
 	EXPECT_EQ(escaped("a\033[31mred"), "a\\x1B[31mred");

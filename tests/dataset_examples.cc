@@ -470,6 +470,12 @@ TEST(Chart, ShowsEveryDomainAndItsCount)
 		<< "440 ln 2 / ln 3, tail";
 	EXPECT_NE(std::string::npos, svg.find(">3 examples in 2 domains"));
 	EXPECT_EQ(std::string::npos, svg.find("a<b"));
+	std::string name = "questions about " + std::string(80, 'x');
+	Loaded named(row("1", name));
+	text = chart_domains(&named.set, "t", &err);
+	ASSERT_NE(nullptr, text);
+	EXPECT_NE(nullptr, strstr(text, ">questions about xxxxxxxxxxxxxxx...</text>")) << "its beginning, as far as it fits";
+	free(text);
 	EXPECT_DOUBLE_EQ(1, chart_share(9, 9));
 	EXPECT_DOUBLE_EQ(0.5, chart_share(9, 99));
 	EXPECT_DOUBLE_EQ(0, chart_share(0, 0));

@@ -97,5 +97,20 @@ check "report of a run that has only begun" "$program" report "$folder/run"
 check "report.html stands in the run's directory" grep -q '<b>baldistill-naive</b>' "$folder/run/report.html"
 check "report under another name" "$program" report "$folder/run" --output "$folder/page.html"
 check "the same bytes" cmp "$folder/run/report.html" "$folder/page.html"
+# What the run is made of is no place for its report; nor does a line of a name pass for a figure.
+spares_the_run()
+{
+	cp "$folder/run/plan.yaml" "$folder/kept" && ends 73 'is a part of the run' report "$folder/run" --output "$folder/run/plan.yaml" &&
+		cmp "$folder/kept" "$folder/run/plan.yaml" && "$program" report "$folder/run" --output "$folder/run/report.html"
+}
+one_line()
+{
+	printf '{"id": 1, "input": "x", "label": "1", "domain": "a\\nmacro 99.99 [99.00, 100.00]"}\n' >"$folder/forged" &&
+		printf '{"id": 1, "prediction": "2"}\n' >"$folder/forging" &&
+		"$program" eval --predictions "$folder/forging" --gold "$folder/forged" --type math >"$folder/forge" && cat "$folder/forge" &&
+		[ "$(grep -c '^macro' "$folder/forge")" -eq 1 ] && grep -q '^a macro 99' "$folder/forge"
+}
+check "report does not replace what the run is made of" spares_the_run
+check "a name stays on its line" one_line
 check "report without a run: 64" ends 64 "RUN" report
 echo "1..$cases"

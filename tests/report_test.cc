@@ -125,7 +125,7 @@ TEST(Report, TellsScoresWithIntervals)
 	EXPECT_TRUE(has(page, "Macro<b>" + per_cent(run, "macro", 0) + "</b><span>" + per_cent(run, "macro", -0.041) +
 				      " to " + per_cent(run, "macro", 0.041) + "</span>"));
 	EXPECT_TRUE(has(page, "Tail, macro<b>" + per_cent(run, "tail_macro", 0) + "</b>"));
-	EXPECT_TRUE(has(page, "on 2595 test examples; 12 had no answer"));
+	EXPECT_TRUE(has(page, "on 2595 examples; 12 had no answer"));
 	EXPECT_FALSE(has(page, "not finished"));
 }
 
@@ -552,7 +552,7 @@ TEST(Compare, TellsEveryFigure)
 	Comparison it;
 	std::string page = it.page();
 	EXPECT_TRUE(has(page, "<p>3 methods on the same data: budget <b>2600</b>, preset <b>paper</b>, 2 seeds each "
-			      "(7, 11), scored on 2570 test examples.</p>"));
+			      "(7, 11), scored on 2570 examples.</p>"));
 	EXPECT_TRUE(has(page, "<th>method</th><th>macro</th><th>micro</th><th>head</th><th>tail</th><th>units</th>"));
 	EXPECT_TRUE(has(page, "<td>random-finetune-cot</td><td>60.0</td><td>60.1</td><td>60.2</td><td>60.3</td>"
 			      "<td>5201</td><td>5222</td></tr>"));
@@ -596,6 +596,7 @@ TEST(Compare, EmptyGroupsAreDashesAndMoneyIsTold)
 		row.mean[SCORING_TAIL] = row.difference[SCORING_TAIL] = NAN;
 		row.interval[SCORING_TAIL] = row.spread[SCORING_TAIL] = {NAN, NAN};
 	}
+	it.rows[1].interval[SCORING_MICRO] = {NAN, NAN}; /* no replicates */
 	it.cells[2][0].cost = 12345000000;
 	std::string page = it.page();
 	EXPECT_TRUE(has(page, "<td>&ndash;</td><td>5201</td><td>5222</td><td>12.35</td></tr>") ||

@@ -86,6 +86,14 @@ subtracts()
 		} END { print told, wrong + 0; exit !(told == 2 && !wrong) }' || { cat each; return 1; }
 }
 
+# A seed that no plan takes is refused before the first run, which may be paid.
+checks_seeds()
+{
+	for seeds in '5, -2' 1,9223372036854775808 -1 1, ''; do
+		ends 78 "'--seeds' takes" compare --quiet able.yaml --methods random-finetune --seeds "$seeds" || return 1
+	done
+}
+
 # ---- what is selected ----
 
 # active-finetune-cot: the hardest of the whole pool, whatever their domain.
@@ -210,6 +218,7 @@ check 'what is published is the last stage' publishes_the_last
 check 'a student that learns is scored above nothing' learns
 check 'the figures are those of its answers' evaluates_the_student
 check 'a comparison subtracts' subtracts
+check 'a seed is checked before anything is run' checks_seeds
 check 'active takes the hardest of the pool' hardest_of_all
 check 'duplicates repeat up to what is required' repeats_up_to_required
 check 'selection follows its keys' selects_as_planned

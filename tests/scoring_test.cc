@@ -466,6 +466,20 @@ TEST(Difference, OfNothingIsTheMeanItself)
 	}
 }
 
+TEST(Difference, OfNoReplicatesHasNoInterval)
+{
+	std::vector<std::string> names;
+	std::vector<Row> rows = long_tail(names, 9);
+	Scored one(ANSWER_CLASS, names, first_are_head(names.size(), 2), rows);
+	const scoring *a = &one.result;
+	metrics_interval mean[SCORING_FIGURES], difference[SCORING_FIGURES];
+	err error = {};
+	ASSERT_EQ(0, scoring_mean(mean, &a, 1, 0, 5, &error)) << error.message;
+	ASSERT_EQ(0, scoring_difference(difference, &a, &a, 1, 0, 5, &error)) << error.message;
+	for (int f = 0; f < SCORING_FIGURES; f++)
+		EXPECT_TRUE(std::isnan(mean[f].low) && std::isnan(difference[f].high)) << scoring_figure_names[f];
+}
+
 TEST(Difference, IsPairedAndDeterministic)
 {
 	std::vector<std::string> names;

@@ -121,3 +121,11 @@ char *text_escape(char *out, size_t room, const char *s, size_t n)
 	out[used] = '\0';
 	return out;
 }
+
+char *text_escape_line(char *out, size_t room, const char *s, size_t n)
+{
+	text_escape(out, room, s, n);
+	for (char *at = out; (at = strpbrk(at, "\n\t")); at++)
+		*at = ' ';
+	return out;
+}

@@ -44,6 +44,9 @@ size_t text_utf8_valid(const char *s, size_t n);
  */
 char *text_escape(char *out, size_t room, const char *s, size_t n);
 
+/* The same on one line: newlines and tabs as spaces. */
+char *text_escape_line(char *out, size_t room, const char *s, size_t n);
+
 #ifdef __cplusplus
 }
 #endif

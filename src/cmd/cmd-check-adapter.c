@@ -27,7 +27,7 @@ struct facts {
 static void keep_first(char *room, size_t size, const char *name)
 {
 	if (!*room)
-		text_escape(room, size, name, strlen(name));
+		text_escape_line(room, size, name, strlen(name));
 }
 
 /* ---- names ---------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ static void look_at_pair(struct facts *f, const struct safetensors *file, const 
 	f->pairs++;
 	if (f->fault[0])
 		return;
-	text_escape(shown, sizeof shown, name, strlen(name));
+	text_escape_line(shown, sizeof shown, name, strlen(name));
 	if (!has_pair(file, name, letter))
 		snprintf(f->fault, sizeof f->fault, "tensor '%s' has no partner", shown);
 	else if (!target)
@@ -160,7 +160,7 @@ static int read_kind(struct facts *f, struct json_value root, struct err *err)
 	f->saved = json_in(root, "modules_to_save");
 	if (strcmp(kind, "LORA"))
 		snprintf(f->fault, sizeof f->fault, "peft_type is '%s', not 'LORA'",
-			 text_escape(shown, sizeof shown, kind, n));
+			 text_escape_line(shown, sizeof shown, kind, n));
 	else if (json_kind(f->targets) != JSON_STRING && json_kind(f->targets) != JSON_ARRAY)
 		snprintf(f->fault, sizeof f->fault, "target_modules is missing");
 	return 0;

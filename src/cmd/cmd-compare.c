@@ -2,6 +2,8 @@
 /* compare: methods and seeds side by side, on the same data and budget. */
 #include "config.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,13 +54,15 @@ static int read_seeds(struct compare_command *c, struct err *err)
 {
 	const char *at = c->seeds ? c->seeds : "1";
 	for (char *end;; at = end + 1) {
-		unsigned long long seed = strtoull(at, &end, 10);
-		if (end == at || *at == '-' || (*end && *end != ',') || c->options.seeds == MAX_SEEDS)
-			return err_set(err, ERR_CONFIG, "'--seeds' takes numbers with commas between, not '%s'", c->seeds);
+		errno = 0;
+		long long seed = strtoll(at, &end, 10);
+		if (!isdigit((unsigned char)*at) || errno || (*end && *end != ',') || c->options.seeds == MAX_SEEDS)
+			return err_set(err, ERR_CONFIG, "'--seeds' takes whole numbers with commas between, at most %d of them, not '%s'",
+				       MAX_SEEDS, c->seeds);
 		for (size_t i = 0; i < c->options.seeds; i++)
-			if (c->seed[i] == seed)
-				return err_set(err, ERR_CONFIG, "'--seeds' names %llu twice", seed);
-		c->seed[c->options.seeds++] = seed;
+			if (c->seed[i] == (uint64_t)seed)
+				return err_set(err, ERR_CONFIG, "'--seeds' names %lld twice", seed);
+		c->seed[c->options.seeds++] = (uint64_t)seed;
 		if (!*end)
 			return 0;
 	}
@@ -76,16 +80,17 @@ static void print_figure(double value)
 
 static void print_table(const struct comparison *c)
 {
-	printf("per cent, mean of %zu seeds; preset %s\n\n%-28s %8s %8s %8s %8s   macro less %s\n", c->seeds, c->preset, "method",
+	printf("per cent, mean of %zu seed%s; preset %s\n\n%-28s %8s %8s %8s %8s   macro less %s\n", c->seeds, c->seeds == 1 ? "" : "s", c->preset, "method",
 	       "macro", "micro", "head", "tail", COMPARE_BASELINE);
 	for (size_t m = 0; m < c->rows; m++) {
 		const struct comparison_row *row = &c->row[m];
 		printf("%-28s", row->method);
 		for (int f = 0; f < SCORING_FIGURES; f++)
 			print_figure(row->mean[f]);
-		if (c->baseline && row != c->baseline)
-			printf("   %+.2f [%+.2f, %+.2f]", 100 * row->difference[0], 100 * row->interval[0].low,
-			       100 * row->interval[0].high);
+		if (c->baseline && row != c->baseline && !isnan(row->difference[0]))
+			printf("   %+.2f", 100 * row->difference[0]);
+		if (c->baseline && row != c->baseline && !isnan(row->interval[0].low))
+			printf(" [%+.2f, %+.2f]", 100 * row->interval[0].low, 100 * row->interval[0].high);
 		putchar('\n');
 	}
 }

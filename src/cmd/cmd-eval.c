@@ -52,7 +52,7 @@ static const char *show_id(char shown[128], const struct ifd_id *id)
 	if (id->is_number)
 		snprintf(shown, 128, "%lld", (long long)id->number);
 	else
-		snprintf(shown, 128, "'%s'", text_escape(text, sizeof text, id->text, strlen(id->text)));
+		snprintf(shown, 128, "'%s'", text_escape_line(text, sizeof text, id->text, strlen(id->text)));
 	return shown;
 }
 
@@ -166,7 +166,7 @@ static void print_table(const struct scoring *s)
 	for (size_t d = 0; d < s->l; d++) {
 		char shown[128];
 		const struct scoring_domain *domain = &s->domain[d];
-		printf("%-24s", text_escape(shown, sizeof shown, domain->name, strlen(domain->name)));
+		printf("%-24s", text_escape_line(shown, sizeof shown, domain->name, strlen(domain->name)));
 		print_score(domain->score);
 		printf(" %8zu%s\n", domain->n, domain->head ? "  head" : "");
 	}

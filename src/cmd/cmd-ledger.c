@@ -33,7 +33,7 @@ static void print_member(const char *label, struct json_value object, const char
 	const char *text = "-";
 	size_t n = 1;
 	json_opt_string(json_in(object, key), "-", &text, &n, NULL);
-	printf("%s%s", label, text_escape(shown, sizeof shown, text, strlen(text)));
+	printf("%s%s", label, text_escape_line(shown, sizeof shown, text, strlen(text)));
 }
 
 static long long count_of(struct json_value object, const char *key)

@@ -88,7 +88,7 @@ static void print_allocation(const struct forecast *f)
 	for (size_t d = 0; d < f->data.pool.l; d++) {
 		const struct example_domain *domain = &f->data.pool.domain[d];
 		char name[128];
-		printf("%-24s %8zu", text_escape(name, sizeof name, domain->name, strlen(domain->name)), domain->n);
+		printf("%-24s %8zu", text_escape_line(name, sizeof name, domain->name, strlen(domain->name)), domain->n);
 		for (int64_t k = 0; k < f->stages; k++) {
 			const struct allocation_domain *a = &f->stage[k].domain[d];
 			char cell[48];

@@ -29,7 +29,7 @@ static int read_domain(struct domain *d, struct json_value row, struct err *err)
 static void print_name(const char *name, size_t n)
 {
 	char shown[256];
-	printf("%-24s", text_escape(shown, sizeof shown, name, n));
+	printf("%-24s", text_escape_line(shown, sizeof shown, name, n));
 }
 
 static int print_domains(struct json_value list, struct err *err)
@@ -80,7 +80,7 @@ static int print_place(struct json_value root, struct err *err)
 	if (json_get_int64(json_in(root, "stage"), &stage, err) ||
 	    json_get_string(json_in(root, "step"), &step, NULL, err))
 		return -1;
-	printf("stage %lld, %s\n\n", (long long)stage, text_escape(shown, sizeof shown, step, strlen(step)));
+	printf("stage %lld, %s\n\n", (long long)stage, text_escape_line(shown, sizeof shown, step, strlen(step)));
 	return 0;
 }
 

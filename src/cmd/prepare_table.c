@@ -47,7 +47,7 @@ void prepare_print(const struct prepared *p)
 		size_t train = train_rows(p, d);
 		int length = (int)(BAR * chart_share(train, most) + 0.5);
 		printf("%-24s %8zu %8zu  %s %.*s\n",
-		       text_escape(shown, sizeof shown, domain->name, strlen(domain->name)), train,
+		       text_escape_line(shown, sizeof shown, domain->name, strlen(domain->name)), train,
 		       test_rows(p, domain->name), domain->head ? "head" : "tail", length, bar);
 	}
 	printf("%-24s %8zu %8zu\n", "all", p->pool.n, p->test.n);

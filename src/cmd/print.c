@@ -19,9 +19,7 @@ int print_document(struct json_writer *w, struct err *err)
 void print_line(const char *text)
 {
 	char shown[4 * sizeof((struct err *)NULL)->message + 1];
-	text_escape(shown, sizeof shown, text, strlen(text));
-	for (char *at = shown; (at = strpbrk(at, "\n\t")); at++)
-		*at = ' ';
+	text_escape_line(shown, sizeof shown, text, strlen(text));
 	fprintf(stderr, "baldistill: %s\n", shown);
 }
 

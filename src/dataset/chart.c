@@ -11,18 +11,21 @@
 #include "src/dataset/grown.h"
 
 /* Pixels. */
-enum { WIDTH = 760, LEFT = 220, LONGEST = 440, ROW = 18, BAR = 12, TOP = 64, NAME = 48 };
+enum { WIDTH = 760, LEFT = 220, LONGEST = 440, ROW = 18, BAR = 12, TOP = 64 };
+
+/* Bytes of a name that fit left of the bars, and of the title. */
+enum { NAME = 34, TITLE = 200 };
 
 double chart_share(size_t n, size_t most)
 {
 	return most ? log1p((double)n) / log1p((double)most) : 0;
 }
 
-/* Text as XML has it; control characters, which XML does not have, as \xHH. */
-static void put_xml(struct grown *out, const char *text)
+/* Text as XML has it, cut; control characters, which XML does not have, as \xHH. */
+static void put_xml(struct grown *out, const char *text, size_t most)
 {
-	char shown[4 * NAME + 8];
-	text_escape(shown, sizeof shown, text, strlen(text));
+	char shown[TITLE + 1];
+	text_escape_line(shown, most + 1, text, strlen(text));
 	for (const char *c = shown; *c; c++) {
 		const char *entity = *c == '&'   ? "&amp;"
 				     : *c == '<' ? "&lt;"
@@ -52,7 +55,7 @@ static void put_bar(struct grown *out, const struct example_domain *domain, size
 	size_t y = TOP + i * ROW;
 	double length = LONGEST * chart_share(domain->n, most);
 	put_format(out, "<text x=\"%d\" y=\"%zu\" text-anchor=\"end\">", LEFT - 8, y + BAR - 2);
-	put_xml(out, domain->name);
+	put_xml(out, domain->name, NAME);
 	put_format(out, "</text><rect x=\"%d\" y=\"%zu\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>", LEFT, y, length,
 		   BAR, domain->head ? "#1f4e79" : "#8db3d9");
 	put_format(out, "<text x=\"%.1f\" y=\"%zu\">%zu</text>\n", LEFT + length + 6, y + BAR - 2, domain->n);
@@ -66,12 +69,12 @@ char *chart_domains(const struct examples *examples, const char *title, struct e
 		   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%zu\" viewBox=\"0 0 %d %zu\" "
 		   "font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n<title>",
 		   WIDTH, height, WIDTH, height);
-	put_xml(&out, title);
+	put_xml(&out, title, TITLE);
 	put_format(&out,
 		   "</title>\n<rect width=\"%d\" height=\"%zu\" fill=\"#fff\"/>\n<text x=\"16\" y=\"26\" "
 		   "font-size=\"16\">",
 		   WIDTH, height);
-	put_xml(&out, title);
+	put_xml(&out, title, TITLE);
 	put_format(&out,
 		   "</text>\n<text x=\"16\" y=\"46\">%zu examples in %zu domains; bars on a logarithmic scale, dark: "
 		   "head, light: "

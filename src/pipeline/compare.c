@@ -160,7 +160,8 @@ static int average(struct comparison_row *row, size_t seeds, int64_t bootstrap, 
 	for (int f = 0; f < SCORING_FIGURES; f++) {
 		row->mean[f] = 0;
 		for (size_t s = 0; s < seeds; s++)
-			row->mean[f] += row->cell[s].scoring.figure[f] / (double)seeds;
+			row->mean[f] += row->cell[s].scoring.figure[f];
+		row->mean[f] /= (double)seeds;
 	}
 	for (size_t s = 0; a && s < seeds; s++)
 		a[s] = &row->cell[s].scoring;
@@ -186,15 +187,15 @@ static int subtract(struct comparison *c, struct comparison_row *row, int64_t bo
 
 static int compute(struct comparison *c, const struct plan *plan, struct err *err)
 {
-	int64_t bootstrap = plan->evaluation.bootstrap ? plan->evaluation.bootstrap : 1000;
+	int64_t bootstrap = plan->evaluation.bootstrap;
 	for (size_t m = 0; m < c->rows; m++) {
-		if (average(&c->row[m], c->seeds, bootstrap, plan->seed, err))
+		if (average(&c->row[m], c->seeds, bootstrap, c->seed[0], err))
 			return -1;
 		if (!strcmp(c->row[m].method, COMPARE_BASELINE))
 			c->baseline = &c->row[m];
 	}
 	for (size_t m = 0; c->baseline && m < c->rows; m++)
-		if (&c->row[m] != c->baseline && subtract(c, &c->row[m], bootstrap, plan->seed, err))
+		if (&c->row[m] != c->baseline && subtract(c, &c->row[m], bootstrap, c->seed[0], err))
 			return -1;
 	return 0;
 }
@@ -244,7 +245,8 @@ static int compare(struct comparison *c, const struct compare_options *o, const 
 	if (plan->evaluation.stages == EVALUATE_NONE)
 		return err_set(err, ERR_CONFIG, "%s: a comparison needs evaluation.stages last or all", plan->path);
 	if (!c->data.test.n)
-		return err_set(err, ERR_CONFIG, "%s: a comparison needs task.test", plan->path);
+		return err_set(err, ERR_CONFIG, "%s: a comparison needs task.%s", plan->path,
+			       plan->evaluation.on == EVALUATE_VALID ? "valid" : "test");
 	return do_rows(c, o, err) || compute(c, plan, err) || save(c, plan, &o->run, err) ? -1 : 0;
 }
 

@@ -21,7 +21,7 @@ static void put_what(struct grown *out, const struct comparison *c)
 	report_put(out, "</b>, %zu seed%s each (", c->seeds, c->seeds == 1 ? "" : "s");
 	for (size_t s = 0; s < c->seeds; s++)
 		report_put(out, "%s%llu", s ? ", " : "", (unsigned long long)c->seed[s]);
-	report_put(out, "), scored on %zu test examples.</p>\n", c->row[0].cell[0].scoring.n);
+	report_put(out, "), scored on %zu examples.</p>\n", c->row[0].cell[0].scoring.n);
 }
 
 /* ---- table --------------------------------------------------------------------------------------------- */
@@ -30,8 +30,10 @@ static void put_difference(struct grown *out, const struct comparison_row *row, 
 {
 	if (isnan(row->difference[f]))
 		return;
-	report_put(out, "<br/><small>%+.1f<br/>[%+.1f, %+.1f]</small>", 100 * row->difference[f],
-		   100 * row->interval[f].low, 100 * row->interval[f].high);
+	report_put(out, "<br/><small>%+.1f", 100 * row->difference[f]);
+	if (!isnan(row->interval[f].low))
+		report_put(out, "<br/>[%+.1f, %+.1f]", 100 * row->interval[f].low, 100 * row->interval[f].high);
+	grown_put(out, "</small>");
 }
 
 struct spent {
@@ -88,7 +90,7 @@ static void put_table(struct grown *out, const struct comparison *c)
 	grown_put(out, "</table></div>\n<p>Scores in per cent, means over the seeds; head and tail are macro scores. ");
 	if (c->baseline)
 		grown_put(out, "Beneath each the difference from " COMPARE_BASELINE " with its 95 % interval, by paired "
-			       "bootstrap over the test examples. ");
+			       "bootstrap over the examples. ");
 	else
 		grown_put(out, COMPARE_BASELINE " is not among the methods, so there are no differences. ");
 	report_put(out, "Units used, requests sent%s: of all seeds together.</p>\n",
@@ -170,7 +172,7 @@ static void put_picture(struct grown *out, const struct comparison *c)
 	for (size_t m = 0; m < c->rows; m++)
 		put_method(out, c, m, &axis);
 	report_put(out, "</svg><figcaption>Dot: mean over the seeds%s; line: its 95 %% interval, by bootstrap over the "
-			"test examples.</figcaption></figure>\n",
+			"examples.</figcaption></figure>\n",
 		   c->baseline ? ", open for " COMPARE_BASELINE : "");
 }
 

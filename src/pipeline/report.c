@@ -26,8 +26,8 @@ static void put_what(struct grown *out, const struct report *report)
 	}
 	if (report->has_status)
 		report_put(out, "budget %lld, ", (long long)report->count[REPORT_BUDGET]);
-	report_put(out, "%zu stage%s%s, %zu domains.</p>\n", report->K, report->K == 1 ? "" : "s",
-		   is_done(report) ? "" : " so far", report->l);
+	report_put(out, "%zu stage%s%s, %zu domain%s.</p>\n", report->K, report->K == 1 ? "" : "s",
+		   is_done(report) ? "" : " so far", report->l, report->l == 1 ? "" : "s");
 }
 
 static void put_standing(struct grown *out, const struct report *report)
@@ -68,7 +68,7 @@ static void put_headline(struct grown *out, const struct report *report)
 		put_card(out, names[f], m->figure[f], &m->interval[f]);
 	report_put(
 		out,
-		"</div>\n<p>Per cent, with 95 %% intervals, on %lld test examples%s; %lld had no answer that could be "
+		"</div>\n<p>Per cent, with 95 %% intervals, on %lld examples%s; %lld had no answer that could be "
 		"read.</p>\n",
 		(long long)m->n, report->finished ? "" : ", after the last stage evaluated so far",
 		(long long)m->invalid);
@@ -104,10 +104,21 @@ static char *write_page(const struct report *report, struct err *err)
 	return grown_take(&out, err);
 }
 
+/* What a run is made of is no place for its report. */
+static int spare_run(const char *directory, const char *path, struct err *err)
+{
+	char *run = realpath(directory, NULL), *output = realpath(path, NULL); /* NULL: there is nothing to replace */
+	size_t n = run ? strlen(run) : 0;
+	bool inside = output && n && !strncmp(output, run, n) && output[n] == '/' && strcmp(output + n, "/report.html");
+	free(run);
+	free(output);
+	return inside ? err_set(err, ERR_CANTCREATE, "'%s' is a part of the run; choose another --output", path) : 0;
+}
+
 int report_write(const char *directory, const char *path, const char *version, struct err *err)
 {
 	struct report report;
-	if (report_read(&report, directory, err))
+	if ((path && spare_run(directory, path, err)) || report_read(&report, directory, err))
 		return -1;
 	report.version = version;
 	char *own = path ? NULL : grown_format(err, "%s/report.html", directory);

@@ -164,7 +164,9 @@ static int read_interval(struct metrics_interval *in, struct json_value value, s
 	*in = (struct metrics_interval){(double)NAN, (double)NAN};
 	if (json_kind(value) == JSON_ABSENT || json_kind(value) == JSON_NULL)
 		return 0;
-	return get_share(json_at(value, 0), &in->low, err) || get_share(json_at(value, 1), &in->high, err) ? -1 : 0;
+	if (get_share(json_at(value, 0), &in->low, err) || get_share(json_at(value, 1), &in->high, err))
+		return -1;
+	return isnan(in->low) == isnan(in->high) ? 0 : err_set(err, ERR_DATA, "an interval has one end");
 }
 
 /* The scores by domain that are read last are those shown. */

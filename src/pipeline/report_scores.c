@@ -68,7 +68,7 @@ static int by_pool(const void *a, const void *b)
 	return strcmp(x->domain->name, y->domain->name);
 }
 
-/* How many domains there are to draw. */
+/* The domains that there are to draw, where they go. */
 static int plot_init(struct plot *p, const struct report *report, struct err *err)
 {
 	double total = 0;

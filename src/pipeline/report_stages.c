@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What happens from stage to stage: where the budget goes, and what the student learns. */
+/* Where the budget goes, from stage to stage. */
 #include <stdlib.h>
 
 #include "src/pipeline/report_parts.h"
 
 /* ---- allocation --------------------------------------------------------------------------------------- */
 
-/* Units of the drawing: a strip for each stage. */
-enum { WIDTH = 400, LEFT = 28, RIGHT = 396, STRIP = 86, BARS = 58, TITLE = 18, NAMED = 3 };
+/* Units of the drawing: a strip for each stage; left of it a number of six figures. */
+enum { WIDTH = 400, LEFT = 46, RIGHT = 396, STRIP = 86, BARS = 58, TITLE = 18, NAMED = 3 };
 
 static int64_t sum_of(const struct report *report, size_t d, size_t k)
 {

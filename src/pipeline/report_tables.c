@@ -137,7 +137,7 @@ void report_put_domains(struct grown *out, const struct report *report)
 	put_stage_heads(out, report);
 	grown_put(out, "<th>dropped</th>");
 	if (report->final.there)
-		grown_put(out, "<th>test</th><th>score</th><th></th>");
+		grown_put(out, "<th>scored</th><th>score</th><th></th>");
 	grown_put(out, "</tr>\n");
 	for (size_t d = 0; d < report->l; d++)
 		put_domain(out, report, &report->domain[d]);

@@ -76,9 +76,10 @@ void scoring_release(struct scoring *scoring);
 
 /*
  * 95 % intervals of the mean of figure[f] over a[seeds] less that over b[seeds]
- * by paired bootstrap; NaN for an empty group. All scored the same gold
+ * by paired bootstrap; NaN for an empty group, and all of them where bootstrap
+ * is 0. All scored the same gold
  * examples in the same order, with the same domains (ERR_DATA otherwise);
- * seeds and bootstrap >= 1.
+ * seeds >= 1.
  */
 int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *const *a,
 		       const struct scoring *const *b, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err);

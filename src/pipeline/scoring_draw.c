@@ -139,7 +139,7 @@ int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], cons
 		struct draws draws = draws_begin(seed);
 		struct seeds x = {a, seeds, (enum scoring_figure)f}, y = {b, seeds, (enum scoring_figure)f};
 		difference[f] = no_interval;
-		if (!isnan(a[0]->figure[f]) && metrics_bootstrap_paired(&difference[f], &mean, mean_statistic, &x, &y, a[0]->n,
+		if (bootstrap && !isnan(a[0]->figure[f]) && metrics_bootstrap_paired(&difference[f], &mean, mean_statistic, &x, &y, a[0]->n,
 									(size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
 		take_off(&difference[f], mean - (mean_figure(a, seeds, f) - mean_figure(b, seeds, f)), -1);
@@ -155,7 +155,7 @@ int scoring_mean(struct metrics_interval interval[SCORING_FIGURES], const struct
 		struct draws draws = draws_begin(seed);
 		struct seeds x = {a, seeds, (enum scoring_figure)f};
 		interval[f] = no_interval;
-		if (!isnan(a[0]->figure[f]) && metrics_bootstrap(&interval[f], &mean, mean_statistic, &x, a[0]->n,
+		if (bootstrap && !isnan(a[0]->figure[f]) && metrics_bootstrap(&interval[f], &mean, mean_statistic, &x, a[0]->n,
 								 (size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
 		take_off(&interval[f], mean - mean_figure(a, seeds, f), 0);
