@@ -9,7 +9,7 @@ flight). Also shown: the share of CONCURRENCY / mean latency, which no run of fi
 """
 import asyncio, heapq, json, os, pathlib, random, subprocess, sys, tempfile, time
 
-program, folder = sys.argv[1:3]
+program, folder = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
 queries = int(sys.argv[3]) if len(sys.argv) > 3 else 2000
 concurrency = int(sys.argv[4]) if len(sys.argv) > 4 else 32
 draw = random.Random(1)
@@ -66,13 +66,19 @@ async def main(run):
     write_plan(run, server.sockets[0].getsockname()[1])
     environment = {**os.environ, "BALDISTILL_STATE_DIR": str(run / "state")}
     process = await asyncio.create_subprocess_exec(program, "run", str(run / "plan.yaml"), "--until", "0.annotate",
-                                                   env=environment, stderr=subprocess.DEVNULL)
-    status = await process.wait()
+                                                   env=environment, stderr=subprocess.PIPE)
+    _, messages = await process.communicate()
+    status = process.returncode
+    if status:
+        print(messages.decode(errors="replace"), end="", file=sys.stderr)
+    if not latencies:
+        sys.exit(f"status {status} and no answers: nothing to measure")
     seconds, mean = max(times) - min(times), sum(latencies) / len(latencies)
     print(f"status {status}, {len(latencies)} answers in {seconds:.2f} s: {len(latencies) / seconds:.2f} a second, "
           f"{100 * ideal() / seconds:.1f} % of the ideal {len(latencies) / ideal():.2f}, "
           f"{100 * len(latencies) * mean / concurrency / seconds:.1f} % of {concurrency / mean:.2f}")
+    return 1 if status else 0
 
 
 with tempfile.TemporaryDirectory(dir=folder) as run:
-    asyncio.run(main(pathlib.Path(run)))
+    sys.exit(asyncio.run(main(pathlib.Path(run))))

@@ -3,9 +3,26 @@
 # demo_kills.sh FOLDER [N]: the demonstration of data/demo killed at N (30) random moments, each time started again, beside
 # one that is not: metrics, predictions, training rows and the adapter must be the same bytes. BALDISTILL: the program.
 set -eu
-folder=${1:?usage: demo_kills.sh FOLDER [N]} n=${2-30} program=$(realpath "${BALDISTILL:?}")
+fail()
+{
+	echo "demo_kills.sh: $2" >&2
+	exit "$1"
+}
+
+[ $# -ge 1 ] || fail 64 'usage: demo_kills.sh FOLDER [N]'
+[ -n "${BALDISTILL-}" ] || fail 64 'BALDISTILL is not set: set it to the program'
+program=$(command -v "$BALDISTILL") || fail 66 "no program '$BALDISTILL': set BALDISTILL to one, by path or by name"
+program=$(realpath "$program")
+folder=$1 n=${2-30}
+for old in whole killed; do
+	# A run that is there would only be read again, and nothing of it killed.
+	[ ! -e "$folder/$old" ] || fail 73 "'$folder/$old' is there already: name a new folder"
+done
 demo=$(cd "$(dirname "$0")/../data/demo" && pwd)
-mkdir -p "$folder" && cp -R "$demo/." "$folder" && chmod -R u+w "$folder" && cd "$folder"
+mkdir -p "$folder"
+cp -R "$demo/." "$folder"
+chmod -R u+w "$folder"
+cd "$folder"
 export BALDISTILL_STATE_DIR="$PWD/state"
 sed 's/^output_dir: .*/output_dir: whole/' "$demo/plan.yaml" >whole.yaml
 sed 's/^output_dir: .*/output_dir: killed/' "$demo/plan.yaml" >killed.yaml
@@ -21,6 +38,7 @@ while [ $kills -lt "$n" ]; do
 	[ $status -eq 137 ] || [ $status -eq 124 ] || exit 1 # 124: it had just ended
 	kills=$((kills + 1))
 done
+[ $kills -gt 0 ] || fail 1 'no kill met the run, so nothing was shown: try again'
 "$program" run --quiet killed.yaml
 digests()
 {

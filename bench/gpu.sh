@@ -3,25 +3,35 @@
 # gpu.sh BUILD_DIR OUTPUT_DIR [quick]: the CUDA backend beside PyTorch, transformers and PEFT on one GPU, in one run.
 # The small student's jobs run twice in turn (ours, theirs, ours, theirs), the large one's once; quick: each once, fewer
 # of them. What is measured lies in OUTPUT_DIR/ours.jsonl and peers.jsonl, messages in log; the table is printed last.
-# At most 4 minutes, quick 2: a job that would begin later is left out and named.
+# In BUILD_DIR, a configured one, what is measured is made first, while Python's modules come from the disk.
+# Then at most 400 seconds, about what all jobs take on an H200, quick 115: a job that would begin later is left out and
+# named; the peer's `generate`, the slowest for what it tells, comes last. Exit status 1 where a job failed or was left
+# out.
 #   PYTHON (python3)   an interpreter that has torch, transformers and peft
-#   BACKEND (cuda), DEVICE (cuda), SMALL (smollm2-135m), LARGE (llama-3-8b), BUDGET (seconds)   to try it elsewhere
+#   BUDGET (400, quick 115)   seconds
+#   COMMIT             what is measured, where git cannot tell
+#   BACKEND (cuda), DEVICE (cuda), SMALL (smollm2-135m), LARGE (llama-3-8b)   to try it elsewhere
 set -u
-usage='usage: gpu.sh BUILD_DIR OUTPUT_DIR [quick]'
-build=$(cd "${1:?$usage}" && pwd) || exit 64
-out=${2:?$usage}
-mode=${3:-full}
-mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 73
+usage() {
+	echo 'usage: gpu.sh BUILD_DIR OUTPUT_DIR [quick]' >&2
+	exit 64
+}
+
+[ $# -eq 2 ] || [ $# -eq 3 ] || usage
+mode=${3-full}
+[ $# -eq 2 ] || [ "$mode" = quick ] || usage
+build=$(cd "$1" && pwd) || exit 66
+mkdir -p "$2" && out=$(cd "$2" && pwd) || exit 73
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3} backend=${BACKEND:-cuda} device=${DEVICE:-cuda}
 small=${SMALL:-smollm2-135m} large=${LARGE:-llama-3-8b}
-[ "$mode" = quick ] && budget=${BUDGET:-115} || budget=${BUDGET:-235}
+[ "$mode" = quick ] && budget=${BUDGET:-115} || budget=${BUDGET:-400}
 BALDISTILL_MODULE_DIR=${BALDISTILL_MODULE_DIR:-$build/backends/.libs}
 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
 export BALDISTILL_MODULE_DIR HF_HUB_OFFLINE TRANSFORMERS_VERBOSITY PYTHONUNBUFFERED PYTHONWARNINGS
 ours=$out/ours.jsonl peers=$out/peers.jsonl log=$out/log
 : >"$ours" && : >"$peers" && : >"$log" || exit 73
-begin=$(date +%s)
+bad=0
 
 # limit LEAST MOST FILE COMMAND...: its lines go to FILE, for at most MOST seconds and what is left; left out where
 # less than LEAST is left.
@@ -31,6 +41,7 @@ limit() {
 	left=$((begin + budget - $(date +%s)))
 	if [ "$left" -lt "$least" ]; then
 		echo "left out: $*" | tee -a "$log"
+		bad=1
 		return
 	fi
 	[ "$most" -lt "$left" ] || most=$left
@@ -39,7 +50,15 @@ limit() {
 	timeout -k 5 "$most" "$@" >>"$file" 2>>"$log"
 	status=$?
 	echo "$(($(date +%s) - started)) s, status $status: $*" >>"$log"
-	[ "$status" -eq 0 ] || echo "status $status: $* ($(tail -n 2 "$log" | head -n 1 | cut -c 1-300))"
+	[ "$status" -eq 0 ] && return
+	echo "status $status: $* ($(tail -n 2 "$log" | head -n 1 | cut -c 1-300))"
+	bad=1
+}
+
+make_ours() {
+	module=backends/baldistill-$backend.la
+	[ "$backend" != reference ] || module= # it is in every program
+	[ ! -f "$build/Makefile" ] || make -C "$build" -j "$(nproc)" bench/gpu_bench $module >>"$log" 2>&1
 }
 
 # one MODEL JOB [OPTION...]: ours
@@ -75,7 +94,7 @@ small_ours() {
 small_peers() {
 	settings=4x1024:r16:all:0,4x1024:r8:qv:0.1
 	[ "$mode" = quick ] || settings=$settings,16x1024:r16:all:0
-	many "$small" "$1" "$settings" --repeat 3
+	many "$small" train,score,loop "$settings" --repeat 3
 }
 
 large_ours() {
@@ -86,11 +105,14 @@ large_ours() {
 }
 
 large_peers() {
-	if [ "$mode" = quick ]; then
-		many "$large" train,score,loop 4x1024:r16:all:0 --repeat 3
-	else
-		many "$large" train,score,loop,generate 4x1024:r16:all:0,4x1024:r8:qv:0.1 --repeat 3
-	fi
+	settings=4x1024:r16:all:0
+	[ "$mode" = quick ] || settings=$settings,4x1024:r8:qv:0.1
+	many "$large" train,score,loop "$settings" --repeat 3
+}
+
+# generate MODEL: theirs
+generate() {
+	many "$1" generate '' --repeat 3
 }
 
 profiles() {
@@ -100,21 +122,31 @@ profiles() {
 	one "$large" profile_decode
 }
 
+"$python" -c 'import torch, transformers, peft' 2>>"$log" &
+imports=$!
+make_ours || { echo "$build: make failed: see $log" >&2; exit 1; }
+wait "$imports" || bad=1 # the jobs that need them will say so
+
+begin=$(date +%s)
 card
-commit=$(git -C "$here" rev-parse --short HEAD 2>/dev/null) && echo "commit $commit"
+commit=$(git -C "$here" rev-parse --short HEAD 2>/dev/null) || commit=${COMMIT-unknown}
+echo "commit $commit"
 one "$small" roofs
 small_ours
-small_peers train,score,loop,generate
+small_peers
 large_ours
 large_peers
 if [ "$mode" != quick ]; then
 	small_ours
-	small_peers train,score,loop
+	small_peers
 	profiles
 fi
+generate "$small"
+[ "$mode" = quick ] || generate "$large"
 card
 echo "$(($(date +%s) - begin)) s"
 grep '"job": "roofs"' "$ours"
 [ "$mode" = quick ] || grep '"job": "profile' "$ours"
 grep -E '"job": "(start|attention)"' "$peers"
-"$python" "$here/gpu_peers.py" --table "$ours" "$peers"
+"$python" "$here/gpu_peers.py" --table "$ours" "$peers" || bad=1
+exit "$bad"

@@ -6,15 +6,27 @@
 # tokens long, so that later positions are learned, too. Goes on where it was interrupted. BALDISTILL: the program,
 # PYTHON: a Python with the package `tokenizers`; EPOCHS (3) of pre-training.
 set -eu
+fail()
+{
+	echo "r52_student.sh: $2" >&2
+	exit "$1"
+}
+
+[ $# -eq 2 ] || fail 64 'usage: r52_student.sh DATA OUTPUT'
+[ -n "${BALDISTILL-}" ] || fail 64 'BALDISTILL is not set: set it to the program'
+program=$(command -v "$BALDISTILL") || fail 66 "no program '$BALDISTILL': set BALDISTILL to one, by path or by name"
+program=$(realpath "$program")
+pool=$(realpath -m "$1/r52/pool.jsonl")
+[ -f "$pool" ] || fail 66 "no file '$pool': DATA is the folder that holds r52/"
 here=$(cd "$(dirname "$0")" && pwd)
-program=$(realpath "${BALDISTILL:?}") data=$(cd "${1:?usage: r52_student.sh DATA OUTPUT}" && pwd)
 python=${PYTHON-python3}
-mkdir -p "${2:?}" && cd "$2"
+mkdir -p "$2"
+cd "$2"
 mkdir -p init prompts
 # The built-in prompt lists all classes in front of the text: 220 tokens of this vocabulary, as many as a text has.
 cp "$here"/../data/prompts/classification/*.txt prompts
 printf 'Text: {input}\nReasoning:\n' >prompts/student.txt
-[ -f texts.jsonl ] || "$python" - "$data/r52/pool.jsonl" >texts.part <<'END'
+[ -f texts.jsonl ] || "$python" - "$pool" >texts.part <<'END'
 import json, random, sys
 texts = list(dict.fromkeys(json.loads(line)["input"] for line in open(sys.argv[1], encoding="utf-8")))
 random.Random(1).shuffle(texts)

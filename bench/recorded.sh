@@ -5,21 +5,47 @@
 #   type      of the task; head: its head domains
 #   small, large   a function each that sets model, prompts, budget, stages, tokens and training for the kind of student
 # and documents what the user may set: B, K, PRESET, DTYPE, TRAIN, TEST, TRAINING, BALDISTILL.
-usage="usage: $(basename "$0") STUDENT DATA OUTPUT [METHODS [SEEDS]]"
-program=$(realpath "${BALDISTILL:?}") student=$(cd "${1:?$usage}" && pwd) data=$(cd "${2:?$usage}" && pwd)
+fail()
+{
+	echo "$(basename "$0"): $2" >&2
+	exit "$1"
+}
+
+# A YAML scalar, whatever commas, colons and quotes a path has.
+quoted()
+{
+	printf "'%s'" "$(printf %s "$1" | sed "s/'/''/g")"
+}
+
+[ $# -ge 3 ] || fail 64 "usage: $(basename "$0") STUDENT DATA OUTPUT [METHODS [SEEDS]]"
+[ -n "${BALDISTILL-}" ] || fail 64 'BALDISTILL is not set: set it to the program'
+program=$(command -v "$BALDISTILL") || fail 66 "no program '$BALDISTILL': set BALDISTILL to one, by path or by name"
+program=$(realpath "$program")
+[ -d "$1" ] || fail 66 "no folder '$1': make STUDENT with r52_student.sh or peers.sh"
+[ -d "$2" ] || fail 66 "no folder '$2': DATA is the folder that holds $set/"
+student=$(cd "$1" && pwd)
+data=$(cd "$2" && pwd)
+train=$(realpath -ms "${TRAIN-$data/$set/pool.jsonl}")
+test=$(realpath -ms "${TEST-$data/$set/test.jsonl}")
+for file in "$train" "$test" "$data/$set/teacher.jsonl"; do
+	[ -f "$file" ] || fail 66 "no file '$file': DATA is the folder that holds $set/"
+done
 methods=${4-random-finetune-cot,balance-finetune-cot,active-finetune-cot,baldistill-naive,baldistill-adaptive}
-seeds=${5-1} train=$(realpath -s "${TRAIN-$data/$set/pool.jsonl}") test=$(realpath -s "${TEST-$data/$set/test.jsonl}")
-mkdir -p "${3:?$usage}" && cd "$3"
+seeds=${5-1}
 if [ -d "$student/student" ]; then small; else large; fi
+[ -f "$model/config.json" ] || fail 66 "no model in '$model': make STUDENT with r52_student.sh or peers.sh"
+mkdir -p "$3"
+cd "$3"
 cat >plan.yaml <<END
-task: {type: $type, train: $train, test: $test, head_domains: $head, prompts: $prompts}
+task: {type: $type, train: $(quoted "$train"), test: $(quoted "$test"), head_domains: $head,
+  prompts: ${prompts:+$(quoted "$prompts")}}
 method: {name: baldistill-adaptive, preset: ${PRESET-recommended}}
 budget: ${B-$budget}
 stages: ${K-$stages}
-student: {model_name_or_path: $model, dtype: ${DTYPE-float32}}
+student: {model_name_or_path: $(quoted "$model"), dtype: ${DTYPE-float32}}
 selection: {max_new_tokens: 100, candidates_per_domain: 20}
 training: ${TRAINING-$training}
-teacher: {kind: recorded, cassette: $data/$set/teacher.jsonl, on_missing: skip, restrict_pool: true}
+teacher: {kind: recorded, cassette: $(quoted "$data/$set/teacher.jsonl"), on_missing: skip, restrict_pool: true}
 evaluation: {max_new_tokens: $tokens}
 export: {merged: false}
 output_dir: run

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""student_proof.py PEERS DATA [--program PROGRAM] [--backend auto] [--only greedy,ifd] [--prompts 50] [--rows 200]
-                 [--new 40]
+"""student_proof.py PEERS DATA [--program PROGRAM] [--backend NAME] [--only greedy,ifd] [--prompts 50] [--rows N]
+                 [--new 40] [--steps 200]
 
 Is the real student computed right? Against transformers, both in f32:
 
 - greedy: the ids of `baldistill generate` equal those of transformers for 50 prompts (texts of r52/test.jsonl);
-- ifd: `baldistill score` of 200 recorded rationales (r52/teacher.jsonl) gives the same ranking, Spearman >= 0.9999.
+- ifd: `baldistill score` of --rows (200) recorded rationales (r52/teacher.jsonl) gives the same ranking,
+  Spearman >= 0.9999.
 
-And, with --only bf16, the backend in bf16 against openblas in f32:
+And, with --only bf16, the backend (onednn unless named) in bf16 against openblas in f32. It must compute in bf16: one
+that only stores it, as openblas does, would prove nothing. What `baldistill backends` says of it is in each line:
 
-- ifd-bf16: the ranking of 500 recorded rationales, Spearman >= 0.999;
-- train-bf16: after 200 steps of LoRA (rank 8, q_proj and v_proj, batches of 4, no dropout) the mean loss of the last
-  20 is within 1 %.
+- ifd-bf16: the ranking of --rows (500) recorded rationales, Spearman >= 0.999;
+- train-bf16: after --steps (200) steps of LoRA (rank 8, q_proj and v_proj, batches of 4, no dropout) the mean loss of
+  the last tenth is within 1 %.
 
 PEERS is what bench/peers.sh made (run this with PEERS/venv/bin/python), DATA the folder that holds r52/.
 Prints one JSON line per proof; exit status 1 where one fails."""
@@ -21,15 +23,17 @@ arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argpars
 arguments.add_argument("peers")
 arguments.add_argument("data")
 arguments.add_argument("--program", default="baldistill")
-arguments.add_argument("--backend", default="auto")
+arguments.add_argument("--backend")
 arguments.add_argument("--only", default="greedy,ifd")
 arguments.add_argument("--steps", type=int, default=200)
 arguments.add_argument("--prompts", type=int, default=50)
-arguments.add_argument("--rows", type=int, default=200)
+arguments.add_argument("--rows", type=int)
 arguments.add_argument("--new", type=int, default=40)
 arguments.add_argument("--length", type=int, default=600, help="most characters of a prompt")
 arguments.add_argument("--threads", type=int, default=2)
 options = arguments.parse_args()
+if options.steps < 10:
+    arguments.error("--steps must be at least 10: the last tenth is compared")
 
 import torch
 from scipy.stats import spearmanr
@@ -46,7 +50,7 @@ def lines(name):
         return (json.loads(line) for line in file.readlines())
 
 
-def run(command, rows, *more, backend=options.backend, dtype="float32"):
+def run(command, rows, *more, backend=options.backend or "auto", dtype="float32"):
     """Rows through a command of the program."""
     with tempfile.TemporaryDirectory() as folder:
         data, output = os.path.join(folder, "in.jsonl"), os.path.join(folder, "out.jsonl")
@@ -115,7 +119,7 @@ def recorded(n):
 
 
 def prove_ifd():
-    rows = recorded(options.rows)
+    rows = recorded(options.rows or 200)
     ours = [row["ifd"] for row in run("score", rows)]
     theirs = [ifd(row) for row in rows]
     rank = float(spearmanr(ours, theirs).statistic)
@@ -123,12 +127,25 @@ def prove_ifd():
     return report("ifd", rank >= 0.9999, rows=len(rows), spearman=rank, worst_relative_difference=worst)
 
 
+def backend_bf16():
+    """The backend, and what `baldistill backends` says that it computes in."""
+    shown = subprocess.run([options.program, "backends", "--json"], check=True, stdout=subprocess.PIPE)
+    told = json.loads(shown.stdout)
+    name = options.backend or "onednn"
+    name = told["auto"]["bfloat16"] if name == "auto" else name
+    dtypes = next((b["dtypes"] for b in told["backends"] if b["name"] == name), [])
+    if "bfloat16" not in dtypes:
+        sys.exit(f"{name} does not compute in bfloat16 here, which proves nothing: see `baldistill backends`, "
+                 "and name another with --backend")
+    return {"backend": name, "arithmetic": dtypes}
+
+
 def prove_ifd_bf16():
-    rows = recorded(500)
-    ours = [row["ifd"] for row in run("score", rows, dtype="bfloat16")]
+    kind, rows = backend_bf16(), recorded(options.rows or 500)
+    ours = [row["ifd"] for row in run("score", rows, backend=kind["backend"], dtype="bfloat16")]
     theirs = [row["ifd"] for row in run("score", rows, backend="openblas")]
     rank = float(spearmanr(ours, theirs).statistic)
-    return report("ifd-bf16", rank >= 0.999, rows=len(rows), spearman=rank)
+    return report("ifd-bf16", rank >= 0.999, **kind, rows=len(rows), spearman=rank)
 
 
 def last_loss(data, output, backend, dtype):
@@ -143,15 +160,17 @@ def last_loss(data, output, backend, dtype):
 
 
 def prove_train_bf16():
+    kind = backend_bf16()
     rows = [row for row in recorded(5000) if len(row["prompt"]) < 1000][:4 * options.steps]
     with tempfile.TemporaryDirectory() as folder:
         data = os.path.join(folder, "rows.jsonl")
         with open(data, "w", encoding="utf-8") as file:
             file.writelines(json.dumps({k: row[k] for k in ("prompt", "completion")}) + "\n"
                             for row in rows)
-        ours = last_loss(data, os.path.join(folder, "bf16"), options.backend, "bfloat16")
+        ours = last_loss(data, os.path.join(folder, "bf16"), kind["backend"], "bfloat16")
         theirs = last_loss(data, os.path.join(folder, "f32"), "openblas", "float32")
-    return report("train-bf16", abs(ours - theirs) <= 0.01 * theirs, steps=options.steps, bf16=ours, f32=theirs)
+    return report("train-bf16", abs(ours - theirs) <= 0.01 * theirs, **kind, steps=len(rows) // 4, bf16=ours,
+                  f32=theirs)
 
 
 proofs = {"greedy": [prove_greedy], "ifd": [prove_ifd], "bf16": [prove_ifd_bf16, prove_train_bf16]}

@@ -98,6 +98,8 @@ def llama_worker():
     L.llama_log_set(silent, ctypes.c_void_p(0))
     path = os.path.join(options.peers, {"float32": "smollm2.f32.gguf", "bfloat16": "smollm2.bf16.gguf"}[options.dtype])
     model = L.llama_model_load_from_file(path.encode(), L.llama_model_default_params())
+    if not model:
+        sys.exit(f"no model in {path}: make it with bench/peers.sh")
     params = L.llama_context_default_params()
     params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max = 64 * 640, 2048, 512, 64
     params.n_threads = params.n_threads_batch = options.threads
@@ -145,20 +147,29 @@ class Peer:
     """Started when it is first asked, so that its loading disturbs nothing that is measured before."""
 
     def __init__(self, name):
-        self.name, self.process = name, None
+        self.name, self.process, self.messages = name, None, tempfile.TemporaryFile("w+")
 
     def start(self):
         command = [sys.executable, __file__, options.peers, options.data, "--threads", str(options.threads),
                    "--dtype", options.dtype]
         self.process = subprocess.Popen(command + ["--worker", self.name], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.messages, text=True)
 
     def ask(self, job, **more):
         if not self.process:
             self.start()
-        self.process.stdin.write(json.dumps({"job": job, **more}) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        try:
+            self.process.stdin.write(json.dumps({"job": job, **more}) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self.fail()
+        answer = self.process.stdout.readline()
+        return json.loads(answer) if answer else self.fail()
+
+    def fail(self):
+        status = self.process.wait()
+        self.messages.seek(0)
+        sys.exit(f"{self.messages.read()}the peer {self.name} ended with status {status}: see its messages above")
 
     def close(self):
         if self.process:
@@ -249,8 +260,8 @@ def run_decode(peers, data):
 def show_decode(table, slots):
     ratios = {f"llama {s}": table.median(f"program {s}") / table.median(f"llama {s}") for s in slots if s <= 64}
     best = max(table.median(f"program {s} with prompts") for s in slots)
-    table.show("tokens/s", share=table.median("share of the read bandwidth"), **ratios,
-               torch=best / table.median("torch 16 with prompts"))
+    share = {"share": table.median("share of the read bandwidth")} if 1 in slots else {}
+    table.show("tokens/s", **share, **ratios, torch=best / table.median("torch 16 with prompts"))
 
 
 def run_mixed(peers, data):

@@ -5,15 +5,25 @@
 # llama-cpp-python[server]. BALDISTILL: the program.
 set -eu
 peers=$(cd "${1:?usage: teacher_server.sh PEERS [N]}" && pwd) n=${2-200}
-program=${BALDISTILL:?} demo=$(cd "$(dirname "$0")/../data/demo" && pwd)
-folder=$(mktemp -d) port=$((20000 + $$ % 20000))
+program=${BALDISTILL:?set it to the program}
+demo=$(cd "$(dirname "$0")/../data/demo" && pwd)
+folder=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$folder"' EXIT
+trap 'exit 1' INT TERM
+port=$((20000 + $$ % 20000))
 "$peers/venv/bin/python" -m llama_cpp.server --model "$peers/smollm2.f32.gguf" --port $port --n_ctx 1024 \
 	--n_threads "$(nproc)" >"$folder/server.log" 2>&1 &
 server=$!
-trap 'kill $server; rm -rf "$folder"' EXIT
-for i in $(seq 60); do
-	grep -q 'Uvicorn running' "$folder/server.log" && break
+seconds=0
+until grep -qs 'Uvicorn running' "$folder/server.log"; do
+	if [ $seconds -eq 60 ] || ! kill -0 $server 2>/dev/null; then
+		cat "$folder/server.log" >&2
+		echo 'teacher_server.sh: the server did not start: see its log above' >&2
+		exit 1
+	fi
 	sleep 1
+	seconds=$((seconds + 1))
 done
 cat >"$folder/plan.yaml" <<END
 task: {type: $(sed -n 's/.*type: *\([a-z_]*\).*/\1/p' "$demo/plan.yaml" | head -n 1), train: $demo/train.jsonl}

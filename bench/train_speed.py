@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""train_speed.py PEERS DATA [--program PROGRAM] [--backend auto] [--dtype float32] [--rounds 3] [--rows 512]
+"""train_speed.py PEERS DATA [--program PROGRAM] [--backend auto] [--dtype float32] [--rounds 3] [--rows 128]
                [--only steps,rows,load]
 
 LoRA training of the real student, base weights in f32 or bf16, adapters in f32, two threads, beside PyTorch + PEFT; in
@@ -8,7 +8,7 @@ each round every arm runs once.
 - steps   4 x 512 tokens a step, rank 8, q_proj and v_proj, then all seven matrices: tokens per second, and the peak
           memory of the program (weights in f32: 538 MB).
 - rows    --rows annotate rows of r52/teacher.jsonl under one instruction, one epoch, batch 16: rows per second. The
-          PyTorch arm takes four at a time, padded to the longest of them.
+          PyTorch arm takes the 16 of a step by length, four at a time, padded to the longest of them.
 - load    the program's adapter in PEFT: no key missing or unexpected, and the same log-probabilities.
 
 PEERS is what bench/peers.sh made, with peft added (run this with PEERS/venv/bin/python), DATA holds r52/."""
@@ -21,11 +21,12 @@ arguments.add_argument("--program", default="baldistill")
 arguments.add_argument("--backend", default="auto")
 arguments.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
 arguments.add_argument("--rounds", type=int, default=3)
-arguments.add_argument("--rows", type=int, default=512)
+arguments.add_argument("--rows", type=int, default=128)
 arguments.add_argument("--only", default="steps,rows,load")
 options = arguments.parse_args()
 directory = os.path.join(options.peers, "smollm2")
 os.environ.pop("OPENBLAS_CORETYPE", None)  # the program finds the right kernels itself
+BATCH = 16
 MICRO = 4  # rows that PyTorch takes at a time: of 16 the logits alone would not fit 16 GB
 ALL = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
 folder = tempfile.TemporaryDirectory()
@@ -108,23 +109,31 @@ def rows():
         prompt, completion = (tokenizer(row[k], add_special_tokens=False)["input_ids"] for k in ("prompt", "completion"))
         whole = (prompt + completion + [tokenizer.eos_token_id])[:1024]
         encoded.append((whole, [-100] * len(prompt) + whole[len(prompt):]))
-    def epoch(part):
+    def gradient(batch):
+        width = max(len(x) for x, _ in batch)
+        ids = torch.tensor([x + [0] * (width - len(x)) for x, _ in batch])
+        mask = torch.tensor([[1] * len(x) + [0] * (width - len(x)) for x, _ in batch])
+        labels = torch.tensor([y + [-100] * (width - len(y)) for _, y in batch])
+        (model(input_ids=ids, attention_mask=mask, labels=labels).loss / (BATCH // MICRO)).backward()
+    def epoch():
         start = time.perf_counter()
-        for i in range(0, len(part), MICRO):
-            batch = part[i:i + MICRO]
-            width = max(len(x) for x, _ in batch)
-            ids = torch.tensor([x + [0] * (width - len(x)) for x, _ in batch])
-            mask = torch.tensor([[1] * len(x) + [0] * (width - len(x)) for x, _ in batch])
-            labels = torch.tensor([y + [-100] * (width - len(y)) for _, y in batch])
-            (model(input_ids=ids, attention_mask=mask, labels=labels).loss / (16 // MICRO)).backward()
-            if (i + MICRO) % 16 == 0 or i + MICRO >= len(part):
-                optimizer.step()
-                optimizer.zero_grad()
-        return len(part) / (time.perf_counter() - start)
-    log, _ = train(data, os.path.join(folder.name, "r"), "--num-train-epochs", "1")
-    ours = len(made) / sum(line["tokens"] / line["tokens_per_second"] for line in log)
-    theirs = epoch(encoded[:128])  # batches of the same lengths; four times as many would take as many hours
-    show(job="rows", program=ours, pytorch=theirs, ratio=ours / theirs, unit="rows/s", tokens=sum(line["tokens"] for line in log))
+        for i in range(0, len(encoded), BATCH):
+            batch = sorted(encoded[i:i + BATCH], key=lambda row: len(row[0]))  # the least padding
+            for k in range(0, len(batch), MICRO):
+                gradient(batch[k:k + MICRO])
+            optimizer.step()
+            optimizer.zero_grad()
+        return len(encoded) / (time.perf_counter() - start)
+    ours, theirs = [], []
+    for i in range(options.rounds):
+        log, _ = train(data, os.path.join(folder.name, f"r{i}"), "--num-train-epochs", "1",
+                       "--per-device-train-batch-size", str(BATCH))
+        tokens = sum(line["tokens"] for line in log)
+        ours.append(len(made) / sum(line["tokens"] / line["tokens_per_second"] for line in log))
+        theirs.append(epoch())
+    a, b = statistics.median(ours), statistics.median(theirs)
+    show(job="rows", program=a, pytorch=b, ratio=a / b, unit="rows/s", program_all=sorted(ours),
+         pytorch_all=sorted(theirs), rows=len(made), tokens=tokens)
 
 
 def load():
