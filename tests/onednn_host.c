@@ -306,10 +306,14 @@ dnnl_status_t dnnl_primitive_execute(const_dnnl_primitive_t primitive, dnnl_stre
 	return dnnl_success;
 }
 
+bool onednn_host_short; /* the library has no memory for sgemm's packing */
+
 dnnl_status_t dnnl_sgemm(char transa, char transb, dnnl_dim_t m, dnnl_dim_t n, dnnl_dim_t k, float alpha,
 			 const float *a, dnnl_dim_t lda, const float *b, dnnl_dim_t ldb, float beta, float *c,
 			 dnnl_dim_t ldc)
 {
+	if (onednn_host_short)
+		return dnnl_out_of_memory;
 	for (dnnl_dim_t i = 0; i < m; i++)
 		for (dnnl_dim_t j = 0; j < n; j++) {
 			double sum = 0;

@@ -65,6 +65,20 @@ rows_alone_nearly()
 	done
 }
 
+# A library that has cut a product for more threads than OpenMP then gives never does the rest.
+fewer_threads()
+{
+	"$program" backends | grep -q '^onednn *usable' || { echo 'onednn is not here'; return 77; }
+	quietly score --data rows.jsonl --backend onednn >all.jsonl || return 1
+	for less in OMP_THREAD_LIMIT=1 OMP_DYNAMIC=true OMP_MAX_ACTIVE_LEVELS=0; do
+		env $less "$program" score --quiet --model "$tiny" --data rows.jsonl --backend onednn >less.jsonl || return 1
+		for key in nll_conditional nll_unconditional; do
+			number $key <all.jsonl >a
+			number $key <less.jsonl | paste -d ' ' a - | near 1e-5 || { echo "$less: $key differs"; return 1; }
+		done
+	done
+}
+
 formulas_hold()
 {
 	quietly score --data rows.jsonl >all.jsonl || return 1
@@ -89,6 +103,7 @@ score_agrees()
 
 check "score: rows alone and in a file are equal, exactly, where asked for" rows_alone_exactly score
 check "score: rows alone and in a file are equal up to rounding" rows_alone_nearly
+check "score: a smaller team of threads gives the same numbers" fewer_threads
 check "score: perplexities and ifd follow from the means" formulas_hold
 check "generate, greedy: rows alone and in a file are equal, exactly" rows_alone_exactly generate --token-nll
 check "generate, drawn: rows alone and in a file are equal, exactly" \

@@ -44,6 +44,8 @@ void block_adapt_sums(struct device *dev, const char *op, struct block_adapter *
 	struct lanes lanes = lanes_take(dev, op, dev->threads, floats);
 
 	a->sums = device_scratch(dev, op, (size_t)dev->threads * sizeof *a->sums);
+	if (!lanes.at)
+		a->sums = NULL;
 	for (int lane = 0; a->sums && lane < dev->threads; lane++) {
 		float *at = lane_of(&lanes, lane);
 

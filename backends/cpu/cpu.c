@@ -51,7 +51,7 @@ void cpu_table(struct kernels *table, const char *name)
 }
 
 /* OpenMP's own count may be what an earlier device left. */
-static int threads_of(const struct device_options *options)
+static int threads_wanted(const struct device_options *options)
 {
 	const char *wanted = getenv("OMP_NUM_THREADS");
 	int threads = wanted ? atoi(wanted) : 0;
@@ -59,6 +59,21 @@ static int threads_of(const struct device_options *options)
 	if (options && options->threads > 0)
 		return options->threads;
 	return threads > 0 && threads <= MOST_THREADS ? threads : omp_get_num_procs();
+}
+
+/*
+ * What OpenMP gives, which OMP_THREAD_LIMIT and the like can make less: a library that has cut its work for more never
+ * does the rest. As many every time, or results would follow the machine's load.
+ */
+static int threads_of(const struct device_options *options)
+{
+	int granted = 1;
+
+	omp_set_dynamic(0);
+#pragma omp parallel num_threads(threads_wanted(options))
+#pragma omp single
+	granted = omp_get_num_threads();
+	return granted;
 }
 
 void cpu_init(struct cpu_device *cpu, const struct products *products, const char *name,

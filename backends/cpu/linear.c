@@ -89,7 +89,8 @@ void product_dw(const struct device *dev, struct view dw, struct view dbias, con
 
 	product_threads(dev);
 	if (view_present(dw))
-		cpu_of(dev)->products->gemm_tn(dw.rows, dw.cols, rows, 1, dy, ldy, x, ldx, 1, row_f32(dw, 0), dw.ld);
+		cpu_of(dev)->products->gemm_tn(dev, dw.rows, dw.cols, rows, 1, dy, ldy, x, ldx, 1, row_f32(dw, 0),
+					      dw.ld);
 	if (view_present(dbias))
 		team_rows(dev, dbias.cols, rows, column_sums, &work);
 }

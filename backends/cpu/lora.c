@@ -120,8 +120,7 @@ static void cpu_lora_backward(struct device *dev, struct view dx, struct view dy
 enum { MERGE_ROWS = 32 };
 
 struct merge_work {
-	const struct vec *vec;
-	gemm_fn *gemm;
+	const struct device *dev;
 	const struct lora *lora;
 	struct view out, w;
 	struct lanes lanes;
@@ -130,6 +129,8 @@ struct merge_work {
 static void merge_rows(void *data, int64_t first, int64_t count, int lane)
 {
 	const struct merge_work *m = data;
+	const struct vec *vec = cpu_of(m->dev)->vec;
+	gemm_fn *gemm = cpu_of(m->dev)->products->gemm_nn;
 	struct view a = m->lora->a, b = m->lora->b;
 	float *sum = lane_of(&m->lanes, lane);
 	int64_t cols = m->w.cols;
@@ -138,10 +139,10 @@ static void merge_rows(void *data, int64_t first, int64_t count, int lane)
 		int64_t n = at_most(MERGE_ROWS, first + count - i);
 
 		for (int64_t t = 0; t < n; t++)
-			m->vec->expand(sum + t * cols, view_row(m->w, i + t), m->w.dtype, cols);
-		m->gemm(n, cols, a.rows, m->lora->scale, row_f32(b, i), b.ld, row_f32(a, 0), a.ld, 1, sum, cols);
+			vec->expand(sum + t * cols, view_row(m->w, i + t), m->w.dtype, cols);
+		gemm(m->dev, n, cols, a.rows, m->lora->scale, row_f32(b, i), b.ld, row_f32(a, 0), a.ld, 1, sum, cols);
 		for (int64_t t = 0; t < n; t++)
-			m->vec->narrow(view_row(m->out, i + t), m->out.dtype, sum + t * cols, cols);
+			vec->narrow(view_row(m->out, i + t), m->out.dtype, sum + t * cols, cols);
 	}
 }
 
@@ -150,12 +151,7 @@ static void cpu_merge(struct device *dev, struct view out, struct view w, const 
 	if (!check_merge(dev, out, w, lora))
 		return;
 	size_t used = dev->scratch_used;
-	struct merge_work work = {cpu_of(dev)->vec,
-				  cpu_of(dev)->products->gemm_nn,
-				  lora,
-				  out,
-				  w,
-				  lanes_take(dev, "merge", dev->threads, MERGE_ROWS * w.cols)};
+	struct merge_work work = {dev, lora, out, w, lanes_take(dev, "merge", dev->threads, MERGE_ROWS * w.cols)};
 
 	if (work.lanes.at)
 		team_rows(dev, w.rows, w.cols, merge_rows, &work);

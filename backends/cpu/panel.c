@@ -27,8 +27,8 @@ static void nt_columns(const struct device *dev, const struct product *p, int64_
 	int64_t depth = at_most(p->w.cols, DEPTH), width = width_of(dev, depth);
 
 	if (p->w.dtype == DTYPE_F32) {
-		gemm(rows, end - begin, p->w.cols, 1, p->x, p->ldx, row_f32(p->w, begin), p->w.ld, p->add, p->y + begin,
-		     p->ldy);
+		gemm(dev, rows, end - begin, p->w.cols, 1, p->x, p->ldx, row_f32(p->w, begin), p->w.ld, p->add,
+		     p->y + begin, p->ldy);
 		return;
 	}
 	for (int64_t j = begin; j < end; j += width)
@@ -36,7 +36,7 @@ static void nt_columns(const struct device *dev, const struct product *p, int64_
 			int64_t n = at_most(width, end - j), k = at_most(depth, p->w.cols - m);
 
 			expand(dev, panel, view_cols(view_rows(p->w, j, n), m, k));
-			gemm(rows, n, k, 1, p->x + m, p->ldx, panel, k, p->add || m, p->y + j, p->ldy);
+			gemm(dev, rows, n, k, 1, p->x + m, p->ldx, panel, k, p->add || m, p->y + j, p->ldy);
 		}
 }
 
@@ -47,7 +47,7 @@ static void nn_columns(const struct device *dev, const struct product *p, int64_
 	int64_t depth = at_most(p->w.rows, DEPTH), width = width_of(dev, depth);
 
 	if (p->w.dtype == DTYPE_F32) {
-		gemm(rows, end - begin, p->w.rows, 1, p->x, p->ldx, row_f32(p->w, 0) + begin, p->w.ld, p->add,
+		gemm(dev, rows, end - begin, p->w.rows, 1, p->x, p->ldx, row_f32(p->w, 0) + begin, p->w.ld, p->add,
 		     p->y + begin, p->ldy);
 		return;
 	}
@@ -56,7 +56,7 @@ static void nn_columns(const struct device *dev, const struct product *p, int64_
 			int64_t n = at_most(width, end - j), k = at_most(depth, p->w.rows - m);
 
 			expand(dev, panel, view_cols(view_rows(p->w, m, k), j, n));
-			gemm(rows, n, k, 1, p->x + m, p->ldx, panel, n, p->add || m, p->y + j, p->ldy);
+			gemm(dev, rows, n, k, 1, p->x + m, p->ldx, panel, n, p->add || m, p->y + j, p->ldy);
 		}
 }
 

@@ -32,10 +32,10 @@ typedef void product_fn(const struct device *dev, const struct product *list, in
 
 /*
  * C[m,n] = alpha * A B + beta * C of plain f32 arrays, row-major. A is [m,k], B [k,n]; nt: B is [n,k] and transposed;
- * tn: A is [k,m] and transposed.
+ * tn: A is [k,m] and transposed. A library that refuses is a failure of the device.
  */
-typedef void gemm_fn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-		     int64_t ldb, float beta, float *c, int64_t ldc);
+typedef void gemm_fn(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+		     int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 struct products {
 	int64_t panel; /* floats of scratch of a lane */

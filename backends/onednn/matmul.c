@@ -252,22 +252,10 @@ int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const v
 	return bad ? -1 : 0;
 }
 
-void matmul_gemm_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-		    int64_t ldb, float beta, float *c, int64_t ldc)
+int matmul_gemm(char trans_a, char trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+		const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
-	dnnl_sgemm('N', 'T', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-
-void matmul_gemm_nn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-		    int64_t ldb, float beta, float *c, int64_t ldc)
-{
-	dnnl_sgemm('N', 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-
-void matmul_gemm_tn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-		    int64_t ldb, float beta, float *c, int64_t ldc)
-{
-	dnnl_sgemm('T', 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+	return dnnl_sgemm(trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) == dnnl_success ? 0 : -1;
 }
 
 /* ---- what the library is -------------------------------------------------------- */

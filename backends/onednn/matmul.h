@@ -51,13 +51,12 @@ int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x
 /* C[n, n] = A B^T of plain arrays, for roofs. */
 int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype);
 
-/* Plain f32 products, gemm_fn of backends/cpu/product.h. */
-void matmul_gemm_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-		    int64_t ldb, float beta, float *c, int64_t ldc);
-void matmul_gemm_nn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-		    int64_t ldb, float beta, float *c, int64_t ldc);
-void matmul_gemm_tn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-		    int64_t ldb, float beta, float *c, int64_t ldc);
+/*
+ * C[m,n] = alpha * A B + beta * C of plain f32 arrays, row-major; 'N' or 'T' for each of A and B, as stored or
+ * transposed. 0, or -1 where the library refuses: out of memory, with C in part written.
+ */
+int matmul_gemm(char trans_a, char trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+		const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 /* Does this CPU multiply bf16? The instructions the library takes, and its version, in words. */
 bool matmul_has_bf16(void);

@@ -14,6 +14,8 @@ enum {
 	FEW_BF16 = 6           /* one pass over the stored weights */
 };
 
+static const char no_memory[] = "oneDNN refused a product: out of memory?";
+
 static void fail(const struct device *dev, const char *what)
 {
 #pragma omp critical(onednn_failure)
@@ -161,7 +163,7 @@ static void run_rows(const struct call *c, int64_t base, int64_t rows)
 			lay_out(c->dev, &p, cols, tile, base, rows, c->lane, c->panel);
 		}
 		if (multiply(c->dev, &p, &part, c->forward, base, rows, c->lane, c->panel))
-			fail(c->dev, "oneDNN refused a product: out of memory?");
+			fail(c->dev, no_memory);
 	}
 }
 
@@ -201,6 +203,27 @@ static void product_backward(const struct device *dev, const struct product *lis
 	run(dev, list, n, rows, lane, panels, false);
 }
 
+static void gemm_nt(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+		    const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+{
+	if (matmul_gemm('N', 'T', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+		fail(dev, no_memory);
+}
+
+static void gemm_nn(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+		    const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+{
+	if (matmul_gemm('N', 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+		fail(dev, no_memory);
+}
+
+static void gemm_tn(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+		    const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+{
+	if (matmul_gemm('T', 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+		fail(dev, no_memory);
+}
+
 static void set_threads(int threads)
 {
 	if (!omp_in_parallel() && omp_get_max_threads() != threads)
@@ -210,7 +233,7 @@ static void set_threads(int threads)
 #define PRODUCTS(panel_floats, few_rows)                                                                               \
 	{                                                                                                              \
 		.panel = (panel_floats), .few = (few_rows), .nt = product_forward, .nn = product_backward,             \
-		.gemm_nt = matmul_gemm_nt, .gemm_nn = matmul_gemm_nn, .gemm_tn = matmul_gemm_tn,                       \
+		.gemm_nt = gemm_nt, .gemm_nn = gemm_nn, .gemm_tn = gemm_tn,                                                     \
 		.threads = set_threads,                                                                                \
 	}
 const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32);

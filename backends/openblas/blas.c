@@ -59,9 +59,10 @@ static void plain(int64_t m, int64_t n, int64_t k, float alpha, const float *a, 
 	cblas_sgemm(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, alpha, a, (blasint)lda, b,              \
 		    (blasint)ldb, beta, c, (blasint)ldc)
 
-void blas_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-	     float beta, float *c, int64_t ldc)
+void blas_nt(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+	     const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
+	(void)dev;
 	if (!fits(m, n, k) || !fits(lda, ldb, ldc)) {
 		plain(m, n, k, alpha, a, lda, 1, b, 1, ldb, beta, c, ldc);
 		return;
@@ -69,9 +70,10 @@ void blas_nt(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64
 	GEMM(CblasNoTrans, CblasTrans);
 }
 
-void blas_nn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-	     float beta, float *c, int64_t ldc)
+void blas_nn(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+	     const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
+	(void)dev;
 	if (!fits(m, n, k) || !fits(lda, ldb, ldc)) {
 		plain(m, n, k, alpha, a, lda, 1, b, ldb, 1, beta, c, ldc);
 		return;
@@ -79,9 +81,10 @@ void blas_nn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64
 	GEMM(CblasNoTrans, CblasNoTrans);
 }
 
-void blas_tn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-	     float beta, float *c, int64_t ldc)
+void blas_tn(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+	     const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
+	(void)dev;
 	if (!fits(m, n, k) || !fits(lda, ldb, ldc)) {
 		plain(m, n, k, alpha, a, 1, lda, b, ldb, 1, beta, c, ldc);
 		return;

@@ -63,7 +63,7 @@ int openblas_product(struct device *dev, int64_t n, float *c, const void *a, con
 	if (dtype != DTYPE_F32)
 		return -1;
 	blas_threads(dev->threads);
-	blas_nt(n, n, n, 1, a, n, b, n, 0, c, n);
+	blas_nt(dev, n, n, n, 1, a, n, b, n, 0, c, n);
 	return 0;
 }
 
