@@ -114,10 +114,10 @@ const char *backend_openblas_core(void)
  */
 static void choose_settings(void)
 {
-	const char *core = backend_openblas_core();
+	const char *core = backend_openblas_core(), *asked = getenv("OPENBLAS_CORETYPE");
 
-	if (core)
-		setenv("OPENBLAS_CORETYPE", core, 0);
+	if (core && (!asked || !*asked)) /* the library takes an empty one for none */
+		setenv("OPENBLAS_CORETYPE", core, 1);
 	if (!getenv("OMP_WAIT_POLICY"))
 		setenv("GOMP_SPINCOUNT", "2000", 0);
 }
@@ -199,7 +199,7 @@ static void compare_core(struct backend_info *info)
 	const char *asked = getenv("OPENBLAS_CORETYPE");
 	size_t used = strlen(info->core);
 
-	if (asked && strcasecmp(asked, info->core))
+	if (asked && *asked && strcasecmp(asked, info->core))
 		snprintf(info->core + used, sizeof info->core - used, " (asked: %s)", asked);
 }
 

@@ -37,7 +37,30 @@ static size_t roof_floats(const struct device *dev)
 	return (bytes > (64u << 20) ? bytes : 64u << 20) / sizeof(float);
 }
 
-int measure_init(struct measure *measure, struct device *dev, const struct backend *backend, struct err *err)
+/* Numbers in (-1/2, 1/2); in bf16 cut to its eight bits, which any number survives. */
+static void fill_factor(float *to, size_t n, size_t step, size_t most, enum dtype dtype)
+{
+	for (size_t i = 0; i < n; i++) {
+		float value = (float)(i * step % most) / (float)most - 0.5f;
+		uint32_t bits;
+		memcpy(&bits, &value, sizeof bits);
+		if (dtype == DTYPE_BF16)
+			((uint16_t *)(void *)to)[i] = (uint16_t)(bits >> 16);
+		else
+			to[i] = value;
+	}
+}
+
+static void fill_factors(struct measure *measure, enum dtype dtype)
+{
+	size_t n = (size_t)MEASURE_PRODUCT * MEASURE_PRODUCT;
+	measure->dtype = dtype;
+	fill_factor(measure->a, n, 7919, 1021, dtype);
+	fill_factor(measure->b, n, 104729, 1019, dtype);
+}
+
+int measure_init(struct measure *measure, struct device *dev, const struct backend *backend, enum dtype dtype,
+		 struct err *err)
 {
 	size_t n = (size_t)MEASURE_PRODUCT * MEASURE_PRODUCT;
 	*measure = (struct measure){.dev = dev, .backend = backend, .n = roof_floats(dev)};
@@ -50,14 +73,15 @@ int measure_init(struct measure *measure, struct device *dev, const struct backe
 		measure_release(measure);
 		return -1;
 	}
-	for (size_t i = 0; i < n; i++) {
-		measure->a[i] = (float)(i * 7919 % 1021) / 1021 - 0.5f;
-		measure->b[i] = (float)(i * 104729 % 1019) / 1019 - 0.5f;
-	}
+	fill_factors(measure, dev->remote ? DTYPE_F32 : dtype);
+	if (!dev->remote && dtype != DTYPE_F32 && measure_product(measure) <= 0)
+		fill_factors(measure, DTYPE_F32);
 	if (dev->remote && !(measure->far = measure_far_new(measure, err))) {
 		measure_release(measure);
 		return -1;
 	}
+	if (dev->remote)
+		measure->dtype = dev->act_dtype;
 	return 0;
 }
 
@@ -78,7 +102,8 @@ double measure_product(struct measure *measure)
 	if (measure->far)
 		return measure_far_product(measure->far);
 	if (!measure->backend->product ||
-	    measure->backend->product(measure->dev, MEASURE_PRODUCT, measure->c, measure->a, measure->b, DTYPE_F32))
+	    measure->backend->product(measure->dev, MEASURE_PRODUCT, measure->c, measure->a, measure->b,
+				      measure->dtype))
 		return 0;
 	return 2 * n * n * n / (measure_now() - begin);
 }

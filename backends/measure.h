@@ -57,16 +57,19 @@ struct measure {
 	const struct backend *backend;
 	size_t n;             /* floats in each of the two arrays of the bandwidth roofs */
 	float *from, *to;
-	float *a, *b, *c;     /* the product roof's matrices */
+	float *a, *b, *c;     /* the product roof's matrices; a and b stored as dtype */
+	enum dtype dtype;     /* what the product multiplies */
 	struct measure_far *far; /* the same on a remote device; NULL: the host's */
 };
 
-int measure_init(struct measure *measure, struct device *dev, const struct backend *backend, struct err *err);
+/* The product's factors are `dtype` where the backend multiplies that, else f32. */
+int measure_init(struct measure *measure, struct device *dev, const struct backend *backend, enum dtype dtype,
+		 struct err *err);
 void measure_release(struct measure *measure);
 
 enum { MEASURE_PRODUCT = 2048 };
 
-/* One run each: FLOP/s of the library's own f32 product, bytes/s read, bytes/s read and written by a copy. */
+/* One run each: FLOP/s of the library's own product, bytes/s read, bytes/s read and written by a copy. */
 double measure_product(struct measure *measure);
 double measure_read(struct measure *measure);
 double measure_copy(struct measure *measure);

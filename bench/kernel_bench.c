@@ -28,7 +28,7 @@ static int run(const char *backend, const char *model, const char *only, struct 
 	struct device *dev = backend_open(backend, &options, err);
 	if (!dev)
 		return -1;
-	int rc = measure_init(&measure, dev, backend_of(dev), err);
+	int rc = measure_init(&measure, dev, backend_of(dev), DTYPE_F32, err);
 	if (rc)
 		goto close;
 	printf("%s: product %d^3 %.1f GFLOP/s, read %.1f GB/s, copy %.1f GB/s\n", dev->name, MEASURE_PRODUCT,

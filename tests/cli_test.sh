@@ -73,6 +73,10 @@ check "cuda is passed over where there is no driver" absent_cuda
 check "unknown backend: 78, named" ends 78 "'nothing'" bench kernels --backend nothing
 check "unknown model: 78, named" ends 78 "'nothing'" bench kernels --model nothing
 check "bad number: 78" ends 78 "'x'" bench kernels --threads x
+check "an option of another job: 64" ends 64 "no use for '--dtype'" bench kernels --dtype bfloat16
+check "and of another: 64" ends 64 "no use for '--slots'" bench products --slots 9
+check "a dtype that is none: 78" ends 78 "'nothing'" bench products --dtype nothing
+check "no model, before anything is measured: 66" ends 66 nowhere bench score --model nowhere
 check "control characters are escaped" ends 64 'x1B' "$(printf '\033[31m')"
 check "--version names the program" says '^baldistill [0-9]' --version
 check "--version names json-c" says 'json-c' --version

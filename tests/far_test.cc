@@ -327,7 +327,7 @@ TEST(Far, IsMeasured)
 	struct measure measure;
 	struct bench bench;
 	struct err err = {};
-	ASSERT_EQ(measure_init(&measure, &far, nullptr, &err), 0) << err.message;
+	ASSERT_EQ(measure_init(&measure, &far, nullptr, DTYPE_F32, &err), 0) << err.message;
 	EXPECT_GT(measure_read(&measure), 0);
 	measure_release(&measure);
 	ASSERT_EQ(bench_init(&bench, &far, &small), 0) << device_sync(&far);

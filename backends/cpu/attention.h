@@ -39,7 +39,7 @@ struct attn_place {
 	int head; /* key head */
 };
 
-/* Scratch, list and zeros in the rows of no segment; false where scratch is too small. */
+/* Scratch and list; false where scratch is too small. */
 bool attn_begin(struct device *dev, const char *op, struct attn_work *work);
 size_t attn_scratch(const struct device *dev, const struct shape *shape);
 

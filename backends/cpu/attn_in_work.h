@@ -18,7 +18,7 @@ struct attn_in_call {
 	const struct attn_in_params *p;
 	const struct attn_in_grads *grads;
 	struct block_adapter low[3];
-	struct view y[3], x, kv_dst; /* x is dx in the backward */
+	struct view y[3], x; /* x is dx in the backward */
 	const int32_t *pos, *row;    /* row: kv_dst or NULL */
 	const float *norm, *bias[3], *head_norm[2];
 	int64_t cols, out[3];

@@ -155,7 +155,6 @@ const struct vec VEC_NAME(vec) = {
 	.add = add,
 	.axpy = axpy,
 	.scale = scale,
-	.dot = row_dot,
 	.sum_squares = sum_squares,
 	.few = row_few,
 	.rmsnorm = row_rmsnorm,

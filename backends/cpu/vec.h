@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vec.h - vector code of the OpenBLAS backend.
+ * vec.h - vector code of the CPU backends.
  *
  * vec.c and its parts (vec_parts.h; vec_attention.h and vec_head.h have tables
  * of their own) are compiled once per CPU level with -DVEC_LEVEL=base, avx2 or
@@ -55,11 +55,10 @@ struct vec {
 	void (*expand)(float *y, const void *x, enum dtype dtype, int64_t n);
 	void (*narrow)(void *y, enum dtype dtype, const float *x, int64_t n);
 
-	/* y = x + y, y += a * x, y *= a, sum of x * y, sum of x^2 */
+	/* y = x + y, y += a * x, y *= a, sum of x^2 */
 	void (*add)(float *y, const float *x, int64_t n);
 	void (*axpy)(float *y, float a, const float *x, int64_t n);
 	void (*scale)(float *y, float a, int64_t n);
-	float (*dot)(const float *x, const float *y, int64_t n);
 	double (*sum_squares)(const float *x, int64_t n);
 
 	/* y[r * ldy + j] (+)= sum over m of x[r * ldx + m] * w[j * ldw + m]; 1 <= rows <= VEC_FEW; w in `dtype` */

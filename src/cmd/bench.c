@@ -78,14 +78,15 @@ static size_t read_output(int fd, char *text, size_t room)
 }
 
 /* Run `bench products --json` of this program; its output in text, or "" where it failed. */
-static int spawn_products(const char *backend, const char *core, uint64_t threads, char *text, size_t room,
-			  struct err *err)
+static int spawn_products(const char *backend, const char *core, const char *dtype, uint64_t threads, char *text,
+			  size_t room, struct err *err)
 {
 	char entry[64], count[24];
 	int out[2], status = -1;
 	pid_t pid;
 	snprintf(count, sizeof count, "%llu", (unsigned long long)threads);
-	char *argv[] = {"baldistill", "bench", "products", "--json", "--threads", count, "--backend", (char *)backend, NULL};
+	char *argv[] = {"baldistill", "bench", "products", "--json", "--threads", count, "--backend", (char *)backend,
+			"--dtype", (char *)dtype, NULL};
 	char **with_core = core ? environment_with(entry, sizeof entry, core) : NULL;
 	posix_spawn_file_actions_t actions;
 	if (pipe(out))
@@ -112,17 +113,19 @@ static int spawn_products(const char *backend, const char *core, uint64_t thread
 
 static int read_product(struct bench_product *row, const char *text, struct err *err)
 {
-	const char *backend, *core;
+	const char *backend, *core, *dtype;
 	struct json *json = json_parse(text, strlen(text), NULL, err);
 	if (!json)
 		return -1;
 	struct json_value root = json_root(json);
 	int rc = json_get_string(json_in(root, "backend"), &backend, NULL, err) ||
 		 json_get_string(json_in(root, "core"), &core, NULL, err) ||
+		 json_get_string(json_in(root, "dtype"), &dtype, NULL, err) ||
 		 json_get_double(json_in(root, "rate"), &row->rate, err);
 	if (!rc) {
 		snprintf(row->backend, sizeof row->backend, "%s", backend);
 		snprintf(row->core, sizeof row->core, "%.*s", (int)strcspn(core, " ("), core); /* "Zen (asked: …)" */
+		snprintf(row->dtype, sizeof row->dtype, "%s", dtype);
 	}
 	json_free(json);
 	return rc ? -1 : 0;
@@ -139,15 +142,20 @@ static void add_product(struct bench_products *p, const struct bench_product *ro
 	if (i == p->n)
 		p->row[p->n++] = *row;
 	p->row[i].rate = row->rate > p->row[i].rate ? row->rate : p->row[i].rate;
-	p->best = row->rate > p->best ? row->rate : p->best;
 }
 
-static int measure_one(struct bench_products *p, const char *backend, const char *core, uint64_t threads,
+/* What every run of the program is asked for. */
+struct asked {
+	const char *dtype;
+	uint64_t threads;
+};
+
+static int measure_one(struct bench_products *p, const char *backend, const char *core, const struct asked *asked,
 		       struct bench_product *row, struct err *err)
 {
 	char text[512];
 	struct err ignored = {0};
-	if (spawn_products(backend, core, threads, text, sizeof text, err))
+	if (spawn_products(backend, core, asked->dtype, asked->threads, text, sizeof text, err))
 		return -1;
 	*row = (struct bench_product){0};
 	if (text[0] && !read_product(row, text, &ignored))
@@ -156,32 +164,38 @@ static int measure_one(struct bench_products *p, const char *backend, const char
 }
 
 /* Every library and core type once. */
-static int measure_round(struct bench_products *p, const char *backend, uint64_t threads, struct err *err)
+static int measure_round(struct bench_products *p, const char *backend, const struct asked *asked, struct err *err)
 {
 	struct bench_product row;
-	if (measure_one(p, backend, NULL, threads, &row, err))
+	if (measure_one(p, backend, NULL, asked, &row, err))
 		return -1;
-	p->own = row.rate > p->own ? row.rate : p->own;
+	if (row.rate > p->own.rate)
+		p->own = row;
 	for (const char *const *name = backend_names; *name; name++) {
 		struct backend_info info;
 		backend_probe(*name, &info);
 		if (!info.usable || !strcmp(*name, "openblas") || !strcmp(*name, "reference"))
 			continue;
-		if (measure_one(p, *name, NULL, threads, &row, err))
+		if (measure_one(p, *name, NULL, asked, &row, err))
 			return -1;
 	}
 	for (int i = 0; i < CORE_TYPES; i++)
-		if (core_types[i].runs() && measure_one(p, "openblas", core_types[i].name, threads, &row, err))
+		if (core_types[i].runs() && measure_one(p, "openblas", core_types[i].name, asked, &row, err))
 			return -1;
 	return 0;
 }
 
-int bench_all_products(struct bench_products *p, const char *backend, uint64_t threads, struct err *err)
+int bench_all_products(struct bench_products *p, const char *backend, enum dtype dtype, uint64_t threads,
+		       struct err *err)
 {
+	const struct asked asked = {dtype == DTYPE_BF16 ? "bfloat16" : "float32", threads};
 	enum { ROUNDS = 3 }; /* the best of each: a machine that is busy for a while slows one round, not all */
 	*p = (struct bench_products){0};
 	for (int i = 0; i < ROUNDS; i++)
-		if (measure_round(p, backend, threads, err))
+		if (measure_round(p, backend, &asked, err))
 			return -1;
+	for (int i = 0; i < p->n; i++)
+		if (!strcmp(p->row[i].dtype, p->own.dtype) && p->row[i].rate > p->best)
+			p->best = p->row[i].rate;
 	return 0;
 }

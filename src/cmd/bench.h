@@ -12,22 +12,25 @@ enum { BENCH_PRODUCTS = 16 };
 struct bench_product {
 	char backend[16];
 	char core[32];  /* kernels the library took */
-	double rate;    /* FLOP/s of a f32 product of MEASURE_PRODUCT^3 */
+	char dtype[16]; /* what it multiplied: "float32", "bfloat16" */
+	double rate;    /* FLOP/s of a product of MEASURE_PRODUCT^3 */
 };
 
 struct bench_products {
 	struct bench_product row[BENCH_PRODUCTS];
 	int n;
-	double own;  /* of the backend and core type that `bench kernels` itself runs with */
-	double best; /* of all */
+	struct bench_product own; /* of the backend and core type that this process runs with */
+	double best;              /* of all that multiplied what that did */
 };
 
 /*
  * Measure every usable backend that has a product of its own, OpenBLAS once
- * per core type this CPU can run; `backend` names the one whose rate is `own`.
- * A library whose run fails is left out. -1 where no program can be started.
+ * per core type this CPU can run, in `dtype` where it multiplies that, else in
+ * float32; `backend` names the one whose rate is `own`. A library whose run
+ * fails is left out. -1 where no program can be started.
  */
-int bench_all_products(struct bench_products *products, const char *backend, uint64_t threads, struct err *err);
+int bench_all_products(struct bench_products *products, const char *backend, enum dtype dtype, uint64_t threads,
+		       struct err *err);
 
 /* A student's own job, by bench_student.c. */
 struct bench_student {

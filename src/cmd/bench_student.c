@@ -227,7 +227,7 @@ static int run_job(const struct bench_student *options, const struct job *job, d
 	if (!dev)
 		return -1;
 	t.model = model_load(options->model, dev, &model, err);
-	int rc = t.model && !measure_init(&t.measure, dev, backend_of(dev), err)
+	int rc = t.model && !measure_init(&t.measure, dev, backend_of(dev), options->dtype, err)
 			 ? run_trial(&t, job, product_scale, err) : -1;
 	release(&t);
 	backend_close(dev);

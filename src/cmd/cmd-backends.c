@@ -94,7 +94,7 @@ static void print_core_rule(const char *user)
 	backend_probe("openblas", &info);
 	if (!info.usable)
 		return;
-	if (user)
+	if (user && *user)
 		printf("OPENBLAS_CORETYPE is %s in the environment, which openblas follows%s%s.\n", user,
 		       core && strcasecmp(core, user) ? "; unset, it would be asked for " : "",
 		       core && strcasecmp(core, user) ? core : "");

@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "src/cmd/bench.h"
+#include "src/cmd/job.h"
 #include "src/cmd/print.h"
+#include "src/model/directory.h"
 
 struct options {
 	const char *backend, *model, *only, *dtype;
@@ -31,7 +33,7 @@ struct report {
 /* Rows are judged by the best library: our own product's share of it stands here. */
 static double best_over_own(const struct bench_products *products)
 {
-	return products->own > 0 && products->best > products->own ? products->best / products->own : 1;
+	return products->own.rate > 0 && products->best > products->own.rate ? products->best / products->own.rate : 1;
 }
 
 static void json_row(struct json_writer *w, const struct measure_row *row, double roof)
@@ -88,6 +90,7 @@ static void json_roofs(struct json_writer *w, const struct bench_products *produ
 		json_begin_object(w);
 		json_member_text(w, "backend", products->row[i].backend);
 		json_member_text(w, "core", products->row[i].core);
+		json_member_text(w, "dtype", products->row[i].dtype);
 		json_member_double(w, "gflops", products->row[i].rate * 1e-9);
 		json_end_object(w);
 	}
@@ -99,8 +102,8 @@ static void text_roofs(const struct bench_products *products, double read, doubl
 {
 	printf("read %.1f GB/s, copy %.1f GB/s (read and written)\n", read * 1e-9, copy * 1e-9);
 	for (int i = 0; i < products->n; i++)
-		printf("product %d^3 f32, %s %s: %.0f GFLOP/s\n", MEASURE_PRODUCT, products->row[i].backend,
-		       products->row[i].core, products->row[i].rate * 1e-9);
+		printf("product %d^3 %s, %s %s: %.0f GFLOP/s\n", MEASURE_PRODUCT, products->row[i].dtype,
+		       products->row[i].backend, products->row[i].core, products->row[i].rate * 1e-9);
 }
 
 static int check_model(const char *name, struct err *err)
@@ -152,6 +155,11 @@ static int kernels_on(struct measure *measure, const struct options *o, struct r
 	return rc;
 }
 
+static int read_dtype(enum dtype *dtype, const struct options *o, struct err *err)
+{
+	return job_read_dtype(o->dtype ? o->dtype : "float32", dtype, err);
+}
+
 /* Open the backend, measure what `with` says, close. */
 static int with_measure(const struct options *o, struct report *r,
 			int (*with)(struct measure *, const struct options *, struct report *, struct err *),
@@ -159,10 +167,12 @@ static int with_measure(const struct options *o, struct report *r,
 {
 	struct device_options options = {.threads = (int)o->threads};
 	struct measure measure;
+	if (read_dtype(&options.dtype, o, err))
+		return -1;
 	struct device *dev = backend_open(o->backend, &options, err);
 	if (!dev)
 		return -1;
-	int rc = measure_init(&measure, dev, backend_of(dev), err);
+	int rc = measure_init(&measure, dev, backend_of(dev), options.dtype, err);
 	if (!rc) {
 		rc = with(&measure, o, r, err);
 		measure_release(&measure);
@@ -177,14 +187,16 @@ static int products_on(struct measure *measure, const struct options *o, struct 
 	struct backend_info info;
 	backend_probe(measure->dev->name, &info);
 	double rate = measure_median(measure, measure_product, 5);
+	const char *dtype = measure->dtype == DTYPE_BF16 ? "bfloat16" : "float32";
 	if (!r->json) {
-		printf("product %d^3 f32, %s %s: %.0f GFLOP/s\n", MEASURE_PRODUCT, info.name, info.core, rate * 1e-9);
+		printf("product %d^3 %s, %s %s: %.0f GFLOP/s\n", MEASURE_PRODUCT, dtype, info.name, info.core, rate * 1e-9);
 		return 0;
 	}
 	json_writer_init(&r->w, 0);
 	json_begin_object(&r->w);
 	json_member_text(&r->w, "backend", info.name);
 	json_member_text(&r->w, "core", info.core);
+	json_member_text(&r->w, "dtype", dtype);
 	json_member_double(&r->w, "rate", rate);
 	json_end_object(&r->w);
 	return print_document(&r->w, err);
@@ -194,7 +206,7 @@ static int run_kernels(const struct options *o, struct report *r, struct err *er
 {
 	struct bench_products products;
 	if (check_model(o->model, err) || check_backend(o->backend, err) ||
-	    bench_all_products(&products, o->backend, o->threads, err))
+	    bench_all_products(&products, o->backend, DTYPE_F32, o->threads, err))
 		return -1;
 	r->products = &products;
 	return with_measure(o, r, kernels_on, err);
@@ -212,14 +224,14 @@ static uint64_t given(uint64_t value, uint64_t otherwise)
 
 static int student_of(struct bench_student *s, const struct options *o, bool json, struct err *err)
 {
-	bool bf16 = !strcmp(o->dtype, "bfloat16");
+	enum dtype dtype;
 	if (!o->model)
 		return err_set(err, ERR_USAGE, "'--model' is missing: a student's directory");
-	if (!bf16 && strcmp(o->dtype, "float32"))
-		return err_set(err, ERR_CONFIG, "'--dtype' takes float32 or bfloat16, not '%s'", o->dtype);
+	if (read_dtype(&dtype, o, err) || directory_check(o->model, err))
+		return -1;
 	if (o->slots > 4096 || o->length > 1 << 20 || o->steps > 1 << 20 || o->runs > 64)
 		return err_set(err, ERR_CONFIG, "'--slots' takes at most 4096, '--length' and '--new' 1048576, '--runs' 64");
-	*s = (struct bench_student){.backend = o->backend, .model = o->model, .dtype = bf16 ? DTYPE_BF16 : DTYPE_F32,
+	*s = (struct bench_student){.backend = o->backend, .model = o->model, .dtype = dtype,
 				    .threads = o->threads, .runs = given(o->runs, 5), .json = json};
 	return 0;
 }
@@ -228,7 +240,7 @@ static int run_score(const struct options *o, struct report *r, struct err *err)
 {
 	struct bench_products products;
 	struct bench_student s;
-	if (student_of(&s, o, r->json, err) || bench_all_products(&products, o->backend, o->threads, err))
+	if (student_of(&s, o, r->json, err) || bench_all_products(&products, o->backend, s.dtype, o->threads, err))
 		return -1;
 	s.slots = given(o->slots, 4);
 	s.length = given(o->length, 512);
@@ -246,6 +258,24 @@ static int run_decode(const struct options *o, struct report *r, struct err *err
 	return bench_decode(&s, err);
 }
 
+/* An option of another job would be passed over without a word. */
+static int expect_own_options(const struct options *o, const char *job, struct err *err)
+{
+	const struct {
+		const char *option, *jobs;
+		bool given;
+	} all[] = {
+		{"model", "kernels score decode", o->model},   {"only", "kernels", o->only},
+		{"dtype", "products score decode", o->dtype},  {"slots", "score decode", o->slots},
+		{"length", "score decode", o->length},         {"new", "decode", o->steps},
+		{"runs", "score decode", o->runs},
+	};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i].given && !strstr(all[i].jobs, job))
+			return err_set(err, ERR_USAGE, "'bench %s' has no use for '--%s'", job, all[i].option);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(const struct options *o, struct report *r, struct err *err);
@@ -253,12 +283,12 @@ static const struct {
 
 static int run(struct arguments *args, struct err *err)
 {
-	struct options o = {.backend = "auto", .dtype = "float32"};
+	struct options o = {.backend = "auto"};
 	const struct option_row rows[] = {
 		{"backend", OPTION_TEXT, &o.backend, "NAME", "backend to measure (auto)"},
 		{"model", OPTION_TEXT, &o.model, "NAME", "only SmolLM2-135M, TinyLlama-1.1B or Llama-3-8B; a student's directory"},
 		{"only", OPTION_TEXT, &o.only, "TEXT", "only operations whose name holds TEXT"},
-		{"dtype", OPTION_TEXT, &o.dtype, "TYPE", "a student's weights as float32 or bfloat16 (float32)"},
+		{"dtype", OPTION_TEXT, &o.dtype, "TYPE", "a student's weights, or a product's factors, as float32 or bfloat16 (float32)"},
 		{"slots", OPTION_NUMBER, &o.slots, "N", "rows at one time (score: 4, decode: 1)"},
 		{"length", OPTION_NUMBER, &o.length, "N", "tokens of a row (score: 512) or of a prompt (decode: 64)"},
 		{"new", OPTION_NUMBER, &o.steps, "N", "tokens decoded after the first (64)"},
@@ -276,7 +306,7 @@ static int run(struct arguments *args, struct err *err)
 	struct report report = {.json = args->json};
 	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
 		if (!strcmp(args->argv[0], jobs[i].name))
-			return jobs[i].run(&o, &report, err);
+			return expect_own_options(&o, jobs[i].name, err) ? -1 : jobs[i].run(&o, &report, err);
 	return err_set(err, ERR_USAGE, "'bench' takes kernels, products, score or decode, not '%s'", args->argv[0]);
 }
 
