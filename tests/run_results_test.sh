@@ -171,6 +171,23 @@ asks()
 		[ "$(grep -o 'Mark[0-9]*ofgold.Theanswerisgold.' one | sort -u | wc -l)" -eq 3 ]
 }
 
+# What ends a run is told before the answers are waited for, which may take as long as the teacher likes.
+tells_why()
+{
+	cat >wrong.sh <<-'END'
+	read -r line
+	echo 'Welcome to the teacher.'
+	sleep 0.3
+	printf '{"id": 1, "content": "The answer is grain."}\n'
+	END
+	plan why && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/wrong.sh]}|" why.yaml || return 1
+	"$program" run why.yaml 2>said
+	status=$?
+	cat said
+	[ $status -eq 76 ] && grep -q 'waiting for 1 paid answer before it ends: .*no answer.*: Welcome' said &&
+		"$program" status --json why | tr -d ' \n' | grep '"answered":1'
+}
+
 # Where answers are checked by value the teacher is shown the gold one, and keeps its rationale (METHOD 4).
 shows_gold()
 {
@@ -223,6 +240,7 @@ check 'active takes the hardest of the pool' hardest_of_all
 check 'duplicates repeat up to what is required' repeats_up_to_required
 check 'selection follows its keys' selects_as_planned
 check 'the teacher is asked as METHOD says' asks
+check 'why a run ends is told before its answers are waited for' tells_why
 check 'where gold is shown its rationale is kept' shows_gold
 check 'test inputs are no training rows' spares_test_inputs
 check 'a run is held to its files, and is its user'"'"'s' held_to

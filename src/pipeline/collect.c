@@ -143,7 +143,8 @@ static void drain(struct collecting *c)
 	size_t failures = 0;
 	collect_commit(c);
 	if (c->in_flight && c->collector->source->billable)
-		voice_say(c->collector->voice, "waiting for %zu paid answers", c->in_flight);
+		voice_say(c->collector->voice, "waiting for %zu paid answer%s before it ends: %s", c->in_flight,
+			  c->in_flight == 1 ? "" : "s", c->err.message);
 	while (c->in_flight && c->collector->source->billable && failures <= c->flights) {
 		double now = clock_seconds();
 		if (interrupted(c) && now - c->interrupted > drain_seconds)
