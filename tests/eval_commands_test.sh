@@ -64,7 +64,8 @@ output_is_checked()
 	cp "$folder/gold" "$folder/mine" &&
 		ends 73 "mine' is an input" eval --model "$tiny" --data "$folder/mine" --type classification --output "$folder/mine" &&
 		cmp "$folder/gold" "$folder/mine" &&
-		ends 73 "nowhere/said'" eval --model "$folder/none" --data "$folder/mine" --type classification --output "$folder/nowhere/said"
+		ends 73 "nowhere/said'" eval --model "$folder/none" --data "$folder/mine" --type classification --output "$folder/nowhere/said" &&
+		TMPDIR=$folder/nowhere ends 73 "nowhere/baldistill-eval-" eval --quiet --model "$tiny" --data "$folder/mine" --type classification
 }
 
 # earn: tp 1, fn 1, fp 0: 2/3; acq: tp 1, fn 1, fp 1: 1/2; micro 4 / (4 + 1 + 2)

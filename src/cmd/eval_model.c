@@ -39,20 +39,34 @@ static struct student *open_student(const struct eval_model *m, struct err *err)
 	return job_read_dtype(m->dtype, &options.dtype, err) ? NULL : student_open(&options, err);
 }
 
+/* In $TMPDIR, or /tmp. */
+static char *make_folder(struct err *err)
+{
+	const char *place = getenv("TMPDIR");
+	char *folder = tree_join(place && *place == '/' ? place : "/tmp", "baldistill-eval-XXXXXX", err);
+	if (!folder || mkdtemp(folder))
+		return folder;
+	err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", folder);
+	free(folder);
+	return NULL;
+}
+
 /* Blocks of answers lie in a folder of their own while the work goes on. */
 static int answer(struct completions *done, const struct eval_model *m, struct student *student,
 		  const char *const *prompt, size_t n, struct err *err)
 {
-	char folder[] = "/tmp/baldistill-eval-XXXXXX";
 	const struct plan plan = {.student = {.slots = (int64_t)m->slots, .memory = m->memory}};
-	if (!mkdtemp(folder))
-		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", folder);
+	char *folder = make_folder(err);
+	if (!folder)
+		return -1;
 	char *path = tree_join(folder, "completions.jsonl", err);
 	const struct completions_job job = {.student = student, .plan = &plan, .prompt = prompt, .n = n, .path = path,
 					    .max_new_tokens = (int64_t)m->max_new_tokens, .label = "eval", .voice = m->voice};
 	int rc = path ? completions_make(done, &job, err) : -1;
 	free(path);
-	return tree_remove(folder, rc ? NULL : err) || rc ? -1 : 0;
+	rc = tree_remove(folder, rc ? NULL : err) || rc ? -1 : 0;
+	free(folder);
+	return rc;
 }
 
 int eval_model_answer(struct completions *done, const struct eval_model *m, const struct examples *gold,
