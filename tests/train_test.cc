@@ -372,6 +372,43 @@ TEST(TrainRate, FollowsTheSchedules)
 	EXPECT_EQ(train_steps(&o, 33), 8 * 3);
 }
 
+/* The names in the log of a training of single rows are the order in which it took them. */
+TEST_P(Train, EveryEpochTakesEveryRowOnceInItsOwnOrder)
+{
+	TinyCheckpoint checkpoint({});
+	struct model *model = load(checkpoint);
+	struct train_kind kind = lora_kind(QV);
+	struct trainee t;
+	struct err err = {};
+	Temporary folder;
+	ASSERT_EQ(trainee_open(&t, model, &kind, &err), 0) << err.message;
+	const std::vector<std::string> names = {"a", "b", "c", "d", "e", "f", "g"};
+	TrainRows data(names.size());
+	for (size_t i = 0; i < names.size(); i++)
+		data.rows[i].domain = names[i].c_str();
+	struct train_options options = options_of_golden();
+	options.shuffle = true, options.per_device_train_batch_size = 1, options.num_train_epochs = 2;
+	ASSERT_EQ(train(&t, data, options, folder.path), "");
+	std::ifstream log(folder / "trainer_log.jsonl");
+	std::vector<std::string> taken;
+	const std::string key = "\"domain_loss\":{\"";
+	for (std::string line; std::getline(log, line);) {
+		size_t at = line.find(key);
+		ASSERT_NE(at, std::string::npos) << line;
+		at += key.size();
+		taken.push_back(line.substr(at, line.find('"', at) - at));
+	}
+	ASSERT_EQ(taken.size(), 2 * names.size());
+	std::vector<std::string> first(taken.begin(), taken.begin() + 7), second(taken.begin() + 7, taken.end());
+	EXPECT_NE(first, second);
+	for (std::vector<std::string> epoch : {first, second}) {
+		std::sort(epoch.begin(), epoch.end());
+		EXPECT_EQ(epoch, names);
+	}
+	trainee_close(&t);
+	model_free(model);
+}
+
 /* ---- adapters in and out ------------------------------------------------------------------------ */
 
 TEST_P(Train, AnAdapterIsReadAsItWasWritten)
@@ -487,6 +524,7 @@ struct Job {
 	struct train_options options = options_of_golden();
 	struct train_kind kind = lora_kind(QV, 4, 0.1);
 	TrainRows data{7};
+	int64_t resumed_from = -1; /* of the last run */
 
 	Job() { options.shuffle = true, options.save_steps = 3, options.num_train_epochs = 5; }
 
@@ -504,6 +542,7 @@ struct Job {
 		files.directory = folder.c_str();
 		int rc = student_train(&t, data.rows.data(), data.rows.size(), &options, &files, &result, &err);
 		std::string out = rc ? std::to_string(err.code) + ": " + err.message : all_values(&t);
+		resumed_from = rc ? -1 : result.resumed_from;
 		trainee_close(&t);
 		model_free(model);
 		return out;
@@ -557,20 +596,26 @@ int main(int argc, char **argv)
 
 INSTANTIATE_TEST_SUITE_P(Linked, Interrupted, ::testing::ValuesIn(linked_backends()), linked_name);
 
-/* Stop after `steps` lines of the log are there: by SIGKILL, from outside, at a moment nobody chose. */
-static void kill_after(pid_t child, const std::string &folder, int steps)
+/*
+ * Stop after `steps` lines of the log are there: by SIGKILL, from outside, at a moment nobody chose. False: it had ended
+ * by itself.
+ */
+static bool kill_after(pid_t child, const std::string &folder, int steps)
 {
+	int status = 0;
 	for (int tries = 0; tries < 20000; tries++) {
 		std::ifstream log(folder + "/trainer_log.jsonl");
 		int lines = 0;
 		for (std::string line; std::getline(log, line);)
 			lines++;
-		if (lines >= steps || waitpid(child, nullptr, WNOHANG) == child)
+		if (lines >= steps)
 			break;
+		if (waitpid(child, &status, WNOHANG) == child)
+			return false;
 		usleep(200);
 	}
 	kill(child, SIGKILL);
-	waitpid(child, nullptr, 0);
+	return waitpid(child, &status, 0) == child && WIFSIGNALED(status);
 }
 
 TEST_P(Interrupted, AKilledTrainingEndsWithTheSameBytes)
@@ -582,14 +627,18 @@ TEST_P(Interrupted, AKilledTrainingEndsWithTheSameBytes)
 	ASSERT_EQ(std::count(log.begin(), log.end(), '\n'), 15);
 	const char *longer = getenv("TEST_LONG");
 	int rounds = longer && *longer ? 100 : 10; /* of two kills */
+	int killed = 0, resumed = 0;
 	for (int round = 0; round < rounds; round++) {
 		Temporary folder;
-		for (int stop : {1 + round % 8, 8 + round % 7}) {
-			kill_after(start(checkpoint, folder.path), folder.path, stop);
-		}
+		for (int stop : {1 + round % 8, 8 + round % 7})
+			killed += kill_after(start(checkpoint, folder.path), folder.path, stop);
 		EXPECT_EQ(run(checkpoint, folder.path), want) << "round " << round;
 		EXPECT_EQ(log_of(folder.path), log) << "round " << round;
+		resumed += job.resumed_from > 0;
 	}
+	/* A child that ended by itself, or one that begins again, would leave the same bytes. */
+	EXPECT_GT(killed, rounds) << "of " << 2 * rounds;
+	EXPECT_GT(resumed, rounds / 2) << "of " << rounds;
 }
 
 TEST_P(Interrupted, ADamagedCheckpointIsPassedOver)
