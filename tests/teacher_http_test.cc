@@ -442,36 +442,51 @@ TEST(Unsent, H05ConnectTimeout)
 /* Some authority must be known before TLS begins, also on a machine without ca-certificates. */
 static const std::string authority = std::string(getenv("TEST_SRCDIR") ? getenv("TEST_SRCDIR") : ".") + "/tests/authority.pem";
 
+/* The first bytes of a handshake; anything else, a request in the clear, is a receipt. */
+void read_hello(Connection &c)
+{
+	char bytes[4096];
+	ssize_t n = c.wait_readable(2000) ? recv(c.fd, bytes, sizeof bytes, 0) : 0;
+	if (n > 0 && bytes[0] != 22)
+		c.mock.note(std::string(bytes, (size_t)n));
+}
+
 TEST(Unsent, H09TlsStall)
 {
-	Mock mock([](Connection &c) { c.hang(); });
+	Mock mock([](Connection &c) {
+		read_hello(c);
+		c.hang();
+	});
 	Client client(mock.url("https"));
 	client.config.http.ca_file = authority.c_str();
 	client.config.http.connect_timeout = 0.3;
-	expect_case(unsent("timed out"), client.ask(), mock.receipts);
+	Asked asked = client.ask(); /* before the receipts are looked at */
+	expect_case(unsent("timed out"), asked, mock.receipts);
 }
 
 TEST(Unsent, H10PlainHttpWhereTlsShouldBe)
 {
 	Mock mock([](Connection &c) {
-		c.wait_readable(2000);
+		read_hello(c);
 		c.send(reply("400 Bad Request", "", ""));
 		c.hang();
 	});
 	Client client(mock.url("https"));
 	client.config.http.ca_file = authority.c_str();
-	expect_case(unsent("no tls", true), client.ask(), mock.receipts);
+	Asked asked = client.ask(); /* before the receipts are looked at */
+	expect_case(unsent("no tls", true), asked, mock.receipts);
 }
 
 TEST(Unsent, TlsHandshakeReset)
 {
 	Mock mock([](Connection &c) {
-		c.wait_readable(2000);
+		read_hello(c);
 		c.reset();
 	});
 	Client client(mock.url("https"));
 	client.config.http.ca_file = authority.c_str();
-	expect_case(unsent("broken off"), client.ask(), mock.receipts);
+	Asked asked = client.ask(); /* before the receipts are looked at */
+	expect_case(unsent("broken off"), asked, mock.receipts);
 }
 
 // A variable of the environment, restored at the end.
