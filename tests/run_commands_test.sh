@@ -87,8 +87,12 @@ replays()
 
 method()
 {
-	plan "$1" "method: $1" && run "$1" || return 1
-	[ -s "$1/metrics.json" ]
+	plan "$1" "method: $1" && run "$1" && [ -s "$1/metrics.json" ] && grep '"step": "done"' "$1/status.json" || return 1
+	used=$(sed -n 's/.*"used": \([0-9]*\),.*/\1/p' "$1/status.json")
+	case $1 in
+	zero-shot-cot | random-finetune) [ "$used" -eq 0 ] ;; # nothing is asked
+	*) [ "$used" -gt 0 ] ;;
+	esac
 }
 
 # In every head domain what was taken is harder than what was not.
@@ -218,8 +222,8 @@ no_class()
 
 plans_all_methods()
 {
-	for name in zero-shot-cot random-finetune active-finetune-cot baldistill-naive; do
-		"$program" plan --quiet --json $name.yaml | grep -q '"queries": *{' || return 1
+	for method in zero-shot-cot random-finetune active-finetune-cot baldistill-naive; do
+		"$program" plan --quiet --json $method.yaml | grep -q '"queries": *{' || return 1
 	done
 }
 
@@ -382,21 +386,39 @@ paid()
 		run paid && [ "$(wc -l <calls)" -eq 18 ] && grep -q '"used": 18,' paid/status.json
 }
 
-# A terminal that goes while answers are paid: they are waited for; a run under nohup does not stop.
-hung_up()
+# plan_signal NAME SIGNAL...: a plan whose teacher, amid an answer, sends these signals to the run
+plan_signal()
 {
-	cat >hangup.sh <<-'END'
+	cat >signal.sh <<-'END'
 	while read -r line; do
 		id=$(printf '%s\n' "$line" | sed 's/.*"id": *\("[^"]*"\|[0-9]*\).*/\1/')
-		[ "$id" != 3 ] || { kill -HUP $PPID; sleep 0.1; kill -HUP $PPID; sleep 0.3; }
+		[ "$id" != 3 ] || { for signal; do kill -"$signal" $PPID; sleep 0.1; done; sleep 0.3; }
 		printf '{"id": %s, "content": "It names the thing. The answer is grain."}\n' "$id"
 	done
 	END
-	plan hangup && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/hangup.sh]}|" hangup.yaml || return 1
-	"$program" run --quiet hangup.yaml
-	[ $? -eq 75 ] && "$program" status --json hangup | tr -d ' \n' | grep '"in_doubt":0' || return 1
-	plan nohup && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/hangup.sh]}|" nohup.yaml &&
-		(trap '' HUP; run nohup) && grep -q '"used": 18,' nohup/status.json
+	plan "$1" && shift &&
+		sed -i "s|^teacher: .*|teacher: {kind: command, command: [$(echo sh "$folder/signal.sh" "$@" | sed 's/ /, /g')]}|" "$plan.yaml"
+}
+
+# waits_out NAME SIGNAL...: answers that are being paid for are waited for; one left armed the next start would doubt
+waits_out()
+{
+	plan_signal "$@" && "$program" run --quiet "$1.yaml"
+	[ $? -eq 75 ] && "$program" status --json "$1" | tr -d ' ' >said && cat said && grep '"armed":0' said && grep '"in_doubt":0' said
+}
+
+# A terminal that goes sends its signal twice: that is one; a run under nohup does not stop.
+hung_up()
+{
+	waits_out hangup HUP HUP && plan_signal nohup HUP HUP && (trap '' HUP; run nohup) && grep -q '"used": 18,' nohup/status.json
+}
+
+# signalled SIGNAL NUMBER: the first ends the run when nothing is in flight, the second at once
+signalled()
+{
+	waits_out "one-$1" "$1" && plan_signal "two-$1" "$1" "$1" || return 1
+	"$program" run --quiet "two-$1.yaml"
+	[ $? -eq $((128 + $2)) ]
 }
 
 # A cassette does not go where the ledger is.
@@ -489,6 +511,8 @@ check 'no teacher: gold answers, nothing spent' buys_nothing
 check 'tail domains get synthetic rows, bad ones are dropped' synthesises
 check 'a paid teacher is asked for every unit once' paid
 check 'a hung up terminal loses no paid answer' hung_up
+check 'an interrupt loses no paid answer, a second one ends at once' signalled INT 2
+check 'a termination loses no paid answer, a second one ends at once' signalled TERM 15
 check 'an export does not replace the ledger' ledger_stays
 check 'a run that may hold a key is closed to others' locked
 check 'a proxy is told at the start' proxy_told
