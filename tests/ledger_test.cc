@@ -3,9 +3,26 @@
  * What the ledger does when nothing goes wrong, and what it refuses.
  */
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "src/base/jsonio.h"
 #include "tests/ledger_world.h"
+
+/* What the disk is said to have free, in bytes; below 0: the truth. */
+static long disk_free = -1;
+
+/* The library's own examination of the disk comes here. */
+extern "C" int fstatvfs(int fd, struct statvfs *out) noexcept
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int rc = statvfs(path, out);
+	if (!rc && disk_free >= 0) {
+		out->f_bavail = (fsblkcnt_t)disk_free;
+		out->f_frsize = 1;
+	}
+	return rc;
+}
 
 namespace {
 
@@ -118,6 +135,28 @@ TEST(Ledger, ArmsWhatTheBoundLeavesOfABatch)
 	EXPECT_EQ(stop, LEDGER_STAGE_CAP);
 	EXPECT_STREQ(shots[1].request_id, (std::string(ledger_uuid(ledger)) + "-2").c_str());
 	EXPECT_EQ(counts_of(ledger).armed, 2);
+}
+
+/* Two replies of each slot, and 64 MiB, must have room before one is paid for; with room again the run goes on. */
+TEST(Ledger, AFullDiskArmsNothing)
+{
+	World world(10, 10);
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	struct ledger_shot shot = {};
+	size_t armed = 1;
+	enum ledger_stop stop;
+	shot.query = 1;
+	disk_free = 2 * WORLD_SLOTS * WORLD_SLOT_BYTES + (64 << 20) - 1;
+	EXPECT_EQ(ledger_arm(ledger, &shot, 1, 1, &armed, &stop, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_IO) << world.err.message;
+	EXPECT_NE(strstr(world.err.message, "nearly full"), nullptr) << world.err.message;
+	EXPECT_EQ(armed, 0u);
+	EXPECT_EQ(counts_of(ledger).used, 0);
+	disk_free++;
+	EXPECT_EQ(ledger_arm(ledger, &shot, 1, 1, &armed, &stop, &world.err), 0) << world.err.message;
+	disk_free = -1;
+	EXPECT_EQ(armed, 1u);
 }
 
 TEST(Ledger, AFreshRunMayArmNothing)
@@ -519,6 +558,16 @@ TEST(Ledger, StagesRiseAndStepsReopenWithTheSameQueries)
 	EXPECT_EQ(ledger_step_open(ledger, 1, "annotate", world.queries.data(), 4, nullptr), -1);
 	EXPECT_EQ(ledger_step_open(ledger, 1, "sleep", nullptr, 0, nullptr), -1);
 	EXPECT_EQ(counts_of(ledger).pending, 4) << "a refused step leaves nothing";
+	/* What one step asks no other one may, of this stage or the next. */
+	std::swap(world.queries[0], world.queries[1]);
+	EXPECT_EQ(ledger_step_open(ledger, 1, "synthesise", world.queries.data(), 4, nullptr), -1);
+	ASSERT_EQ(ledger_stage_open(ledger, 2, 10, &world.err), 0) << world.err.message;
+	EXPECT_EQ(ledger_step_open(ledger, 2, "annotate", world.queries.data() + 3, 1, nullptr), -1);
+	EXPECT_EQ(counts_of(ledger).pending, 4);
+	world.queries[3].ordinal = 1; /* the same words for another sample are another query */
+	EXPECT_EQ(ledger_step_open(ledger, 2, "annotate", world.queries.data() + 3, 1, &world.err), 0)
+		<< world.err.message;
+	EXPECT_EQ(counts_of(ledger).pending, 5);
 }
 
 TEST(Ledger, AStepIsDoneOnceAndOwnsItsFiles)
@@ -670,6 +719,10 @@ TEST(Ledger, FilesAreForTheUserAlone)
 		struct stat status;
 		ASSERT_EQ(stat((world.run / name).c_str(), &status), 0);
 		EXPECT_EQ(status.st_mode & 077, 0u) << name;
+		if (!name.rfind("slot-", 0)) { /* a full disk is met before a reply is paid for */
+			EXPECT_GT(status.st_size, WORLD_SLOT_BYTES);
+			EXPECT_GE(status.st_blocks * 512, status.st_size) << name;
+		}
 	}
 	EXPECT_EQ(world.run.files().size(), 3u + WORLD_SLOTS) << "lock, database, journal, slots";
 }
