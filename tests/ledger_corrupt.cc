@@ -61,10 +61,24 @@ TEST(LedgerCorrupt, TruncatedAtEveryPage)
 	ledger_close(ledger);
 }
 
+/* ID CONTENT of every answer, in query order. */
+int keep_answer(void *context, const struct ledger_row *row, struct err *)
+{
+	static_cast<std::vector<std::string> *>(context)->push_back(std::string(row->query.example_id) + " " +
+								    std::string(row->content, row->content_n));
+	return 0;
+}
+
 /* A changed byte is noticed, or changes nothing that is kept. */
 TEST(LedgerCorrupt, ChangedBytes)
 {
 	WorkedWorld world;
+	std::vector<std::string> bought;
+	struct ledger *intact = world.open();
+	ASSERT_TRUE(intact) << world.err.message;
+	EXPECT_EQ(ledger_answers(intact, 0, "annotate", keep_answer, &bought, &world.err), 0) << world.err.message;
+	ledger_close(intact);
+	ASSERT_EQ(bought.size(), 9u);
 	std::string whole = world.file("ledger.db");
 	std::mt19937 random(5);
 	int refused = 0;
@@ -82,9 +96,11 @@ TEST(LedgerCorrupt, ChangedBytes)
 			struct ledger_counts counts;
 			EXPECT_EQ(ledger_counts(ledger, &counts, nullptr), 0);
 			EXPECT_EQ(counts.used, 12);
-			Answers answers = {&world.bill, 0, {}};
-			ledger_answers(ledger, 0, "annotate", see_answer, &answers, &world.err);
-			EXPECT_LE(answers.n, 9);
+			std::vector<std::string> answers;
+			if (ledger_answers(ledger, 0, "annotate", keep_answer, &answers, &world.err))
+				EXPECT_EQ(world.err.code, ERR_LEDGER) << world.err.message;
+			else
+				EXPECT_EQ(answers, bought);
 		} else {
 			EXPECT_TRUE(world.err.code == ERR_LEDGER || world.err.code == ERR_CONFIG ||
 				    world.err.code == ERR_IO || world.err.code == ERR_NOPERM)
@@ -174,6 +190,26 @@ TEST(LedgerCorrupt, AnotherSchema)
 	}
 }
 
+/* As somebody does it who takes the triggers away and puts them back. */
+void change_rows(World &world, const std::string &sql)
+{
+	sqlite3 *handle;
+	sqlite3_stmt *triggers;
+	std::string drop, create;
+	ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
+	const char *find = "SELECT name,sql FROM sqlite_schema WHERE type='trigger' ORDER BY rowid";
+	ASSERT_EQ(sqlite3_prepare_v2(handle, find, -1, &triggers, nullptr), SQLITE_OK);
+	while (sqlite3_step(triggers) == SQLITE_ROW) {
+		drop += "DROP TRIGGER " + std::string((const char *)sqlite3_column_text(triggers, 0)) + ";";
+		create += std::string((const char *)sqlite3_column_text(triggers, 1)) + ";";
+	}
+	sqlite3_finalize(triggers);
+	ASSERT_NE(create, "");
+	ASSERT_EQ(sqlite3_exec(handle, (drop + sql + ";" + create).c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+		<< sqlite3_errmsg(handle);
+	sqlite3_close(handle);
+}
+
 /* What may be looked at without having been found good: an audit ends with a message. */
 TEST(LedgerCorrupt, RowsThatAreNotOfTheSchema)
 {
@@ -182,19 +218,7 @@ TEST(LedgerCorrupt, RowsThatAreNotOfTheSchema)
 	      "UPDATE query SET example_id='}' WHERE id=2", "UPDATE query SET req_sha256=x'00' WHERE id=2"}) {
 		SCOPED_TRACE(sql);
 		WorkedWorld world;
-		sqlite3 *handle;
-		sqlite3_stmt *trigger;
-		ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
-		const char *find = "SELECT sql FROM sqlite_schema WHERE name='attempt_final'";
-		ASSERT_EQ(sqlite3_prepare_v2(handle, find, -1, &trigger, nullptr), SQLITE_OK);
-		ASSERT_EQ(sqlite3_step(trigger), SQLITE_ROW);
-		std::string again = (const char *)sqlite3_column_text(trigger, 0);
-		sqlite3_finalize(trigger);
-		again = std::string("PRAGMA ignore_check_constraints=ON; DROP TRIGGER attempt_final;") + sql + ";" +
-			again;
-		ASSERT_EQ(sqlite3_exec(handle, again.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
-			<< sqlite3_errmsg(handle);
-		sqlite3_close(handle);
+		change_rows(world, std::string("PRAGMA ignore_check_constraints=ON;") + sql);
 		world.options.inspect = true;
 		struct ledger *ledger = world.open();
 		ASSERT_TRUE(ledger) << world.err.message;
@@ -209,20 +233,33 @@ TEST(LedgerCorrupt, RowsThatAreNotOfTheSchema)
 	}
 }
 
-/* Rows that SQLite finds good and that do not add up. */
+/* Rows that do not add up. Each is refused by the rule it breaks: most break another one, too. */
 TEST(LedgerCorrupt, UnitsNobodyCanExplain)
 {
-	for (const char *sql : {"UPDATE budget SET used=used-1", "UPDATE budget SET wire=wire-1",
-				"UPDATE budget SET cost=cost+1", "UPDATE query SET state='PENDING' WHERE id=1",
-				"UPDATE attempt SET wire=0 WHERE id=2",
-				"INSERT INTO attempt(query_id,epoch,at,wire,cost,state) VALUES(3,1,1,0,0,'INDOUBT')"}) {
+	static const struct {
+		const char *sql, *rule;
+	} changes[] = {
+		{"UPDATE budget SET used=used-1", "used units are armed"},
+		{"INSERT INTO attempt(query_id,epoch,at,wire,cost,state) VALUES(3,1,1,0,0,'INDOUBT')",
+		 "used units are armed"},
+		{"UPDATE budget SET wire=wire-1", "sends are the attempts"},
+		{"UPDATE attempt SET wire=0 WHERE id=2", "sends are the attempts"},
+		{"UPDATE budget SET cost=cost+1", "money is that"},
+		/* SQLite itself finds what is above a bound */
+		{"PRAGMA ignore_check_constraints=ON; UPDATE budget SET stage_cap=used-1",
+		 "CHECK constraint failed in budget"},
+		{"UPDATE query SET state='INFLIGHT' WHERE id=1", "a query in flight"},
+		{"UPDATE query SET state='PENDING' WHERE id=1", "an answered query"},
+		{"DELETE FROM response WHERE attempt_id=1", "a paid answer has its reply"},
+		{"INSERT INTO attempt(query_id,epoch,at,wire,cost,state) VALUES(99,1,1,0,0,'RELEASED')",
+		 "rows refer to rows"},
+	};
+	for (const auto &change : changes) {
+		SCOPED_TRACE(change.sql);
 		WorkedWorld world;
-		sqlite3 *handle;
-		ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
-		ASSERT_EQ(sqlite3_exec(handle, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(handle);
-		sqlite3_close(handle);
-		SCOPED_TRACE(sql);
+		change_rows(world, change.sql);
 		world.expect_refused();
+		EXPECT_NE(strstr(world.err.message, change.rule), nullptr) << world.err.message;
 		/* It can still be looked at: the audit says what is wrong, the export saves the answers. */
 		world.options.inspect = true;
 		struct ledger *ledger = world.open();
@@ -236,6 +273,24 @@ TEST(LedgerCorrupt, UnitsNobodyCanExplain)
 		json_writer_release(&w);
 		ledger_close(ledger);
 	}
+}
+
+/* That leaves nothing to be counted: the audit ends with a message. */
+TEST(LedgerCorrupt, ARunWithoutABudget)
+{
+	WorkedWorld world;
+	change_rows(world, "DELETE FROM budget");
+	world.expect_refused();
+	EXPECT_NE(strstr(world.err.message, "one run and one budget"), nullptr) << world.err.message;
+	world.options.inspect = true;
+	struct ledger *ledger = world.open();
+	ASSERT_TRUE(ledger) << world.err.message;
+	struct json_writer w;
+	json_writer_init(&w, 0);
+	EXPECT_EQ(ledger_audit(ledger, &w, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_LEDGER) << world.err.message;
+	json_writer_release(&w);
+	ledger_close(ledger);
 }
 
 /* Nothing that was paid for can be rewritten, not even by our own statements. */
