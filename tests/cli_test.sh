@@ -22,14 +22,17 @@ full_disk()
 # every command of --help has a section in the man page, and every option of its --help stands there
 page_agrees()
 {
-	"$program" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p' | while read -r command; do
-		case $command in -*|'') continue ;; esac
-		sed 's/\\-/-/g' "$page" | grep -q "^\.SS $command" || { echo "$command: no section"; exit 1; }
-		"$program" "$command" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | while read -r option; do
+	"$program" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' >"$folder/commands"
+	[ -s "$folder/commands" ] || { echo 'no command in --help'; return 1; }
+	while read -r command; do
+		sed 's/\\-/-/g' "$page" | grep -q "^\.SS $command" || { echo "$command: no section"; return 1; }
+		"$program" "$command" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' >"$folder/options"
+		[ -s "$folder/options" ] || { echo "$command: no option in its --help"; return 1; }
+		while read -r option; do
 			pattern=$(printf '%s' "$option" | sed 's/-/\\\\-/g')
-			grep -q "\\\\-\\\\-$pattern" "$page" || { echo "$command --$option: not in the page"; exit 1; }
-		done || exit 1
-	done
+			grep -q "\\\\-\\\\-$pattern" "$page" || { echo "$command --$option: not in the page"; return 1; }
+		done <"$folder/options"
+	done <"$folder/commands"
 }
 
 # the page's exit statuses are those of err.h

@@ -27,11 +27,16 @@ exports()
 	[ -s "$folder/names" ] && ! grep -vE "$2" "$folder/names"
 }
 
+# Every module that was built is there and has one name.
 modules_export()
 {
-	installed 'baldistill/baldistill-*.so' | while read -r module; do
-		exports "$module" '^baldistill_backend$' || exit 1
-	done
+	installed 'baldistill/baldistill-*.so' >"$folder/modules"
+	built=$(find "$TEST_BUILDDIR/backends" -maxdepth 1 -name 'baldistill-*.la' | wc -l)
+	[ "$built" -gt 0 ] || { echo 'this build has no module'; return 77; }
+	[ "$(wc -l <"$folder/modules")" -eq "$built" ] || { echo "not the $built modules that were built"; return 1; }
+	while read -r module; do
+		exports "$module" '^baldistill_backend$' || return 1
+	done <"$folder/modules"
 }
 
 # builds NAME WORDS...: a program from the installed header and library alone; words are the compiler's
