@@ -674,6 +674,18 @@ TEST_P(Interrupted, AnotherTrainingsCheckpointIsRefused)
 	job.options.learning_rate *= 2;
 	EXPECT_EQ(run(checkpoint, folder.path).substr(0, 4), "73: ");
 	job.options.learning_rate /= 2;
+	const train_options planned = job.options;
+	for (void (*change)(train_options *) : std::initializer_list<void (*)(train_options *)>{
+		     [](train_options *o) { o->weight_decay += 0.01; }, [](train_options *o) { o->warmup_ratio += 0.1; },
+		     [](train_options *o) { o->max_grad_norm += 1; }, [](train_options *o) { o->seed++; },
+		     [](train_options *o) { o->num_train_epochs++; }, [](train_options *o) { o->shuffle = !o->shuffle; },
+		     [](train_options *o) { o->per_device_train_batch_size++; },
+		     [](train_options *o) { o->gradient_accumulation_steps++; }, [](train_options *o) { o->tokens++; },
+		     [](train_options *o) { o->lr_scheduler_type = (schedule)(o->lr_scheduler_type + 1); }}) {
+		change(&job.options);
+		EXPECT_EQ(run(checkpoint, folder.path).substr(0, 4), "73: ");
+		job.options = planned;
+	}
 	job.data.ids[0][2]++; /* one token of one row */
 	EXPECT_EQ(run(checkpoint, folder.path).substr(0, 4), "73: ");
 	EXPECT_EQ(folder.files(), (std::vector<std::string>{"checkpoint-12", "checkpoint-15", "trainer_log.jsonl"}));
