@@ -257,6 +257,14 @@ void json_put_null(struct json_writer *w)
 	put_scalar(w, "null");
 }
 
+void json_put_known(struct json_writer *w, double value, bool known)
+{
+	if (known)
+		json_put_double(w, value);
+	else
+		json_put_null(w);
+}
+
 const char *json_writer_text(struct json_writer *w, size_t *n, struct err *err)
 {
 	if (!w->err.code && w->place != FINISHED)
@@ -292,6 +300,12 @@ void json_member_double(struct json_writer *w, const char *key, double value)
 {
 	json_put_key(w, key);
 	json_put_double(w, value);
+}
+
+void json_member_known(struct json_writer *w, const char *key, double value, bool known)
+{
+	json_put_key(w, key);
+	json_put_known(w, value, known);
 }
 
 void json_member_bool(struct json_writer *w, const char *key, bool value)

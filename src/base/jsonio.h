@@ -214,6 +214,8 @@ void json_put_int(struct json_writer *w, int64_t value);
 void json_put_uint(struct json_writer *w, uint64_t value);
 /* The shortest of 15, 16 and 17 digits that reads back as the same double. */
 void json_put_double(struct json_writer *w, double value);
+/* The same, or null where the number is not known. */
+void json_put_known(struct json_writer *w, double value, bool known);
 /* A value of a document as it stands there: the same numbers, digit by digit. */
 void json_put_value(struct json_writer *w, struct json_value value);
 /* One value that is JSON already; not checked. */
@@ -226,6 +228,7 @@ void json_member_text(struct json_writer *w, const char *key, const char *text);
 void json_member_int(struct json_writer *w, const char *key, int64_t value);
 void json_member_uint(struct json_writer *w, const char *key, uint64_t value);
 void json_member_double(struct json_writer *w, const char *key, double value);
+void json_member_known(struct json_writer *w, const char *key, double value, bool known);
 void json_member_bool(struct json_writer *w, const char *key, bool value);
 
 #ifdef __cplusplus

@@ -70,14 +70,6 @@ static int read_seeds(struct compare_command *c, struct err *err)
 
 /* ---- table ------------------------------------------------------------------------------------------------------ */
 
-static void print_figure(double value)
-{
-	if (isnan(value))
-		printf(" %8s", "-");
-	else
-		printf(" %8.2f", 100 * value);
-}
-
 static void print_table(const struct comparison *c)
 {
 	printf("per cent, mean of %zu seed%s; preset %s\n\n%-28s %8s %8s %8s %8s   macro less %s\n", c->seeds, c->seeds == 1 ? "" : "s", c->preset, "method",
@@ -86,7 +78,7 @@ static void print_table(const struct comparison *c)
 		const struct comparison_row *row = &c->row[m];
 		printf("%-28s", row->method);
 		for (int f = 0; f < SCORING_FIGURES; f++)
-			print_figure(row->mean[f]);
+			print_score(row->mean[f]);
 		if (c->baseline && row != c->baseline && !isnan(row->difference[0]))
 			printf("   %+.2f", 100 * row->difference[0]);
 		if (c->baseline && row != c->baseline && !isnan(row->interval[0].low))

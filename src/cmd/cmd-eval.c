@@ -138,14 +138,6 @@ static int score(struct evaluation *e, const struct settings *s, struct err *err
 
 /* ---- the table --------------------------------------------------------------------------------- */
 
-static void print_score(double score)
-{
-	if (isnan(score))
-		printf(" %8s", "-");
-	else
-		printf(" %8.2f", 100 * score);
-}
-
 static void print_figure(const struct scoring *s, enum scoring_figure figure)
 {
 	static const char *const names[SCORING_FIGURES] = {"macro", "micro", "head macro", "tail macro"};

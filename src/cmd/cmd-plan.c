@@ -31,15 +31,6 @@ static void put_stage(struct json_writer *w, const struct forecast *f, const str
 	json_end_object(w);
 }
 
-static void put_number(struct json_writer *w, const char *key, double value, bool known)
-{
-	json_put_key(w, key);
-	if (known)
-		json_put_double(w, value);
-	else
-		json_put_null(w);
-}
-
 static void put_tokens(struct json_writer *w, const struct forecast *f)
 {
 	json_put_key(w, "tokens");
@@ -70,9 +61,9 @@ static int print_json(const struct forecast *f, struct err *err)
 	json_member_int(&w, "total", f->annotate + f->synthesise);
 	json_end_object(&w);
 	put_tokens(&w, f);
-	put_number(&w, "cost", f->cost, f->cost >= 0);
-	put_number(&w, "memory", (double)f->memory, f->has_probe);
-	put_number(&w, "seconds", f->seconds, f->has_probe);
+	json_member_known(&w, "cost", f->cost, f->cost >= 0);
+	json_member_known(&w, "memory", (double)f->memory, f->has_probe);
+	json_member_known(&w, "seconds", f->seconds, f->has_probe);
 	json_end_object(&w);
 	return print_document(&w, err);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cmd/print.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,14 @@ int print_document(struct json_writer *w, struct err *err)
 		puts(text);
 	json_writer_release(w);
 	return text ? 0 : -1;
+}
+
+void print_score(double score)
+{
+	if (isnan(score))
+		printf(" %8s", "-");
+	else
+		printf(" %8.2f", 100 * score);
 }
 
 void print_line(const char *text)

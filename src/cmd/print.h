@@ -8,6 +8,9 @@
 /* A finished JSON document as a line of standard output; the writer is released. */
 int print_document(struct json_writer *w, struct err *err);
 
+/* A score in per cent in a column of a table, "-" where there is none. */
+void print_score(double score);
+
 /* "baldistill: TEXT" as one line on standard error: what comes from outside cannot drive the terminal or add a line. */
 void print_line(const char *text);
 

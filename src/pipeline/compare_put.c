@@ -5,20 +5,12 @@
 
 #include "src/pipeline/compare.h"
 
-static void put_number(struct json_writer *w, double value)
-{
-	if (isnan(value))
-		json_put_null(w);
-	else
-		json_put_double(w, value);
-}
-
 static void put_means(struct json_writer *w, const struct comparison_row *row)
 {
 	json_begin_object(w);
 	for (int f = 0; f < SCORING_FIGURES; f++) {
 		json_put_key(w, scoring_figure_names[f]);
-		put_number(w, row->mean[f]);
+		json_put_known(w, row->mean[f], !isnan(row->mean[f]));
 	}
 	json_end_object(w);
 }
@@ -30,11 +22,11 @@ static void put_difference(struct json_writer *w, const struct comparison_row *r
 		json_put_key(w, scoring_figure_names[f]);
 		json_begin_object(w);
 		json_put_key(w, "mean");
-		put_number(w, row->difference[f]);
+		json_put_known(w, row->difference[f], !isnan(row->difference[f]));
 		json_put_key(w, "interval");
 		json_begin_array(w);
-		put_number(w, row->interval[f].low);
-		put_number(w, row->interval[f].high);
+		json_put_known(w, row->interval[f].low, !isnan(row->interval[f].low));
+		json_put_known(w, row->interval[f].high, !isnan(row->interval[f].high));
 		json_end_array(w);
 		json_end_object(w);
 	}

@@ -67,15 +67,6 @@ static int encode_rows(struct job *job, struct score_input *in, struct err *err)
 	return 0;
 }
 
-static void put_value(struct json_writer *w, const char *key, double value, bool has)
-{
-	json_put_key(w, key);
-	if (has)
-		json_put_double(w, value);
-	else
-		json_put_null(w);
-}
-
 static int write_row(struct job *job, size_t i, const struct score_row *row, const struct ifd_score *s, struct err *err)
 {
 	static const char *const own[] = {"prompt_tokens", "completion_tokens", "counted_tokens", "nll_conditional",
@@ -93,7 +84,7 @@ static int write_row(struct job *job, size_t i, const struct score_row *row, con
 	json_put_uint(&w, s->counted_tokens);
 	const double values[] = {s->nll_conditional, s->nll_unconditional, s->ppl_conditional, s->ppl_unconditional, s->ifd};
 	for (size_t v = 0; v < 5; v++)
-		put_value(&w, own[3 + v], values[v], s->has_value);
+		json_member_known(&w, own[3 + v], values[v], s->has_value);
 	json_end_object(&w);
 	int rc = job_write(job, &w, err);
 	json_writer_release(&w);

@@ -6,14 +6,6 @@
 
 const char *const scoring_figure_names[SCORING_FIGURES] = {"macro", "micro", "head_macro", "tail_macro"};
 
-static void put_number(struct json_writer *w, double value)
-{
-	if (isnan(value))
-		json_put_null(w);
-	else
-		json_put_double(w, value);
-}
-
 static void put_intervals(struct json_writer *w, const struct scoring *s)
 {
 	json_put_key(w, "intervals");
@@ -38,7 +30,7 @@ static void put_domain(struct json_writer *w, const struct scoring_domain *domai
 	json_member_text(w, "domain", domain->name);
 	json_member_uint(w, "n", domain->n);
 	json_put_key(w, "score");
-	put_number(w, domain->score);
+	json_put_known(w, domain->score, !isnan(domain->score));
 	if (has_head)
 		json_member_bool(w, "head", domain->head);
 	json_end_object(w);
@@ -51,7 +43,7 @@ void scoring_put(struct json_writer *w, const struct scoring *s)
 	json_member_uint(w, "invalid", s->invalid);
 	for (int f = 0; f < SCORING_FIGURES; f++) {
 		json_put_key(w, scoring_figure_names[f]);
-		put_number(w, s->figure[f]);
+		json_put_known(w, s->figure[f], !isnan(s->figure[f]));
 	}
 	put_intervals(w, s);
 	json_put_key(w, "domains");

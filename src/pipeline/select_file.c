@@ -11,23 +11,14 @@
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-static void put_figure(struct json_writer *w, const char *key, double value, bool has)
-{
-	json_put_key(w, key);
-	if (has)
-		json_put_double(w, value);
-	else
-		json_put_null(w);
-}
-
 static void put_score(struct json_writer *w, const struct ifd_score *s)
 {
 	json_member_uint(w, "counted_tokens", s->counted_tokens);
-	put_figure(w, "nll_conditional", s->nll_conditional, s->has_value);
-	put_figure(w, "nll_unconditional", s->nll_unconditional, s->has_value);
-	put_figure(w, "ppl_conditional", s->ppl_conditional, s->has_value);
-	put_figure(w, "ppl_unconditional", s->ppl_unconditional, s->has_value);
-	put_figure(w, "ifd", s->ifd, s->has_value);
+	json_member_known(w, "nll_conditional", s->nll_conditional, s->has_value);
+	json_member_known(w, "nll_unconditional", s->nll_unconditional, s->has_value);
+	json_member_known(w, "ppl_conditional", s->ppl_conditional, s->has_value);
+	json_member_known(w, "ppl_unconditional", s->ppl_unconditional, s->has_value);
+	json_member_known(w, "ifd", s->ifd, s->has_value);
 }
 
 static int write_score(struct file_writer *writer, const struct selection *s, size_t i, struct err *err)

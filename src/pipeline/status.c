@@ -41,15 +41,6 @@ static void put_domains(struct json_writer *w, const struct answers *a)
 	json_end_array(w);
 }
 
-static void put_known(struct json_writer *w, const char *key, bool known, double value)
-{
-	json_put_key(w, key);
-	if (known)
-		json_put_double(w, value);
-	else
-		json_put_null(w);
-}
-
 static void put_status(struct json_writer *w, const struct ledger_counts *counts, const struct answers *a)
 {
 	const struct status *status = a->status;
@@ -58,8 +49,8 @@ static void put_status(struct json_writer *w, const struct ledger_counts *counts
 	ledger_put_counts(w, counts);
 	json_member_int(w, "stage", status->stage);
 	json_member_text(w, "step", status->step);
-	put_known(w, "cost", status->has_cost, (double)counts->cost / 1e9);
-	put_known(w, "seconds_left", status->seconds_left >= 0, status->seconds_left);
+	json_member_known(w, "cost", (double)counts->cost / 1e9, status->has_cost);
+	json_member_known(w, "seconds_left", status->seconds_left, status->seconds_left >= 0);
 	put_domains(w, a);
 	json_end_object(w);
 }
