@@ -177,10 +177,14 @@ tells_why()
 	cat >wrong.sh <<-'END'
 	read -r line
 	echo 'Welcome to the teacher.'
-	sleep 0.3
+	n=0
+	until grep -q waiting "$1" || [ $n -eq 100 ]; do
+		sleep 0.1
+		n=$((n + 1))
+	done
 	printf '{"id": 1, "content": "The answer is grain."}\n'
 	END
-	plan why && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/wrong.sh]}|" why.yaml || return 1
+	plan why && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/wrong.sh, $folder/said]}|" why.yaml || return 1
 	"$program" run why.yaml 2>said
 	status=$?
 	cat said

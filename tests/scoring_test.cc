@@ -402,6 +402,19 @@ TEST(Intervals, ContainTheirFigureWhereHeadAndTailDiffer)
 		}
 }
 
+/* Nearly all replicates are the figure itself, and the others pull to one side. */
+TEST(Intervals, ContainTheirFigureWhereFewReplicatesDiffer)
+{
+	std::vector<std::string> names = {"alpha", "beta"};
+	std::vector<Row> rows(100, Row{"alpha", "alpha", "The answer is alpha.", {}});
+	rows.insert(rows.end(), 4, Row{"beta", "beta", "No.", {}});
+	Scored s(ANSWER_CLASS, names, first_are_head(2, 1), rows, 1000, 1);
+	ASSERT_EQ(0, s.rc) << s.error.message;
+	EXPECT_DOUBLE_EQ(0.5, s.result.figure[SCORING_MACRO]);
+	EXPECT_LE(s.result.interval[SCORING_MACRO].low, s.result.figure[SCORING_MACRO]);
+	EXPECT_GE(s.result.interval[SCORING_MACRO].high, s.result.figure[SCORING_MACRO]);
+}
+
 TEST(Difference, OfTheTailAloneContainsItself)
 {
 	std::vector<std::string> names;

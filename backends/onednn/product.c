@@ -226,6 +226,7 @@ static void gemm_tn(const struct device *dev, int64_t m, int64_t n, int64_t k, f
 
 static void set_threads(int threads)
 {
+	omp_set_dynamic(0); /* as at open, perhaps by another thread */
 	if (!omp_in_parallel() && omp_get_max_threads() != threads)
 		omp_set_num_threads(threads);
 }
@@ -233,7 +234,7 @@ static void set_threads(int threads)
 #define PRODUCTS(panel_floats, few_rows)                                                                               \
 	{                                                                                                              \
 		.panel = (panel_floats), .few = (few_rows), .nt = product_forward, .nn = product_backward,             \
-		.gemm_nt = gemm_nt, .gemm_nn = gemm_nn, .gemm_tn = gemm_tn,                                                     \
+		.gemm_nt = gemm_nt, .gemm_nn = gemm_nn, .gemm_tn = gemm_tn,                                          \
 		.threads = set_threads,                                                                                \
 	}
 const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32);

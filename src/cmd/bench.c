@@ -171,6 +171,8 @@ static int measure_round(struct bench_products *p, const char *backend, const st
 		return -1;
 	if (row.rate > p->own.rate)
 		p->own = row;
+	if (p->own.dtype[0]) /* the others, what this one multiplies */
+		asked = &(struct asked){p->own.dtype, asked->threads};
 	for (const char *const *name = backend_names; *name; name++) {
 		struct backend_info info;
 		backend_probe(*name, &info);

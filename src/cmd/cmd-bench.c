@@ -170,6 +170,10 @@ static int with_measure(const struct options *o, struct report *r,
 	if (read_dtype(&options.dtype, o, err))
 		return -1;
 	struct device *dev = backend_open(o->backend, &options, err);
+	if (!dev && err->code == ERR_CONFIG && options.dtype != DTYPE_F32) { /* it does not multiply that here */
+		options.dtype = DTYPE_F32;
+		dev = backend_open(o->backend, &options, err);
+	}
 	if (!dev)
 		return -1;
 	int rc = measure_init(&measure, dev, backend_of(dev), options.dtype, err);

@@ -54,6 +54,7 @@ static int read_seeds(struct compare_command *c, struct err *err)
 {
 	const char *at = c->seeds ? c->seeds : "1";
 	for (char *end;; at = end + 1) {
+		at += strspn(at, " ");
 		errno = 0;
 		long long seed = strtoll(at, &end, 10);
 		if (!isdigit((unsigned char)*at) || errno || (*end && *end != ',') || c->options.seeds == MAX_SEEDS)

@@ -104,14 +104,30 @@ static char *write_page(const struct report *report, struct err *err)
 	return grown_take(&out, err);
 }
 
-/* What a run is made of is no place for its report. */
+/* Does a path lead into the directory? */
+static bool is_below(const char *directory, const char *path)
+{
+	char *real = realpath(path, NULL);
+	size_t n = strlen(directory);
+	bool below = real && !strncmp(real, directory, n) && (!real[n] || real[n] == '/');
+	free(real);
+	return below;
+}
+
+/* What a run is made of is no place for its report: no name in its directory but the usual one, and no link there. */
 static int spare_run(const char *directory, const char *path, struct err *err)
 {
-	char *run = realpath(directory, NULL), *output = realpath(path, NULL); /* NULL: there is nothing to replace */
-	size_t n = run ? strlen(run) : 0;
-	bool inside = output && n && !strncmp(output, run, n) && output[n] == '/' && strcmp(output + n, "/report.html");
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	char *run = realpath(directory, NULL);
+	char *place = slash ? grown_format(err, "%.*s/", (int)(slash - path), path) : mem_strdup(".", err);
+	char *there = place ? realpath(place, NULL) : NULL;
+	bool usual = run && there && !strcmp(run, there) && !strcmp(name, "report.html");
+	bool inside = run && place && !usual && (is_below(run, place) || is_below(run, path));
 	free(run);
-	free(output);
+	free(there);
+	if (!place)
+		return -1;
+	free(place);
 	return inside ? err_set(err, ERR_CANTCREATE, "'%s' is a part of the run; choose another --output", path) : 0;
 }
 

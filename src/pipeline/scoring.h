@@ -13,11 +13,12 @@
  *
  * Intervals are 95 % percentile bootstrap over the gold examples (Efron and
  * Tibshirani 1993, chapter 13), drawn with Philox (seed; SHUFFLE, "eval"),
- * less the bias of its replicates (chapter 10), within the range of a score. A
- * class or domain that has gold examples but none in a replicate says nothing
- * there and is left out of that replicate's macro figures: counted as 0 it
- * would push the interval of a long tail below its own figure. Left out, it
- * draws a replicate towards the classes that stay, which is the bias taken off.
+ * less the bias of its replicates (chapter 10), around their figure and within
+ * the range of a score. A class or domain that has gold examples but none in a
+ * replicate says nothing there and is left out of that replicate's macro
+ * figures: counted as 0 it would push the interval of a long tail below its own
+ * figure. Left out, it draws a replicate towards the classes that stay, which
+ * is the bias taken off.
  *
  * Two methods on the same gold examples:
  *     scoring_difference(interval, a, b, seeds, 1000, 1, &err)   // of a - b, every replicate one sample for all

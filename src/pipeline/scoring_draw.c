@@ -68,13 +68,14 @@ static int no_memory(int64_t bootstrap, struct err *err)
 
 static const struct metrics_interval no_interval = {(double)NAN, (double)NAN};
 
-/* The replicates' bias off both ends, which stay within [least, 1]. */
-static void take_off(struct metrics_interval *interval, double bias, double least)
+/* The replicates' bias off both ends, which stay on their sides of the figure and within [least, 1]. */
+static void take_off(struct metrics_interval *interval, double mean, double figure, double least)
 {
+	double bias = mean - figure;
 	if (isnan(bias))
 		return;
-	interval->low = fmax(interval->low - bias, least);
-	interval->high = fmin(interval->high - bias, 1);
+	interval->low = fmax(fmin(interval->low - bias, figure), least);
+	interval->high = fmin(fmax(interval->high - bias, figure), 1);
 }
 
 /* Every figure sees the same samples. */
@@ -89,7 +90,7 @@ int scoring_intervals(struct scoring *s, const struct scoring_options *options, 
 		if (!isnan(s->figure[f]) && metrics_bootstrap(&s->interval[f], &mean, statistic, s->detail, s->n,
 							      (size_t)options->bootstrap, draw, &draws))
 			return no_memory(options->bootstrap, err);
-		take_off(&s->interval[f], mean - s->figure[f], 0);
+		take_off(&s->interval[f], mean, s->figure[f], 0);
 	}
 	return 0;
 }
@@ -142,7 +143,7 @@ int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], cons
 		if (bootstrap && !isnan(a[0]->figure[f]) && metrics_bootstrap_paired(&difference[f], &mean, mean_statistic, &x, &y, a[0]->n,
 									(size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
-		take_off(&difference[f], mean - (mean_figure(a, seeds, f) - mean_figure(b, seeds, f)), -1);
+		take_off(&difference[f], mean, mean_figure(a, seeds, f) - mean_figure(b, seeds, f), -1);
 	}
 	return 0;
 }
@@ -158,7 +159,7 @@ int scoring_mean(struct metrics_interval interval[SCORING_FIGURES], const struct
 		if (bootstrap && !isnan(a[0]->figure[f]) && metrics_bootstrap(&interval[f], &mean, mean_statistic, &x, a[0]->n,
 								 (size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
-		take_off(&interval[f], mean - mean_figure(a, seeds, f), 0);
+		take_off(&interval[f], mean, mean_figure(a, seeds, f), 0);
 	}
 	return 0;
 }
