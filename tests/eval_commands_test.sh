@@ -102,8 +102,8 @@ check "the same bytes" cmp "$folder/run/report.html" "$folder/page.html"
 spares_the_run()
 {
 	cp "$folder/run/plan.yaml" "$folder/kept" && ends 73 'is a part of the run' report "$folder/run" --output "$folder/run/plan.yaml" &&
-		cmp "$folder/kept" "$folder/run/plan.yaml" && ends 73 'is a part of the run' report "$folder/run" --output "$folder/run/new" &&
-		(cd "$folder/run" && ends 73 'is a part of the run' report . --output cassette.jsonl) && "$program" report "$folder/run" --output "$folder/run/report.html"
+		cmp "$folder/kept" "$folder/run/plan.yaml" && ends 73 'is a part of the run' report "$folder/run" --output "$folder/run/metrics.json" &&
+		(cd "$folder/run" && ends 73 'is a part of the run' report . --output cassette.jsonl) && "$program" report "$folder/run" --output "$folder/run/page.html" && "$program" report "$folder/run" --output "$folder/run/report.html"
 }
 one_line()
 {

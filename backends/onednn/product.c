@@ -234,7 +234,7 @@ static void set_threads(int threads)
 #define PRODUCTS(panel_floats, few_rows)                                                                               \
 	{                                                                                                              \
 		.panel = (panel_floats), .few = (few_rows), .nt = product_forward, .nn = product_backward,             \
-		.gemm_nt = gemm_nt, .gemm_nn = gemm_nn, .gemm_tn = gemm_tn,                                          \
+		.gemm_nt = gemm_nt, .gemm_nn = gemm_nn, .gemm_tn = gemm_tn,                                            \
 		.threads = set_threads,                                                                                \
 	}
 const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32);

@@ -114,15 +114,15 @@ static bool is_below(const char *directory, const char *path)
 	return below;
 }
 
-/* What a run is made of is no place for its report: no name in its directory but the usual one, and no link there. */
+/* What a run is made of is no place for its report: in its directory no name but a page's, and no link into it. */
 static int spare_run(const char *directory, const char *path, struct err *err)
 {
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	const char *slash = strrchr(path, '/'), *ending = strrchr(slash ? slash : path, '.');
 	char *run = realpath(directory, NULL);
 	char *place = slash ? grown_format(err, "%.*s/", (int)(slash - path), path) : mem_strdup(".", err);
 	char *there = place ? realpath(place, NULL) : NULL;
-	bool usual = run && there && !strcmp(run, there) && !strcmp(name, "report.html");
-	bool inside = run && place && !usual && (is_below(run, place) || is_below(run, path));
+	bool page = run && there && !strcmp(run, there) && ending && !strcmp(ending, ".html");
+	bool inside = run && place && !page && (is_below(run, place) || is_below(run, path));
 	free(run);
 	free(there);
 	if (!place)
