@@ -3,16 +3,10 @@
 # demo_kills.sh FOLDER [N]: the demonstration of data/demo killed at N (30) random moments, each time started again, beside
 # one that is not: metrics, predictions, training rows and the adapter must be the same bytes. BALDISTILL: the program.
 set -eu
-fail()
-{
-	echo "demo_kills.sh: $2" >&2
-	exit "$1"
-}
+. "$(dirname "$0")/program.sh"
 
 [ $# -ge 1 ] || fail 64 'usage: demo_kills.sh FOLDER [N]'
-[ -n "${BALDISTILL-}" ] || fail 64 'BALDISTILL is not set: set it to the program'
-program=$(command -v "$BALDISTILL") || fail 66 "no program '$BALDISTILL': set BALDISTILL to one, by path or by name"
-program=$(realpath "$program")
+find_program
 folder=$1 n=${2-30}
 for old in whole killed; do
 	# A run that is there would only be read again, and nothing of it killed.

@@ -6,16 +6,10 @@
 # tokens long, so that later positions are learned, too. Goes on where it was interrupted. BALDISTILL: the program,
 # PYTHON: a Python with the package `tokenizers`; EPOCHS (3) of pre-training.
 set -eu
-fail()
-{
-	echo "r52_student.sh: $2" >&2
-	exit "$1"
-}
+. "$(dirname "$0")/program.sh"
 
 [ $# -eq 2 ] || fail 64 'usage: r52_student.sh DATA OUTPUT'
-[ -n "${BALDISTILL-}" ] || fail 64 'BALDISTILL is not set: set it to the program'
-program=$(command -v "$BALDISTILL") || fail 66 "no program '$BALDISTILL': set BALDISTILL to one, by path or by name"
-program=$(realpath "$program")
+find_program
 pool=$(realpath -m "$1/r52/pool.jsonl")
 [ -f "$pool" ] || fail 66 "no file '$pool': DATA is the folder that holds r52/"
 here=$(cd "$(dirname "$0")" && pwd)

@@ -5,11 +5,7 @@
 #   type      of the task; head: its head domains
 #   small, large   a function each that sets model, prompts, budget, stages, tokens and training for the kind of student
 # and documents what the user may set: B, K, PRESET, DTYPE, TRAIN, TEST, TRAINING, BALDISTILL.
-fail()
-{
-	echo "$(basename "$0"): $2" >&2
-	exit "$1"
-}
+. "$(dirname "$0")/program.sh"
 
 # A YAML scalar, whatever commas, colons and quotes a path has.
 quoted()
@@ -18,9 +14,7 @@ quoted()
 }
 
 [ $# -ge 3 ] || fail 64 "usage: $(basename "$0") STUDENT DATA OUTPUT [METHODS [SEEDS]]"
-[ -n "${BALDISTILL-}" ] || fail 64 'BALDISTILL is not set: set it to the program'
-program=$(command -v "$BALDISTILL") || fail 66 "no program '$BALDISTILL': set BALDISTILL to one, by path or by name"
-program=$(realpath "$program")
+find_program
 [ -d "$1" ] || fail 66 "no folder '$1': make STUDENT with r52_student.sh or peers.sh"
 [ -d "$2" ] || fail 66 "no folder '$2': DATA is the folder that holds $set/"
 student=$(cd "$1" && pwd)

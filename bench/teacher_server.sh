@@ -5,7 +5,8 @@
 # llama-cpp-python[server]. BALDISTILL: the program.
 set -eu
 peers=$(cd "${1:?usage: teacher_server.sh PEERS [N]}" && pwd) n=${2-200}
-program=${BALDISTILL:?set it to the program}
+. "$(dirname "$0")/program.sh"
+find_program
 demo=$(cd "$(dirname "$0")/../data/demo" && pwd)
 folder=$(mktemp -d)
 server=

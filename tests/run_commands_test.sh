@@ -297,7 +297,7 @@ crafted()
 # corrected plan may then go on in the same directory.
 told_before_buying()
 {
-	plan early && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/early-calls]}|" early.yaml &&
+	plan early && taught_by early sh "$folder/teacher.sh" "$folder/early-calls" &&
 		cp early.yaml early.good && sed -i 's/model_name_or_path: [^,]*/model_name_or_path: nope/' early.yaml &&
 		ends 66 'nope' run --quiet early.yaml && sed 's/num_train_epochs: 1/num_train_epochs: 1, max_length: 4/' early.good >early.yaml &&
 		ends 78 'max_length is 4' run --quiet early.yaml && [ ! -e early-calls ] && cp early.good early.yaml && run early --until 0.annotate &&
@@ -317,7 +317,7 @@ not_billed()
 from_elsewhere()
 {
 	printf '#!/bin/sh\nexec sh %s/teacher.sh %s/asked-there\n' "$folder" "$folder" >ask.sh && chmod +x ask.sh && plan there &&
-		sed -i 's|^teacher: .*|teacher: {kind: command, command: [./ask.sh]}|' there.yaml && run there --until 0.annotate &&
+		taught_by there ./ask.sh && run there --until 0.annotate &&
 		mkdir -p elsewhere && (cd elsewhere && "$program" run --quiet ../there.yaml) && grep -q '"used": 18,' there/status.json
 }
 
@@ -382,7 +382,7 @@ write_teacher()
 
 paid()
 {
-	write_teacher && plan paid && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/calls]}|" paid.yaml &&
+	write_teacher && plan paid && taught_by paid sh "$folder/teacher.sh" "$folder/calls" &&
 		run paid && [ "$(wc -l <calls)" -eq 18 ] && grep -q '"used": 18,' paid/status.json
 }
 
@@ -396,8 +396,7 @@ plan_signal()
 		printf '{"id": %s, "content": "It names the thing. The answer is grain."}\n' "$id"
 	done
 	END
-	plan "$1" && shift &&
-		sed -i "s|^teacher: .*|teacher: {kind: command, command: [$(echo sh "$folder/signal.sh" "$@" | sed 's/ /, /g')]}|" "$plan.yaml"
+	plan "$1" && shift && taught_by "$plan" sh "$folder/signal.sh" "$@"
 }
 
 # waits_out NAME SIGNAL...: answers that are being paid for are waited for; one left armed the next start would doubt
@@ -441,7 +440,7 @@ locked()
 	cat /proc/$PPID/environ >/dev/null && echo 'environment seen'
 	(: </proc/$PPID/mem) && echo 'memory seen'
 	END
-	plan locked && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $place/look.sh, $place]}|" locked.yaml &&
+	plan locked && taught_by locked sh "$place/look.sh" "$place" &&
 		cp locked.yaml ./*.jsonl "$place" && chmod 755 "$place" || return 1
 	[ -z "$as" ] || chown -R 65534:65534 "$place"
 	if ! $as "$program" --version || ! $as test -r "$tiny/config.json"; then
@@ -478,7 +477,7 @@ proxy_told()
 # What one run of a comparison has paid for serves the next; nothing is sent without a bound.
 shares()
 {
-	plan both && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/asked]}|" both.yaml || return 1
+	plan both && taught_by both sh "$folder/teacher.sh" "$folder/asked" || return 1
 	ends 78 'max-queries' compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive && [ ! -e asked ] || return 1
 	ends 78 'less than the' compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive --max-queries 100 || return 1
 	"$program" compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive --seeds 1,2 --max-queries 500 --json >both.json || return 1

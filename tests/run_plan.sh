@@ -29,6 +29,14 @@ plan()
 	done
 }
 
+# taught_by NAME COMMAND...: a program as the plan's teacher
+taught_by()
+{
+	plan=$1
+	shift
+	sed -i "s|^teacher: .*|teacher: {kind: command, command: [$(echo "$@" | sed 's/ /, /g')]}|" "$plan.yaml"
+}
+
 run()
 {
 	plan=$1

@@ -158,8 +158,7 @@ write_teacher()
 asks()
 {
 	write_teacher && plan asks 'method: baldistill-naive' &&
-		sed -i "s/^budget: .*/budget: 48/; s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/teacher.sh, $folder/asked], max_concurrent_requests: 1}|" asks.yaml &&
-		run asks || return 1
+		sed -i 's/^budget: .*/budget: 48/' asks.yaml && taught_by asks sh "$folder/teacher.sh" "$folder/asked" && run asks || return 1
 	tr -d ' ' <asked | grep '"kind":"annotate"' >annotate && tr -d ' ' <asked | grep '"kind":"synthesise"' >synthesise &&
 		[ "$(wc -l <annotate)" -gt 5 ] && [ "$(wc -l <synthesise)" -gt 5 ] || return 1
 	# METHOD's temperatures; the class is not told (table 9).
@@ -184,7 +183,7 @@ tells_why()
 	done
 	printf '{"id": 1, "content": "The answer is grain."}\n'
 	END
-	plan why && sed -i "s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/wrong.sh, $folder/said]}|" why.yaml || return 1
+	plan why && taught_by why sh "$folder/wrong.sh" "$folder/said" || return 1
 	"$program" run why.yaml 2>said
 	status=$?
 	cat said
@@ -205,7 +204,8 @@ shows_gold()
 	done
 	END
 	for preset in recommended authors; do
-		plan gold-$preset "method: {name: random-finetune-cot, preset: $preset}" && sed -i "s/^task: .*/task: {type: math, train: sums.jsonl, head_domains: {above: 50}}/; s/^budget: .*/budget: 8/; s/^evaluation: .*/evaluation: {stages: none}/; s|^teacher: .*|teacher: {kind: command, command: [sh, $folder/three.sh, $folder/sums-$preset]}|" gold-$preset.yaml || return 1
+		plan gold-$preset "method: {name: random-finetune-cot, preset: $preset}" && sed -i "s/^task: .*/task: {type: math, train: sums.jsonl, head_domains: {above: 50}}/; s/^budget: .*/budget: 8/; s/^evaluation: .*/evaluation: {stages: none}/" gold-$preset.yaml &&
+			taught_by gold-$preset sh "$folder/three.sh" "$folder/sums-$preset" || return 1
 	done
 	run gold-recommended && grep -c 'final answer is: ' sums-recommended && [ "$(grep -c 'final answer is: ' sums-recommended)" -eq 8 ] &&
 		[ "$(wc -l <gold-recommended/stage-0/train.jsonl)" -eq 8 ] && ends 80 'not one row' run --quiet gold-authors.yaml

@@ -13,6 +13,8 @@
 #ifndef BALDISTILL_BACKENDS_CPU_PRODUCT_H
 #define BALDISTILL_BACKENDS_CPU_PRODUCT_H
 
+#include <omp.h>
+
 #include "backends/cpu/team.h"
 
 struct product {
@@ -72,9 +74,10 @@ static inline int64_t panel_of(const struct device *dev)
 	return cpu_of(dev)->products->panel;
 }
 
-/* Every operation that multiplies says so first. */
+/* Every operation that multiplies says so first. OpenMP gives the device's team whole, whatever thread opened it. */
 static inline void product_threads(const struct device *dev)
 {
+	omp_set_dynamic(0);
 	cpu_of(dev)->products->threads(dev->threads);
 }
 

@@ -226,7 +226,6 @@ static void gemm_tn(const struct device *dev, int64_t m, int64_t n, int64_t k, f
 
 static void set_threads(int threads)
 {
-	omp_set_dynamic(0); /* as at open, perhaps by another thread */
 	if (!omp_in_parallel() && omp_get_max_threads() != threads)
 		omp_set_num_threads(threads);
 }

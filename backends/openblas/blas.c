@@ -18,7 +18,6 @@ static void set_threads(void)
 	int want = omp_in_parallel() ? 1 : team;
 
 	if (openblas_get_parallel() == OPENBLAS_OPENMP) {
-		omp_set_dynamic(0); /* as at open, perhaps by another thread */
 		if (!omp_in_parallel() && omp_get_max_threads() != team)
 			omp_set_num_threads(team);
 		return;

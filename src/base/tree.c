@@ -234,3 +234,18 @@ int tree_remove(const char *path, struct err *err)
 		return err_set_errno(err, ERR_IO, "cannot remove '%s'", path);
 	return 0;
 }
+
+char *tree_temporary(const char *name, struct err *err)
+{
+	const char *place = getenv("TMPDIR");
+	char *path;
+	if (asprintf(&path, "%s/%s-XXXXXX", place && *place == '/' ? place : "/tmp", name) < 0) {
+		err_set(err, ERR_MEMORY, "out of memory for a path");
+		return NULL;
+	}
+	if (mkdtemp(path))
+		return path;
+	err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", path);
+	free(path);
+	return NULL;
+}

@@ -33,6 +33,9 @@ int tree_sync(const char *path, struct err *err);
 /* A copy of a file or a directory, synced; `to` may exist where it is a directory. */
 int tree_copy(const char *to, const char *from, struct err *err);
 
+/* A new directory of the user's alone in $TMPDIR, or /tmp: its path, name-XXXXXX, released with free(). */
+char *tree_temporary(const char *name, struct err *err);
+
 /* Remove a file or a directory with all below it; what is not there is no failure. */
 int tree_remove(const char *path, struct err *err);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/cmd/bench.h"
+#include "src/cmd/job.h"
 
 extern char **environ;
 
@@ -167,22 +168,23 @@ static int measure_one(struct bench_products *p, const char *backend, const char
 static int measure_round(struct bench_products *p, const char *backend, const struct asked *asked, struct err *err)
 {
 	struct bench_product row;
+	struct asked others = *asked;
 	if (measure_one(p, backend, NULL, asked, &row, err))
 		return -1;
 	if (row.rate > p->own.rate)
 		p->own = row;
-	if (p->own.dtype[0]) /* the others, what this one multiplies */
-		asked = &(struct asked){p->own.dtype, asked->threads};
+	if (p->own.dtype[0]) /* what this one multiplies */
+		others.dtype = p->own.dtype;
 	for (const char *const *name = backend_names; *name; name++) {
 		struct backend_info info;
 		backend_probe(*name, &info);
 		if (!info.usable || !strcmp(*name, "openblas") || !strcmp(*name, "reference"))
 			continue;
-		if (measure_one(p, *name, NULL, asked, &row, err))
+		if (measure_one(p, *name, NULL, &others, &row, err))
 			return -1;
 	}
 	for (int i = 0; i < CORE_TYPES; i++)
-		if (core_types[i].runs() && measure_one(p, "openblas", core_types[i].name, asked, &row, err))
+		if (core_types[i].runs() && measure_one(p, "openblas", core_types[i].name, &others, &row, err))
 			return -1;
 	return 0;
 }
@@ -190,7 +192,7 @@ static int measure_round(struct bench_products *p, const char *backend, const st
 int bench_all_products(struct bench_products *p, const char *backend, enum dtype dtype, uint64_t threads,
 		       struct err *err)
 {
-	const struct asked asked = {dtype == DTYPE_BF16 ? "bfloat16" : "float32", threads};
+	const struct asked asked = {job_dtype_word(dtype), threads};
 	enum { ROUNDS = 3 }; /* the best of each: a machine that is busy for a while slows one round, not all */
 	*p = (struct bench_products){0};
 	for (int i = 0; i < ROUNDS; i++)

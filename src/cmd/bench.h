@@ -26,8 +26,9 @@ struct bench_products {
 /*
  * Measure every usable backend that has a product of its own, OpenBLAS once
  * per core type this CPU can run; `backend` names the one whose rate is `own`,
- * in `dtype` where it multiplies that, else in float32, and the others' too. A library whose run
- * fails is left out. -1 where no program can be started.
+ * in `dtype` where it multiplies that, else in float32; the others are asked for
+ * what that one multiplies. A library whose run fails is left out. -1 where no
+ * program can be started.
  */
 int bench_all_products(struct bench_products *products, const char *backend, enum dtype dtype, uint64_t threads,
 		       struct err *err);

@@ -191,7 +191,7 @@ static int products_on(struct measure *measure, const struct options *o, struct 
 	struct backend_info info;
 	backend_probe(measure->dev->name, &info);
 	double rate = measure_median(measure, measure_product, 5);
-	const char *dtype = measure->dtype == DTYPE_BF16 ? "bfloat16" : "float32";
+	const char *dtype = job_dtype_word(measure->dtype);
 	if (!r->json) {
 		printf("product %d^3 %s, %s %s: %.0f GFLOP/s\n", MEASURE_PRODUCT, dtype, info.name, info.core, rate * 1e-9);
 		return 0;

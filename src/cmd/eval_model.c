@@ -39,24 +39,12 @@ static struct student *open_student(const struct eval_model *m, struct err *err)
 	return job_read_dtype(m->dtype, &options.dtype, err) ? NULL : student_open(&options, err);
 }
 
-/* In $TMPDIR, or /tmp. */
-static char *make_folder(struct err *err)
-{
-	const char *place = getenv("TMPDIR");
-	char *folder = tree_join(place && *place == '/' ? place : "/tmp", "baldistill-eval-XXXXXX", err);
-	if (!folder || mkdtemp(folder))
-		return folder;
-	err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", folder);
-	free(folder);
-	return NULL;
-}
-
 /* Blocks of answers lie in a folder of their own while the work goes on. */
 static int answer(struct completions *done, const struct eval_model *m, struct student *student,
 		  const char *const *prompt, size_t n, struct err *err)
 {
 	const struct plan plan = {.student = {.slots = (int64_t)m->slots, .memory = m->memory}};
-	char *folder = make_folder(err);
+	char *folder = tree_temporary("baldistill-eval", err);
 	if (!folder)
 		return -1;
 	char *path = tree_join(folder, "completions.jsonl", err);

@@ -157,14 +157,10 @@ static int do_cell(struct comparison *c, struct comparison_cell *cell, const str
 static int average(struct comparison_row *row, size_t seeds, int64_t bootstrap, uint64_t seed, struct err *err)
 {
 	const struct scoring **a = mem_array(seeds, sizeof *a, err);
-	for (int f = 0; f < SCORING_FIGURES; f++) {
-		row->mean[f] = 0;
-		for (size_t s = 0; s < seeds; s++)
-			row->mean[f] += row->cell[s].scoring.figure[f];
-		row->mean[f] /= (double)seeds;
-	}
 	for (size_t s = 0; a && s < seeds; s++)
 		a[s] = &row->cell[s].scoring;
+	for (int f = 0; a && f < SCORING_FIGURES; f++)
+		row->mean[f] = scoring_mean_figure(a, seeds, (enum scoring_figure)f);
 	int rc = a ? scoring_mean(row->spread, a, seeds, bootstrap, seed, err) : -1;
 	free(a);
 	return rc;

@@ -157,7 +157,6 @@ static int learn(struct probe *p, struct train_set *set, const char *directory, 
 
 static int time_learning(struct probe *p, struct err *err)
 {
-	char directory[] = "/tmp/baldistill-probe-XXXXXX";
 	struct train_set set = {.max_length = p->plan->training.max_length, .completion_only = false};
 	struct example_ids ids = {0};
 	int rc = 0;
@@ -172,13 +171,11 @@ static int time_learning(struct probe *p, struct err *err)
 	if (!rc && !set.n)
 		rc = err_set(err, ERR_DATA, "not one prompt is shorter than the %lld tokens of max_length", (long long)set.max_length);
 	train_set_finish(&set);
-	if (!rc && !mkdtemp(directory))
-		rc = err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	if (!rc) {
-		rc = learn(p, &set, directory, err);
-		if (tree_remove(directory, rc ? NULL : err))
-			rc = -1;
-	}
+	char *directory = rc ? NULL : tree_temporary("baldistill-probe", err);
+	rc = directory ? learn(p, &set, directory, err) : -1;
+	if (directory && tree_remove(directory, rc ? NULL : err))
+		rc = -1;
+	free(directory);
 	example_release(&ids);
 	train_set_release(&set);
 	return rc;

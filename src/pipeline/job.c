@@ -15,12 +15,18 @@ void job_defaults(struct job *job)
 	*job = (struct job){.backend = "auto", .dtype = "float32", .seed = 1};
 }
 
+static const struct {
+	const char *word;
+	enum dtype dtype;
+} words[] = {{"float32", DTYPE_F32}, {"bfloat16", DTYPE_BF16}};
+
+const char *job_dtype_word(enum dtype dtype)
+{
+	return words[dtype == words[1].dtype].word;
+}
+
 int job_read_dtype(const char *word, enum dtype *dtype, struct err *err)
 {
-	static const struct {
-		const char *word;
-		enum dtype dtype;
-	} words[] = {{"float32", DTYPE_F32}, {"bfloat16", DTYPE_BF16}};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (!strcmp(words[i].word, word)) {
 			*dtype = words[i].dtype;

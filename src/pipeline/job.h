@@ -59,6 +59,7 @@ int job_close(struct job *job, int rc, struct err *err);
 
 /* "float32" or "bfloat16", as --dtype takes them. */
 int job_read_dtype(const char *word, enum dtype *dtype, struct err *err);
+const char *job_dtype_word(enum dtype dtype);
 
 /* A directory for results: made, or there already; ERR_CANTCREATE. */
 int job_make_directory(const char *directory, bool *made, struct err *err);

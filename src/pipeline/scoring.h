@@ -75,6 +75,9 @@ int scoring_compute(struct scoring *scoring, const struct examples *gold, const 
 		    const struct scoring_options *options, struct err *err);
 void scoring_release(struct scoring *scoring);
 
+/* The mean of a figure over scorings of several seeds. */
+double scoring_mean_figure(const struct scoring *const *scoring, size_t seeds, enum scoring_figure figure);
+
 /*
  * 95 % intervals of the mean of figure[f] over a[seeds] less that over b[seeds]
  * by paired bootstrap; NaN for an empty group, and all of them where bootstrap

@@ -78,23 +78,6 @@ static void take_off(struct metrics_interval *interval, double mean, double figu
 	interval->high = fmin(fmax(interval->high - bias, figure), 1);
 }
 
-/* Every figure sees the same samples. */
-int scoring_intervals(struct scoring *s, const struct scoring_options *options, struct err *err)
-{
-	s->has_intervals = options->bootstrap > 0 && s->n;
-	for (int f = 0; s->has_intervals && f < SCORING_FIGURES; f++) {
-		double mean = (double)NAN;
-		struct draws draws = draws_begin(options->seed);
-		s->detail->figure = (enum scoring_figure)f;
-		s->interval[f] = no_interval;
-		if (!isnan(s->figure[f]) && metrics_bootstrap(&s->interval[f], &mean, statistic, s->detail, s->n,
-							      (size_t)options->bootstrap, draw, &draws))
-			return no_memory(options->bootstrap, err);
-		take_off(&s->interval[f], mean, s->figure[f], 0);
-	}
-	return 0;
-}
-
 static bool same_gold(const struct scoring_detail *a, const struct scoring_detail *b)
 {
 	return a->n == b->n && a->l == b->l && a->by_class == b->by_class &&
@@ -120,12 +103,12 @@ static double mean_statistic(void *context, const size_t *sample, size_t n)
 	return sum / (double)seeds->n;
 }
 
-static double mean_figure(const struct scoring *const *scoring, size_t n, int f)
+double scoring_mean_figure(const struct scoring *const *scoring, size_t seeds, enum scoring_figure figure)
 {
 	double sum = 0;
-	for (size_t s = 0; s < n; s++)
-		sum += scoring[s]->figure[f];
-	return sum / (double)n;
+	for (size_t s = 0; s < seeds; s++)
+		sum += scoring[s]->figure[figure];
+	return sum / (double)seeds;
 }
 
 int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], const struct scoring *const *a,
@@ -143,7 +126,7 @@ int scoring_difference(struct metrics_interval difference[SCORING_FIGURES], cons
 		if (bootstrap && !isnan(a[0]->figure[f]) && metrics_bootstrap_paired(&difference[f], &mean, mean_statistic, &x, &y, a[0]->n,
 									(size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
-		take_off(&difference[f], mean, mean_figure(a, seeds, f) - mean_figure(b, seeds, f), -1);
+		take_off(&difference[f], mean, scoring_mean_figure(a, seeds, x.figure) - scoring_mean_figure(b, seeds, y.figure), -1);
 	}
 	return 0;
 }
@@ -159,7 +142,14 @@ int scoring_mean(struct metrics_interval interval[SCORING_FIGURES], const struct
 		if (bootstrap && !isnan(a[0]->figure[f]) && metrics_bootstrap(&interval[f], &mean, mean_statistic, &x, a[0]->n,
 								 (size_t)bootstrap, draw, &draws))
 			return no_memory(bootstrap, err);
-		take_off(&interval[f], mean, mean_figure(a, seeds, f), 0);
+		take_off(&interval[f], mean, scoring_mean_figure(a, seeds, x.figure), 0);
 	}
 	return 0;
+}
+
+int scoring_intervals(struct scoring *s, const struct scoring_options *options, struct err *err)
+{
+	const struct scoring *one = s;
+	s->has_intervals = options->bootstrap > 0 && s->n;
+	return s->has_intervals ? scoring_mean(s->interval, &one, 1, options->bootstrap, options->seed, err) : 0;
 }
