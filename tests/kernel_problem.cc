@@ -11,11 +11,18 @@
 #include <gtest/gtest.h>
 
 #include "tests/linked_device.h"
-#if HAVE_OPENBLAS || defined(ONEDNN_ON_HOST)
+#if HAVE_OPENBLAS
 extern "C" {
 #include "backends/cpu/cpu.h"
+}
+#endif
+#if HAVE_ONEDNN
+#include <omp.h>
+extern "C" {
 #include "backends/cpu/vec_attention.h"
-extern const struct vec_attention vec_attention_amx;
+#include "backends/onednn/onednn.h"
+extern const struct vec_attention vec_attention_amx; /* in the host's test, with tests/amx_host */
+extern const struct pieces pieces_amx;
 }
 #endif
 #include "reference/philox.h"
@@ -28,12 +35,45 @@ Lane reference_lane()
 	return {"reference", dev, false};
 }
 
-/* A backend, once for each kind of code it has: arithmetic, or a vector level (-1: its own choice) that replaces it. */
+#if HAVE_ONEDNN
+static const struct vec_attention *amx_attention()
+{
+#ifdef ONEDNN_ON_HOST
+	return &vec_attention_amx;
+#else
+	return vec_attention_bf16();
+#endif
+}
+
+static const struct pieces *amx_pieces()
+{
+#ifdef ONEDNN_ON_HOST
+	return &pieces_amx;
+#else
+	return pieces_bf16();
+#endif
+}
+
+/* Over AMX's tiles, or as on a CPU that has none. */
+static void choose_tiles(struct device *dev, bool amx)
+{
+	struct onednn_device *own = reinterpret_cast<struct onednn_device *>(dev);
+
+	own->cpu.attention = amx ? amx_attention() : NULL;
+	own->pieces = amx ? amx_pieces() : NULL;
+}
+#endif
+
+/*
+ * A backend, once for each kind of code it has: arithmetic, a vector level (-1: its own choice) that replaces it, and
+ * bf16 over AMX's tiles beside the library's.
+ */
 struct Kind {
 	const char *name;
 	const struct backend *backend;
 	enum dtype dtype;
 	int level;
+	bool amx = false;
 };
 
 static std::vector<Kind> kinds()
@@ -42,6 +82,8 @@ static std::vector<Kind> kinds()
 #if HAVE_ONEDNN
 	list.push_back({"onednn", &onednn_backend, DTYPE_F32, -1});
 	list.push_back({"onednn-bf16", &onednn_backend, DTYPE_BF16, -1});
+	if (amx_pieces())
+		list.push_back({"onednn-amx", &onednn_backend, DTYPE_BF16, -1, true});
 #endif
 #if HAVE_CUDA
 	list.push_back({"cuda", &cuda_backend, DTYPE_F32, -1});
@@ -64,9 +106,9 @@ static struct device *open_kind(const Kind &kind, bool invariant = false)
 	struct device *dev = kind.backend->open(&options, &err);
 	if (!dev)
 		fprintf(stderr, "%s is not usable here: %s\n", kind.name, err.message);
-#ifdef ONEDNN_ON_HOST
-	if (dev && kind.dtype == DTYPE_BF16)
-		reinterpret_cast<struct cpu_device *>(dev)->attention = &vec_attention_amx; /* with tests/amx_host */
+#if HAVE_ONEDNN
+	if (dev && kind.backend == &onednn_backend && kind.dtype == DTYPE_BF16)
+		choose_tiles(dev, kind.amx);
 #endif
 #if HAVE_OPENBLAS
 	if (dev && kind.level >= 0)

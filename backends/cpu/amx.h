@@ -49,15 +49,15 @@ static inline void amx_round_row(uint32_t y[16], const float *x, int64_t n)
 	_mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(amx_floats(x + 16, n - 16), amx_floats(x, n)));
 }
 
-/* y[j] = bf16 of x[0, j] and x[1, j]; zero from column n and from row `rows` on */
-static inline void amx_round_lines(uint32_t y[16], const float *x, int64_t ld, int64_t rows, int64_t n)
+/* y[j] = bf16 of a[j] and b[j]; zero from a's column na on and from b's column nb on */
+static inline void amx_round_pair(uint32_t y[16], const float *a, int64_t na, const float *b, int64_t nb)
 {
 	const __m512i mix =
 		_mm512_set_epi32(0x1f000f, 0x1e000e, 0x1d000d, 0x1c000c, 0x1b000b, 0x1a000a, 0x190009, 0x180008,
 				 0x170007, 0x160006, 0x150005, 0x140004, 0x130003, 0x120002, 0x110001, 0x100000);
-	__m512 first = amx_floats(x, rows > 0 ? n : 0), second = amx_floats(x + ld, rows > 1 ? n : 0);
+	__m512i both = (__m512i)_mm512_cvtne2ps_pbh(amx_floats(b, nb), amx_floats(a, na));
 
-	_mm512_storeu_si512(y, _mm512_permutexvar_epi16(mix, (__m512i)_mm512_cvtne2ps_pbh(second, first)));
+	_mm512_storeu_si512(y, _mm512_permutexvar_epi16(mix, both));
 }
 
 #endif

@@ -6,15 +6,13 @@
 
 static void stretch_forward(const struct attn_work *work, int t, int threads)
 {
-	int64_t end, number = attn_stretch(work, t, threads, &end);
+	int64_t end, first = attn_stretch(work, t, threads, &end);
 	struct attn_tile tile;
 
-	for (; number < end; number += tile.heads) {
-		struct attn_place place = attn_at(work, number);
-
-		attn_fill(&tile, work, place);
+	for (int64_t number = first; number < end; number += tile.heads) {
+		attn_fill(&tile, work, number, number == first);
 		if (work->heads_inside && tile.lanes <= ATTN_NARROW)
-			tile.heads = (int)at_most(end - number, work->dims->kv_heads - place.head);
+			tile.heads = (int)at_most(end - number, work->dims->kv_heads - attn_at(work, number).head);
 		work->vec->forward(&tile, work->scratch + (size_t)t * work->scratch_each);
 	}
 }

@@ -47,8 +47,8 @@ size_t attn_scratch(const struct device *dev, const struct shape *shape);
 int64_t attn_stretch(const struct attn_work *work, int t, int threads, int64_t *end);
 struct attn_place attn_at(const struct attn_work *work, int64_t number);
 
-/* Keys, and rows of q, k, v, o, lse, of one tile. */
-void attn_fill(struct attn_tile *tile, const struct attn_work *work, struct attn_place place);
+/* Keys, and rows of q, k, v, o, lse, of the tile that has this list number; first: of a thread's stretch. */
+void attn_fill(struct attn_tile *tile, const struct attn_work *work, int64_t number, bool first);
 
 /* The address in v, H columns of `width` each, of every lane's row; of the last row in unused lanes. */
 void attn_rows(float *rows[ATTN_LANES], const struct attn_tile *tile, const struct attn_work *work,

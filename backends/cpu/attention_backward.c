@@ -47,16 +47,16 @@ static void fill_gradients(struct attn_tile *tile, const struct backward *b, str
 static void stretch_backward(const struct backward *b, int t)
 {
 	const struct attn_work *work = &b->work;
-	int64_t end, number = attn_stretch(work, t, b->threads, &end);
+	int64_t end, first = attn_stretch(work, t, b->threads, &end);
 	int mine = own_head(b, t);
 	struct attn_tile tile;
 
 	if (mine >= 0)
 		memset(own_of(b, t), 0, (size_t)(2 * b->dk.rows * work->dims->head_dim) * sizeof(float));
-	for (; number < end; number++) {
+	for (int64_t number = first; number < end; number++) {
 		struct attn_place place = attn_at(work, number);
 
-		attn_fill(&tile, work, place);
+		attn_fill(&tile, work, number, number == first);
 		fill_gradients(&tile, b, place, place.head == mine ? own_of(b, t) : NULL);
 		work->vec->backward(&tile, work->scratch + (size_t)t * work->scratch_each);
 	}

@@ -97,14 +97,19 @@ static size_t list_bytes(int64_t segments, int64_t rows, int64_t group)
 	return (size_t)(segments + rows * group / ATTN_LANES + 2) * sizeof(struct attn_item);
 }
 
+static const struct vec_attention *vec_of(const struct device *dev)
+{
+	return cpu_of(dev)->attention ? cpu_of(dev)->attention : levels[cpu_of(dev)->vec->level];
+}
+
 bool attn_begin(struct device *dev, const char *op, struct attn_work *work)
 {
 	const struct attn_dims *dims = work->dims;
 
-	work->vec = cpu_of(dev)->attention ? cpu_of(dev)->attention : levels[cpu_of(dev)->vec->level];
+	work->vec = vec_of(dev);
 	work->group = dims->heads / dims->kv_heads;
 	work->items = device_scratch(dev, op, list_bytes(work->seg->count, work->q.rows, work->group));
-	work->scratch_each = attn_tile_scratch(dims->heads, dims->head_dim);
+	work->scratch_each = work->vec->scratch(dims->heads, dims->head_dim);
 	work->scratch = device_scratch(dev, op, (size_t)dev->threads * work->scratch_each * sizeof *work->scratch);
 	if (!work->items || !work->scratch)
 		return false;
@@ -117,7 +122,7 @@ size_t attn_scratch(const struct device *dev, const struct shape *shape)
 	int64_t group = shape->kv_heads ? shape->heads / shape->kv_heads : 1;
 
 	return list_bytes(shape->segments, shape->rows, group) + 2 * 64 +
-	       (size_t)dev->threads * attn_tile_scratch(shape->heads, shape->head_dim) * sizeof(float);
+	       (size_t)dev->threads * vec_of(dev)->scratch(shape->heads, shape->head_dim) * sizeof(float);
 }
 
 struct attn_place attn_at(const struct attn_work *work, int64_t number)
@@ -216,14 +221,17 @@ void attn_rows(float *rows[ATTN_LANES], const struct attn_tile *tile, const stru
 	}
 }
 
-void attn_fill(struct attn_tile *tile, const struct attn_work *work, struct attn_place place)
+void attn_fill(struct attn_tile *tile, const struct attn_work *work, int64_t number, bool first)
 {
+	struct attn_place place = attn_at(work, number), before = attn_at(work, first ? number : number - 1);
 	const struct attn_item *item = work->items + place.item;
 	int64_t dim = work->dims->head_dim, left = segment_rows(work, item->segment) - item->row;
 
 	tile->lanes = (int)(left < ATTN_LANES ? left : ATTN_LANES);
 	tile->head_dim = work->dims->head_dim;
 	tile->heads = 1;
+	tile->same_keys = !first && place.head == before.head &&
+			  item->segment == work->items[before.item].segment;
 	tile->kv_heads = work->dims->kv_heads;
 	tile->next_row = work->group * dim;
 	tile->scale = work->dims->scale;

@@ -39,9 +39,14 @@ typedef void product_fn(const struct device *dev, const struct product *list, in
 typedef void gemm_fn(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
 		     int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+/* Rows of blocks where the library lays weights out in each call, which more rows pay for. */
+enum { PACKING_BLOCK_ROWS = 1024, PACKING_LEAST_ROWS = 320 };
+
 struct products {
-	int64_t panel; /* floats of scratch of a lane */
-	int64_t few;   /* most rows of a product without packing */
+	int64_t panel;      /* floats of scratch of a lane */
+	int64_t few;        /* most rows of a product without packing */
+	int64_t block_rows; /* most rows of a block that one thread runs (team.h) */
+	int64_t least_rows; /* and the least: below, the team runs it */
 	product_fn *nt, *nn;
 	gemm_fn *gemm_nt, *gemm_nn, *gemm_tn;
 	void (*threads)(int threads); /* of products outside parallel regions, for the calling thread */

@@ -4,19 +4,18 @@
 #include <omp.h>
 
 enum {
-	BLOCK_ROWS = 1024,    /* of a block that one thread runs: fewer, and the library's packing of weights shows */
 	TEAM_ROWS = 1024,     /* of a block that the team runs */
-	LEAST_ROWS = 320,     /* of a block that one thread runs: below, columns over the team pack less */
 	LEAST_ELEMENTS = 8192 /* of a piece worth a thread */
 };
 
 struct team_plan team_plan(const struct device *dev, int64_t rows, bool in_order)
 {
-	int64_t threads = dev->threads;
-	int64_t blocks = (rows + threads * BLOCK_ROWS - 1) / (threads * BLOCK_ROWS) * threads;
+	const struct products *products = cpu_of(dev)->products;
+	int64_t threads = dev->threads, most = threads * products->block_rows;
+	int64_t blocks = (rows + most - 1) / most * threads;
 	int64_t block = blocks ? round_up_to((rows + blocks - 1) / blocks, 8) : 8;
 
-	if (in_order || threads == 1 || block < LEAST_ROWS)
+	if (in_order || threads == 1 || block < products->least_rows)
 		return (struct team_plan){.block = at_most(at_least(rows, 1), TEAM_ROWS)};
 	return (struct team_plan){.block = block, .parallel = true};
 }
@@ -24,7 +23,7 @@ struct team_plan team_plan(const struct device *dev, int64_t rows, bool in_order
 int64_t team_plan_rows(const struct device *dev, int64_t rows)
 {
 	rows = round_up_to(at_least(rows, 1), 8);
-	return at_least(at_most(rows, TEAM_ROWS), at_most(rows, BLOCK_ROWS) * dev->threads);
+	return at_least(at_most(rows, TEAM_ROWS), at_most(rows, cpu_of(dev)->products->block_rows) * dev->threads);
 }
 
 int team_plan_lanes(const struct device *dev, struct team_plan plan)

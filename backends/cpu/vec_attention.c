@@ -10,31 +10,6 @@ struct forward {
 	int64_t width;
 };
 
-/* s becomes e^(s - max), max and sum go on, shrink says by what the sums before are to be multiplied */
-static void softmax(struct forward *f, int64_t n)
-{
-	float *s = f->s, *max = f->max, *sum = f->sum, *shrink = f->shrink;
-
-	memcpy(shrink, max, ATTN_LANES * sizeof *max);
-	for (int64_t i = 0; i < n; i++)
-#pragma omp simd
-		for (int64_t lane = 0; lane < f->width; lane++)
-			max[lane] = s[i * ATTN_LANES + lane] > max[lane] ? s[i * ATTN_LANES + lane] : max[lane];
-#pragma omp simd
-	for (int64_t lane = 0; lane < f->width; lane++) {
-		shrink[lane] = vec_exp(shrink[lane] - max[lane]);
-		sum[lane] *= shrink[lane];
-	}
-	for (int64_t i = 0; i < n; i++)
-#pragma omp simd
-		for (int64_t lane = 0; lane < f->width; lane++) {
-			float e = vec_exp(s[i * ATTN_LANES + lane] - max[lane]);
-
-			s[i * ATTN_LANES + lane] = e;
-			sum[lane] += e;
-		}
-}
-
 static void forward_block(struct forward *f, const struct attn_tile *tile, const struct attn_keys *keys, int64_t j,
 			  int64_t n)
 {
@@ -42,7 +17,7 @@ static void forward_block(struct forward *f, const struct attn_tile *tile, const
 
 	scores(f->s, tile, keys, j, n, tile->k, tile->ld_k, f->q_t, f->width);
 	hide(f->s, keys, j, n, f->width);
-	softmax(f, n);
+	tile_softmax(f->s, f->max, f->sum, f->shrink, n, f->width);
 	for (int64_t d = 0; d < dim; d++)
 #pragma omp simd
 		for (int64_t lane = 0; lane < f->width; lane++)
@@ -53,17 +28,6 @@ static void forward_block(struct forward *f, const struct attn_tile *tile, const
 		multiply(f->o_t, ATTN_LANES, (struct strided){v, 1, tile->ld_v}, f->s + i * ATTN_LANES, ATTN_LANES, run,
 			 dim, f->width, true);
 	}
-}
-
-static void forward_end(struct forward *f, const struct attn_tile *tile)
-{
-	float *inverse = f->shrink;
-
-	for (int64_t lane = 0; lane < f->width; lane++)
-		inverse[lane] = 1.0f / f->sum[lane];
-	transpose_out(tile->o, f->o_t, inverse, tile->head_dim, f->width);
-	for (int64_t lane = 0; tile->lse[0] && lane < tile->lanes; lane++)
-		*tile->lse[lane] = f->max[lane] + logf(f->sum[lane]);
 }
 
 static void forward_wide(const struct attn_tile *tile, float *scratch)
@@ -83,7 +47,7 @@ static void forward_wide(const struct attn_tile *tile, float *scratch)
 	for (const struct attn_keys *keys = tile->keys; keys < tile->keys + 2; keys++)
 		for (int64_t j = keys->begin; j < keys->end; j += ATTN_KEYS)
 			forward_block(&f, tile, keys, j, keys->end - j < ATTN_KEYS ? keys->end - j : ATTN_KEYS);
-	forward_end(&f, tile);
+	tile_forward_end(tile, f.o_t, f.max, f.sum, f.shrink, f.width);
 }
 
 static void forward(const struct attn_tile *tile, float *scratch)
@@ -96,6 +60,7 @@ static void forward(const struct attn_tile *tile, float *scratch)
 
 const struct vec_attention VEC_NAME(vec_attention);
 const struct vec_attention VEC_NAME(vec_attention) = {
+	.scratch = attn_tile_scratch,
 	.forward = forward,
 	.backward = tile_backward,
 };

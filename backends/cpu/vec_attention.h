@@ -12,11 +12,12 @@
  * in pages, keys that no lane sees are left out, and at these sizes they run
  * 1.3 to 1.5 times as fast as sgemm.
  *
- * Compiled once more for AMX, with those products in bf16 (vec_tile_amx.c).
+ * On AMX's tiles, in bf16, another lays its operands out: vec_attention_amx.c.
  */
 #ifndef BALDISTILL_BACKENDS_CPU_VEC_ATTENTION_H
 #define BALDISTILL_BACKENDS_CPU_VEC_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,7 @@ struct attn_tile {
 	int heads, kv_heads;              /* key heads done at once, 1 but for narrow tiles; of the model */
 	float scale;
 	struct attn_keys keys[2];         /* prefix, own */
+	bool same_keys;                   /* as the tile before in this scratch: segment and key head */
 	const float *k, *v;               /* row 0, at the key head's first column */
 	int64_t ld_k, ld_v;
 	int64_t next_row;                 /* elements from a row of q or o to that of the next key head */
@@ -53,13 +55,15 @@ struct attn_tile {
 	int64_t ld_dk, ld_dv;
 };
 
-/* Floats of scratch, 64-byte aligned, that either function wants of a model with H query heads. */
+/* Floats of scratch of the levels' own. */
 static inline size_t attn_tile_scratch(int64_t heads, int64_t head_dim)
 {
 	return (size_t)((head_dim * 5 + ATTN_KEYS * 2 + 4) * ATTN_LANES + ATTN_NARROW * heads * (head_dim + 2));
 }
 
 struct vec_attention {
+	/* Floats, a multiple of 16, of scratch, 64-byte aligned, that either function wants of a model with H heads. */
+	size_t (*scratch)(int64_t heads, int64_t head_dim);
 	void (*forward)(const struct attn_tile *tile, float *scratch);
 	void (*backward)(const struct attn_tile *tile, float *scratch);
 };

@@ -17,35 +17,16 @@ static void backward_begin(struct backward *b, const struct attn_tile *tile)
 	float *q[ATTN_LANES], *d_o[ATTN_LANES];
 
 	for (int64_t lane = 0; lane < b->width; lane++) {
-		const float *o = tile->o[lane];
-		float delta = 0.0f;
-
 		q[lane] = memcpy(b->q + lane * dim, tile->q[lane], (size_t)dim * sizeof(float));
 		d_o[lane] = memcpy(b->d_o + lane * dim, tile->d_o[lane], (size_t)dim * sizeof(float));
-#pragma omp simd reduction(+ : delta)
-		for (int64_t d = 0; d < dim; d++) {
-			delta += d_o[lane][d] * o[d];
+		for (int64_t d = 0; d < dim; d++)
 			q[lane][d] *= tile->scale;
-		}
-		b->delta[lane] = delta;
+		b->delta[lane] = tile_delta(tile, lane);
 		b->lse[lane] = *tile->lse[lane];
 	}
 	transpose_in(b->q_t, q, 1.0f, dim, b->width);
 	transpose_in(b->do_t, d_o, 1.0f, dim, b->width);
 	memset(b->dq_t, 0, (size_t)(dim * ATTN_LANES) * sizeof *b->dq_t);
-}
-
-/* p = e^(s - lse), ds = p * (dp - delta); p holds s before, ds holds dp */
-static void softmax_backward(struct backward *b, int64_t n)
-{
-	float *p = b->p, *ds = b->ds;
-
-	for (int64_t i = 0; i < n; i++, p += ATTN_LANES, ds += ATTN_LANES)
-#pragma omp simd
-		for (int64_t lane = 0; lane < b->width; lane++) {
-			p[lane] = vec_exp(p[lane] - b->lse[lane]);
-			ds[lane] = p[lane] * (ds[lane] - b->delta[lane]);
-		}
 }
 
 static void backward_block(struct backward *b, const struct attn_tile *tile, const struct attn_keys *keys, int64_t j,
@@ -56,7 +37,7 @@ static void backward_block(struct backward *b, const struct attn_tile *tile, con
 	scores(b->p, tile, keys, j, n, tile->k, tile->ld_k, b->q_t, b->width);
 	scores(b->ds, tile, keys, j, n, tile->v, tile->ld_v, b->do_t, b->width);
 	hide(b->p, keys, j, n, b->width);
-	softmax_backward(b, n);
+	tile_softmax_backward(b->p, b->ds, b->lse, b->delta, n, b->width);
 	multiply(tile->dv + row * tile->ld_dv, tile->ld_dv, (struct strided){b->p, ATTN_LANES, 1}, b->d_o, dim,
 		 tile->lanes, n, dim, true);
 	multiply(tile->dk + row * tile->ld_dk, tile->ld_dk, (struct strided){b->ds, ATTN_LANES, 1}, b->q, dim,

@@ -3,6 +3,7 @@
 #include "config.h"
 #endif
 
+#include "backends/cpu/pieces.h"
 #include "backends/cpu/vec.h"
 #include "backends/cpu/vec_attention.h"
 
@@ -67,6 +68,7 @@ const struct vec *vec_choose(void)
 }
 
 #if HAVE_VEC_AMX
+extern const struct pieces pieces_amx;
 extern const struct vec_attention vec_attention_amx;
 
 /* Intel SDM, CPUID leaf 7: AMX-BF16 and AMX-TILE are bits 22 and 24 of EDX, AVX512_BF16 of subleaf 1 is bit 5 of EAX. */
@@ -90,8 +92,18 @@ const struct vec_attention *vec_attention_bf16(void)
 {
 	return has_amx() && tiles_granted() ? &vec_attention_amx : NULL;
 }
+
+const struct pieces *pieces_bf16(void)
+{
+	return has_amx() && tiles_granted() ? &pieces_amx : NULL;
+}
 #else
 const struct vec_attention *vec_attention_bf16(void)
+{
+	return NULL;
+}
+
+const struct pieces *pieces_bf16(void)
 {
 	return NULL;
 }

@@ -89,4 +89,64 @@ static inline void hide(float *s, const struct attn_keys *keys, int64_t j, int64
 	}
 }
 
+/*
+ * Of s[n, width], rows ATTN_LANES apart, after those before: s becomes e^(s - max), max and sum go on, shrink says by
+ * what the sums before are to be multiplied.
+ */
+static inline void tile_softmax(float *s, float *max, float *sum, float *shrink, int64_t n, int64_t width)
+{
+	memcpy(shrink, max, ATTN_LANES * sizeof *max);
+	for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+		for (int64_t lane = 0; lane < width; lane++)
+			max[lane] = s[i * ATTN_LANES + lane] > max[lane] ? s[i * ATTN_LANES + lane] : max[lane];
+#pragma omp simd
+	for (int64_t lane = 0; lane < width; lane++) {
+		shrink[lane] = vec_exp(shrink[lane] - max[lane]);
+		sum[lane] *= shrink[lane];
+	}
+	for (int64_t i = 0; i < n; i++)
+#pragma omp simd
+		for (int64_t lane = 0; lane < width; lane++) {
+			float e = vec_exp(s[i * ATTN_LANES + lane] - max[lane]);
+
+			s[i * ATTN_LANES + lane] = e;
+			sum[lane] += e;
+		}
+}
+
+/* p = e^(s - lse), ds = p * (dp - delta); p holds s before, ds holds dp */
+static inline void tile_softmax_backward(float *p, float *ds, const float *lse, const float *delta, int64_t n, int64_t width)
+{
+	for (int64_t i = 0; i < n; i++, p += ATTN_LANES, ds += ATTN_LANES)
+#pragma omp simd
+		for (int64_t lane = 0; lane < width; lane++) {
+			p[lane] = vec_exp(p[lane] - lse[lane]);
+			ds[lane] = p[lane] * (ds[lane] - delta[lane]);
+		}
+}
+
+/* o = o_t^T / sum, lse = max + log(sum) where it is wanted; inverse [LANES] is scratch */
+static inline void tile_forward_end(const struct attn_tile *tile, const float *o_t, const float *max, const float *sum,
+				    float *inverse, int64_t width)
+{
+	for (int64_t lane = 0; lane < width; lane++)
+		inverse[lane] = 1.0f / sum[lane];
+	transpose_out(tile->o, o_t, inverse, tile->head_dim, width);
+	for (int64_t lane = 0; tile->lse[0] && lane < tile->lanes; lane++)
+		*tile->lse[lane] = max[lane] + logf(sum[lane]);
+}
+
+/* Sum of d_o * o over a row. */
+static inline float tile_delta(const struct attn_tile *tile, int64_t lane)
+{
+	const float *o = tile->o[lane], *d_o = tile->d_o[lane];
+	float delta = 0.0f;
+
+#pragma omp simd reduction(+ : delta)
+	for (int64_t d = 0; d < tile->head_dim; d++)
+		delta += d_o[d] * o[d];
+	return delta;
+}
+
 #endif

@@ -3,6 +3,7 @@
 #ifndef BALDISTILL_BACKENDS_ONEDNN_INTERNAL_H
 #define BALDISTILL_BACKENDS_ONEDNN_INTERNAL_H
 
+#include "backends/cpu/pieces.h"
 #include "backends/onednn/library.h"
 #include "backends/onednn/matmul.h"
 
@@ -14,6 +15,7 @@ struct tile {
 	void *data;    /* NULL: another's */
 	size_t bytes;
 	dnnl_memory_t memory; /* NULL: empty */
+	const struct pieces *pieces; /* not NULL: data is theirs, and there is neither layout nor memory */
 };
 
 /* The library, and how it is called from outside parallel regions. */

@@ -236,15 +236,42 @@ static int run_dense(struct matmul *mm, int lane, float *y, int64_t ldy, const v
 	return bad ? -1 : 0;
 }
 
+/* ---- in pieces ----------------------------------------------------------------------- */
+
+/* A team takes columns side by side. */
+static int run_pieces(const struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t rows,
+		      const struct tile *tile, bool add)
+{
+	const int64_t unit = 2 * PIECE_SIDE, units = (tile->n + unit - 1) / unit, steps = pieces_steps(tile->k);
+	piece *left = (piece *)(uintptr_t)x, *right = tile->data;
+
+	if (lane != MATMUL_TEAM) {
+		tile->pieces->multiply(y, ldy, rows, left, right, steps, 0, tile->n, add);
+		return 0;
+	}
+#pragma omp parallel num_threads(mm->threads)
+	{
+		int64_t own = omp_get_thread_num(), team = omp_get_num_threads();
+		int64_t begin = units * own / team * unit, end = units * (own + 1) / team * unit;
+
+		if (begin < end)
+			tile->pieces->multiply(y, ldy, rows, left, right, steps, begin, end < tile->n ? end : tile->n,
+					       add);
+	}
+	return 0;
+}
+
 int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t ldx, int64_t rows,
 	       const struct tile *tile, bool add)
 {
+	if (tile->pieces)
+		return run_pieces(mm, lane, y, ldy, x, rows, tile, add);
 	return (wants_dense(tile, ldx, ldy) ? run_dense : run)(mm, lane, y, ldy, x, ldx, rows, tile, add);
 }
 
 int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype)
 {
-	struct tile *tile = tile_new(mm, n, n, dtype);
+	struct tile *tile = tile_new(mm, n, n, dtype, NULL);
 	int bad = !tile || tile_fill(mm, tile, b, n, true, true) ||
 		  matmul_run(mm, MATMUL_TEAM, c, n, a, n, n, tile, false);
 

@@ -4,7 +4,7 @@
  * likes them best. matmul.c and tile.c alone include its headers.
  *
  *     struct matmul *mm = matmul_new(threads, err);
- *     struct tile *t = tile_new(mm, n, k, DTYPE_BF16);
+ *     struct tile *t = tile_new(mm, n, k, DTYPE_BF16, NULL);
  *     tile_fill(mm, t, w, ldw, transposed, lasting)              // again after every change of w
  *     matmul_run(mm, lane, y, ldy, x, ldx, rows, t, add);    // y[rows, n] (+)= x[rows, k] B[k, n]
  *     tile_free(t); matmul_free(mm);
@@ -12,7 +12,8 @@
  * Primitives are made when a shape is first seen and kept for each lane, so
  * lanes share nothing that changes. The lane is the caller's thread, or
  * MATMUL_TEAM outside parallel regions, where the library splits the product
- * over all threads. Sums are taken in f32, y is f32, x is of the tile's dtype.
+ * over all threads. Sums are taken in f32, y is f32, x is of the tile's dtype;
+ * of a tile of pieces x is laid out in pieces too and has no ldx.
  */
 #ifndef BALDISTILL_BACKENDS_ONEDNN_MATMUL_H
 #define BALDISTILL_BACKENDS_ONEDNN_MATMUL_H
@@ -25,6 +26,7 @@
 #include "src/base/err.h"
 
 struct matmul;
+struct pieces;
 struct tile;
 
 enum { MATMUL_TEAM = -1 };
@@ -33,8 +35,11 @@ enum { MATMUL_TEAM = -1 };
 struct matmul *matmul_new(int threads, struct err *err);
 void matmul_free(struct matmul *mm);
 
-/* B[k, n] of `dtype`, f32 or bf16, still empty; NULL where there is no memory or the library cannot do it. */
-struct tile *tile_new(struct matmul *mm, int64_t n, int64_t k, enum dtype dtype);
+/*
+ * B[k, n] of `dtype`, f32 or bf16, still empty; NULL where there is no memory or the library cannot do it. With pieces
+ * (pieces.h), for bf16, the products with it are theirs.
+ */
+struct tile *tile_new(struct matmul *mm, int64_t n, int64_t k, enum dtype dtype, const struct pieces *pieces);
 void tile_free(struct tile *tile);
 /*
  * B[i, j] = w[i * ld + j], or w[j * ld + i] where transposed; w is of the tile's dtype. Where the library likes plain

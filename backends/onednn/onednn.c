@@ -53,6 +53,7 @@ struct device *onednn_open(const struct device_options *options, struct err *err
 	own->cpu.dev.backend = &onednn_backend;
 	own->cpu.attention = bf16 ? vec_attention_bf16() : NULL;
 	own->arithmetic = bf16 ? DTYPE_BF16 : DTYPE_F32;
+	own->pieces = bf16 ? pieces_bf16() : NULL;
 	own->matmul = matmul_new(own->cpu.dev.threads, err);
 	if (own->matmul)
 		return &own->cpu.dev;

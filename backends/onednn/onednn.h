@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * onednn.h - private to backends/onednn: the operations of backends/cpu over
- * oneDNN's products, in f32 or in bf16 with f32 sums.
+ * oneDNN's products, in f32 or in bf16 with f32 sums; over the products of
+ * pieces.h where the CPU has AMX.
  *
  * onednn.c      device, probe             module.c   the module's one exported object
  * pack.c        prepared groups           product.c  products with them
@@ -15,13 +16,15 @@
 #ifndef BALDISTILL_BACKENDS_ONEDNN_ONEDNN_H
 #define BALDISTILL_BACKENDS_ONEDNN_ONEDNN_H
 
+#include "backends/cpu/pieces.h"
 #include "backends/cpu/product.h"
 #include "backends/onednn/matmul.h"
 
 struct onednn_device {
 	struct cpu_device cpu;
 	struct matmul *matmul;
-	enum dtype arithmetic; /* f32 or bf16 */
+	enum dtype arithmetic;       /* f32 or bf16 */
+	const struct pieces *pieces; /* what multiplies bf16 in place of the library; NULL: the library does */
 };
 
 static inline const struct onednn_device *onednn_of(const struct device *dev)

@@ -71,7 +71,7 @@ static int fill_one(const struct filling *f, struct tile **tile, struct view par
 	int64_t n = forward ? part.rows : part.cols, k = forward ? part.cols : part.rows;
 
 	if (!*tile)
-		*tile = tile_new(mm, n, k, f->own->arithmetic);
+		*tile = tile_new(mm, n, k, f->own->arithmetic, f->own->pieces);
 	if (!*tile || tile_fill(mm, *tile, w, ld, forward, w != f->spare))
 		return -1;
 	f->own->cpu.dev.prepared += tile_bytes(*tile) - before;

@@ -11,7 +11,9 @@ enum {
 	PANEL_F32 = 512 * 384, /* floats of scratch of a lane: for rows of 16-bit weights, expanded */
 	PANEL_BF16 = 1 << 21,  /* and for a block of x in bf16 */
 	FEW_F32 = 64,          /* rows that pack nothing: below, packing costs more than it brings */
-	FEW_BF16 = 6           /* one pass over the stored weights */
+	FEW_BF16 = 6,          /* one pass over the stored weights */
+	BLOCK_BF16 = 256,      /* rows of a block: with its weights laid out, what counts is that it stays in the cache */
+	LEAST_BF16 = 64
 };
 
 static const char no_memory[] = "oneDNN refused a product: out of memory?";
@@ -24,26 +26,40 @@ static void fail(const struct device *dev, const char *what)
 
 /*
  * x of one product, to be rounded: in the panel tile after tile, each [rows,
- * cols of the tile] in bf16, as the library wants its factors without gaps.
+ * cols of the tile] in bf16, as the library wants its factors without gaps, or
+ * in pieces.
  */
 struct input {
-	const struct vec *vec;
+	const struct device *dev;
 	const struct product *p;
 	int64_t cols, tile, rows, base; /* of x, of a tile; rows at once; the product's row that is row 0 */
 	uint16_t *out;
 };
 
+/* Columns [at, at + n) of x in the panel. A tile that is not the last has whole pieces. */
+static uint16_t *tile_at(const struct device *dev, uint16_t *panel, int64_t rows, int64_t at)
+{
+	return panel + (onednn_of(dev)->pieces ? pieces_strips(rows) * PIECE_SIDE : rows) * at;
+}
+
 static void round_rows(void *work, int64_t first, int64_t count, int lane)
 {
 	const struct input *in = work;
+	const struct pieces *pieces = onednn_of(in->dev)->pieces;
 
 	(void)lane;
 	for (int64_t at = 0; at < in->cols; at += in->tile) {
 		int64_t n = at_most(in->tile, in->cols - at);
+		uint16_t *out = tile_at(in->dev, in->out, in->rows, at);
 
-		for (int64_t t = first; t < first + count; t++)
-			in->vec->narrow(in->out + in->rows * at + t * n, DTYPE_BF16,
-					in->p->x + (in->base + t) * in->p->ldx + at, n);
+		for (int64_t t = first; t < first + count; t++) {
+			const float *x = in->p->x + (in->base + t) * in->p->ldx + at;
+
+			if (pieces)
+				pieces->lay_row((piece *)(void *)out, pieces_steps(n), t, x, n);
+			else
+				cpu_of(in->dev)->vec->narrow(out + t * n, DTYPE_BF16, x, n);
+		}
 	}
 }
 
@@ -51,7 +67,7 @@ static void round_rows(void *work, int64_t first, int64_t count, int lane)
 static void lay_out(const struct device *dev, const struct product *p, int64_t cols, int64_t tile, int64_t base,
 		    int64_t rows, int lane, float *panel)
 {
-	struct input in = {cpu_of(dev)->vec, p, cols, tile, rows, base, (uint16_t *)panel};
+	struct input in = {dev, p, cols, tile, rows, base, (uint16_t *)panel};
 
 	if (onednn_of(dev)->arithmetic != DTYPE_F32)
 		team_phase(dev, 0, rows, lane, cols, round_rows, &in);
@@ -94,7 +110,7 @@ static const void *input_at(const struct device *dev, const struct product *p, c
 	bool plain = onednn_of(dev)->arithmetic == DTYPE_F32;
 
 	*ld = plain ? p->ldx : k;
-	return plain ? (const void *)(p->x + base * p->ldx + at) : (const uint16_t *)panel + rows * at;
+	return plain ? (const void *)(p->x + base * p->ldx + at) : tile_at(dev, (uint16_t *)(uintptr_t)panel, rows, at);
 }
 
 /* Rows [base, base + rows) of one product, forward or dx, from an x that is laid out already. */
@@ -118,12 +134,15 @@ static int multiply(const struct device *dev, const struct product *p, const str
 	return bad;
 }
 
-/* Rows of x that fit the panel. */
+/* Rows of x that fit the panel; in pieces two strips of 16 at a time. */
 static int64_t rows_at_once(const struct device *dev, int64_t rows, int64_t cols)
 {
 	bool plain = onednn_of(dev)->arithmetic == DTYPE_F32;
+	int64_t fit = 2 * panel_of(dev) / round_up_to(cols, PIECE_TERMS);
 
-	return at_least(1, plain ? rows : at_most(rows, 2 * panel_of(dev) / cols));
+	if (onednn_of(dev)->pieces)
+		fit = at_least(2 * PIECE_SIDE, fit / (2 * PIECE_SIDE) * (2 * PIECE_SIDE));
+	return at_least(1, plain ? rows : at_most(rows, fit));
 }
 
 /* A call: a list, forward or dx. */
@@ -230,11 +249,11 @@ static void set_threads(int threads)
 		omp_set_num_threads(threads);
 }
 
-#define PRODUCTS(panel_floats, few_rows)                                                                               \
+#define PRODUCTS(panel_floats, few_rows, most_rows, fewest_rows)                                                       \
 	{                                                                                                              \
-		.panel = (panel_floats), .few = (few_rows), .nt = product_forward, .nn = product_backward,             \
-		.gemm_nt = gemm_nt, .gemm_nn = gemm_nn, .gemm_tn = gemm_tn,                                            \
-		.threads = set_threads,                                                                                \
+		.panel = (panel_floats), .few = (few_rows), .block_rows = (most_rows), .least_rows = (fewest_rows),    \
+		.nt = product_forward, .nn = product_backward, .gemm_nt = gemm_nt, .gemm_nn = gemm_nn,                 \
+		.gemm_tn = gemm_tn, .threads = set_threads,                                                            \
 	}
-const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32);
-const struct products onednn_products_bf16 = PRODUCTS(PANEL_BF16, FEW_BF16);
+const struct products onednn_products_f32 = PRODUCTS(PANEL_F32, FEW_F32, PACKING_BLOCK_ROWS, PACKING_LEAST_ROWS);
+const struct products onednn_products_bf16 = PRODUCTS(PANEL_BF16, FEW_BF16, BLOCK_BF16, LEAST_BF16);

@@ -33,14 +33,16 @@ static int favourite(layout *out, bool *plain, dnnl_engine_t engine, int64_t n, 
 	return bad ? -1 : 0;
 }
 
-struct tile *tile_new(struct matmul *mm, int64_t n, int64_t k, enum dtype dtype)
+struct tile *tile_new(struct matmul *mm, int64_t n, int64_t k, enum dtype dtype, const struct pieces *pieces)
 {
 	struct tile *tile = calloc(1, sizeof *tile);
 	bool plain;
 
 	if (!tile)
 		return NULL;
-	*tile = (struct tile){.n = n, .k = k, .dtype = dtype};
+	*tile = (struct tile){.n = n, .k = k, .dtype = dtype, .pieces = pieces};
+	if (pieces)
+		return tile;
 	if (favourite(&tile->layout, &plain, matmul_engine(mm), n, k, dtype)) {
 		tile_free(tile);
 		return NULL;
@@ -56,7 +58,8 @@ void tile_free(struct tile *tile)
 		return;
 	if (tile->memory)
 		dnnl_memory_destroy(tile->memory);
-	layout_release(&tile->layout);
+	if (!tile->pieces)
+		layout_release(&tile->layout);
 	free(tile->data);
 	free(tile);
 }
@@ -110,12 +113,28 @@ static int reorder(struct matmul *mm, dnnl_memory_t to, const layout *to_layout,
 	return bad;
 }
 
+static int fill_pieces(struct tile *tile, const void *w, int64_t ld, bool transposed)
+{
+	if (!tile->data) {
+		tile->bytes = pieces_bytes(tile->n, tile->k);
+		tile->data = aligned_alloc(64, tile->bytes);
+	}
+	if (!tile->data)
+		return -1;
+#pragma omp parallel for schedule(static)
+	for (int64_t strip = 0; strip < pieces_strips(tile->n); strip++)
+		tile->pieces->lay_right(tile->data, w, ld, transposed, tile->n, tile->k, strip, strip + 1);
+	return 0;
+}
+
 int tile_fill(struct matmul *mm, struct tile *tile, const void *w, int64_t ld, bool transposed, bool lasting)
 {
 	bool plain = tile->ld[1] != 0;
 	layout from = {0};
 	dnnl_memory_t source = NULL;
 
+	if (tile->pieces)
+		return fill_pieces(tile, w, ld, transposed);
 	if (tile->memory && !tile->data)
 		return 0; /* lent: it sees every change */
 	if (plain && lasting)

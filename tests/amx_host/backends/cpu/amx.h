@@ -13,8 +13,9 @@ struct amx_shapes {
 	uint8_t rows[16];
 };
 
-static _Thread_local struct amx_shapes amx_now;
-static _Thread_local uint32_t amx_tiles[8][16][16];
+/* Of the thread, whatever file asks; weak: each that includes this has them. */
+_Thread_local struct amx_shapes amx_now __attribute__((weak));
+_Thread_local uint32_t amx_tiles[8][16][16] __attribute__((weak));
 
 static inline void amx_begin(const struct amx_shapes *shapes)
 {
@@ -94,10 +95,10 @@ static inline void amx_round_row(uint32_t y[16], const float *x, int64_t n)
 		y[i] = (2 * i < n ? amx_bf16(x[2 * i]) : 0) | (2 * i + 1 < n ? amx_bf16(x[2 * i + 1]) : 0) << 16;
 }
 
-static inline void amx_round_lines(uint32_t y[16], const float *x, int64_t ld, int64_t rows, int64_t n)
+static inline void amx_round_pair(uint32_t y[16], const float *a, int64_t na, const float *b, int64_t nb)
 {
 	for (int64_t j = 0; j < 16; j++)
-		y[j] = (rows > 0 && j < n ? amx_bf16(x[j]) : 0) | (rows > 1 && j < n ? amx_bf16(x[ld + j]) : 0) << 16;
+		y[j] = (j < na ? amx_bf16(a[j]) : 0) | (j < nb ? amx_bf16(b[j]) : 0) << 16;
 }
 
 #endif
