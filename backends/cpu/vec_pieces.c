@@ -6,6 +6,7 @@
 
 enum {
 	MOST_STEPS = 20, /* of a sum at a time: two strips of x stay in the first-level cache */
+	PANEL = 512,     /* columns at a time: so much of B stays in the second level while rows go by */
 	AHEAD = 2        /* steps from a piece of B to the one asked for, which comes from the second level */
 };
 
@@ -58,21 +59,36 @@ static void lay_right(piece *b, const uint16_t *w, int64_t ld, bool transposed, 
 		}
 }
 
+/* One product: y[rows, …] (+)= x B. */
+struct product {
+	float *y;
+	int64_t ldy, rows;
+	piece *x, *b;
+	int64_t steps;
+};
+
+/* Of the columns [begin, end) the steps [p, p + n). */
+static void panel(const struct product *c, int64_t begin, int64_t end, int64_t p, int64_t n, bool add)
+{
+	for (int64_t i = 0; i < c->rows; i += PIECE_BLOCK)
+		for (int64_t j = begin; j < end; j += PIECE_BLOCK) {
+			const struct piece_operand left = {c->x + i / PIECE_SIDE * c->steps + p, c->steps, 1};
+			const struct piece_operand right = {c->b + j / PIECE_SIDE * c->steps + p, c->steps, 1};
+
+			piece_part(c->y + i * c->ldy + j, c->ldy, c->rows - i, end - j, left, right, n, AHEAD, add);
+		}
+}
+
 static void multiply(float *y, int64_t ldy, int64_t rows, piece *x, piece *b, int64_t steps, int64_t begin, int64_t end,
 		     bool add)
 {
+	const struct product c = {y, ldy, rows, x, b, steps};
 	int64_t parts = (steps + MOST_STEPS - 1) / MOST_STEPS, part = parts ? (steps + parts - 1) / parts : 1;
 
 	amx_prepare();
-	for (int64_t p = 0; p < steps; p += part)
-		for (int64_t i = 0; i < rows; i += PIECE_BLOCK)
-			for (int64_t j = begin; j < end; j += PIECE_BLOCK) {
-				const struct piece_operand left = {x + i / PIECE_SIDE * steps + p, steps, 1};
-				const struct piece_operand right = {b + j / PIECE_SIDE * steps + p, steps, 1};
-
-				piece_part(y + i * ldy + j, ldy, rows - i, end - j, left, right,
-					   at_most(part, steps - p), AHEAD, add || p);
-			}
+	for (int64_t j = begin; j < end; j += PANEL)
+		for (int64_t p = 0; p < steps; p += part)
+			panel(&c, j, at_most(j + PANEL, end), p, at_most(part, steps - p), add || p);
 	amx_end();
 }
 

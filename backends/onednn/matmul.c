@@ -269,12 +269,36 @@ int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x
 	return (wants_dense(tile, ldx, ldy) ? run_dense : run)(mm, lane, y, ldy, x, ldx, rows, tile, add);
 }
 
-int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype)
+/* A copy of a[n, n] in pieces. */
+static piece *in_pieces(const uint16_t *a, int64_t n)
 {
-	struct tile *tile = tile_new(mm, n, n, dtype, NULL);
-	int bad = !tile || tile_fill(mm, tile, b, n, true, true) ||
-		  matmul_run(mm, MATMUL_TEAM, c, n, a, n, n, tile, false);
+	int64_t steps = pieces_steps(n);
+	piece *out = aligned_alloc(64, pieces_bytes(n, n));
 
+	if (!out)
+		return NULL;
+#pragma omp parallel for schedule(static)
+	for (int64_t t = 0; t < n; t++)
+		for (int64_t p = 0; p < steps; p++) {
+			int64_t at = p * PIECE_TERMS, left = n - at < PIECE_TERMS ? n - at : PIECE_TERMS;
+			uint32_t *row = out[t / PIECE_SIDE * steps + p][t % PIECE_SIDE];
+
+			memset(row, 0, sizeof(piece) / PIECE_SIDE);
+			memcpy(row, a + t * n + at, (size_t)left * sizeof *a);
+		}
+	return out;
+}
+
+int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype,
+		  const struct pieces *pieces)
+{
+	struct tile *tile = tile_new(mm, n, n, dtype, pieces);
+	piece *laid_out = pieces ? in_pieces(a, n) : NULL;
+	const void *x = pieces ? (const void *)laid_out : a;
+	int bad = !tile || !x || tile_fill(mm, tile, b, n, true, true) ||
+		  matmul_run(mm, MATMUL_TEAM, c, n, x, n, n, tile, false);
+
+	free(laid_out);
 	tile_free(tile);
 	return bad ? -1 : 0;
 }
