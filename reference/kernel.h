@@ -26,8 +26,8 @@
  *   device arrays, so that a step can be captured once and replayed.
  * - Storage is f32, bf16 or f16; sums are taken in f32 or better, the
  *   reference's in double. Parameters' gradients, lse, logp, rope tables and
- *   adapters are f32. resid_dtype and act_dtype of the device say what it
- *   wants for x and for q, k, v, o.
+ *   adapters are f32. resid_dtype, act_dtype and cache_dtype of the device say
+ *   what it wants for x, for q, k, v, o, and for k and v in a cache.
  *
  * A train step (one micro-batch, then the update)
  *
@@ -141,6 +141,7 @@ struct device {
 	int threads;
 	enum dtype resid_dtype; /* of x */
 	enum dtype act_dtype;   /* of q, k, v, o */
+	enum dtype cache_dtype; /* of k and v in a cache, whose rows attn_in or kv_append writes and attention reads */
 	bool batch_invariant;   /* a row's bits do not depend on its neighbours (CONTRACT, equality) */
 	bool remote;            /* the host cannot read its arrays: what indices hold is checked by its own operations */
 	size_t allocated;       /* bytes of buffers and scratch now held */

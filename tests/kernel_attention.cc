@@ -154,8 +154,9 @@ static void forward(const Layout &layout, const Heads &h, int64_t window, int wi
 	const int64_t cols = h.heads * h.dim, kv = h.kv_heads * h.dim;
 	p.length = (double)std::max<int64_t>(a.max_keys, h.dim);
 	p.strided = with & STRIDED;
-	Array q = p.normal(a.queries, cols, As::ACT, sharp), k = p.normal(a.keys, kv, As::ACT, sharp);
-	Array v = p.normal(a.keys, kv, As::ACT);
+	const As keys = with & CACHED ? As::CACHE : As::ACT;
+	Array q = p.normal(a.queries, cols, As::ACT, sharp), k = p.normal(a.keys, kv, keys, sharp);
+	Array v = p.normal(a.keys, kv, keys);
 	const struct attn_dims dims = {h.heads, h.kv_heads, h.dim, 1 / std::sqrt((float)h.dim)};
 	Body body = [&](Runner &run) {
 		struct view o = run.out("o", a.queries, cols, As::ACT);

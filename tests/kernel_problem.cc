@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -61,6 +62,7 @@ static void choose_tiles(struct device *dev, bool amx)
 
 	own->cpu.attention = amx ? amx_attention() : NULL;
 	own->pieces = amx ? amx_pieces() : NULL;
+	dev->cache_dtype = amx ? DTYPE_BF16 : DTYPE_F32;
 }
 #endif
 
@@ -361,6 +363,8 @@ enum dtype Runner::stated(As as) const
 		return types.dev->resid_dtype;
 	case As::ACT:
 		return types.dev->act_dtype;
+	case As::CACHE:
+		return types.dev->cache_dtype;
 	default:
 		return DTYPE_F32;
 	}
@@ -649,7 +653,8 @@ static std::string not_finite(const Problem &problem, const std::vector<Output> 
 
 static bool all_f32(const std::vector<Output> &outputs, const Lane &types)
 {
-	bool wide = types.dev->resid_dtype == DTYPE_F32 && types.dev->act_dtype == DTYPE_F32;
+	bool wide = types.dev->resid_dtype == DTYPE_F32 && types.dev->act_dtype == DTYPE_F32 &&
+		    types.dev->cache_dtype == DTYPE_F32;
 	for (const Output &output : outputs)
 		wide = wide && output.dtype != DTYPE_BF16 && output.dtype != DTYPE_F16;
 	return wide;
@@ -748,9 +753,9 @@ std::vector<std::string> differences(const Problem &problem, const Body &body, c
 
 void expect_equal(const Problem &problem, const Body &body)
 {
-	std::map<std::pair<int, int>, Truth> truths;
+	std::map<std::tuple<int, int, int>, Truth> truths;
 	for (const Lane &lane : fast_lanes()) {
-		std::pair<int, int> types = {lane.dev->resid_dtype, lane.dev->act_dtype};
+		std::tuple<int, int, int> types = {lane.dev->resid_dtype, lane.dev->act_dtype, lane.dev->cache_dtype};
 		if (!truths.count(types))
 			truths[types] = truth_of(problem, body, lane);
 		for (const std::string &text : differences_from(truths[types], problem, body, lane, true))

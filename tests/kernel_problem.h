@@ -34,8 +34,8 @@
 #include "reference/kernel.h"
 #include "tests/kernel_check.h"
 
-/* How an array is stored. RESID and ACT: as the backend under test wants x, and q, k, v, o. */
-enum class As { F32, BF16, F16, I32, U64, RESID, ACT };
+/* How an array is stored. RESID, ACT and CACHE: as the backend under test wants x, q, k, v, o, and a cache's k and v. */
+enum class As { F32, BF16, F16, I32, U64, RESID, ACT, CACHE };
 
 /* Host values, row by row; `f` of floating types, `n` of integers. No values: absent. */
 struct Array {

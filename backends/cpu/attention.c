@@ -17,6 +17,14 @@ static void stretch_forward(const struct attn_work *work, int t, int threads)
 	}
 }
 
+/* q and o in f32; k and v too, or both as a cache of this device holds them. */
+static bool stored_so(struct device *dev, struct view o, struct view q, struct view k, struct view v)
+{
+	bool cached = k.dtype == dev->cache_dtype && v.dtype == dev->cache_dtype;
+
+	return attn_f32(dev, "attention", (struct view[]){o, q, k, v}, cached ? 2 : 4);
+}
+
 static void attention(struct device *dev, struct view o, struct view lse, struct view q, struct view k, struct view v,
 		      const struct segments *seg, const struct attn_dims *dims)
 {
@@ -24,8 +32,7 @@ static void attention(struct device *dev, struct view o, struct view lse, struct
 				 .heads_inside = seg->max_queries * dims->heads <= ATTN_LANES * dims->kv_heads};
 	size_t mark = dev->scratch_used;
 
-	if (!check_attention(dev, o, lse, q, k, v, seg, dims) ||
-	    !attn_f32(dev, "attention", (struct view[]){o, q, k, v}, 4))
+	if (!check_attention(dev, o, lse, q, k, v, seg, dims) || !stored_so(dev, o, q, k, v))
 		return;
 	if (attn_begin(dev, "attention", &work)) {
 		attn_zero_outside(o, seg);

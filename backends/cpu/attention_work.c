@@ -235,8 +235,15 @@ void attn_fill(struct attn_tile *tile, const struct attn_work *work, int64_t num
 	tile->kv_heads = work->dims->kv_heads;
 	tile->next_row = work->group * dim;
 	tile->scale = work->dims->scale;
-	tile->k = (const float *)view_row(work->k, 0) + place.head * dim;
-	tile->v = (const float *)view_row(work->v, 0) + place.head * dim;
+	tile->k = tile->v = NULL;
+	tile->k_half = tile->v_half = NULL;
+	if (work->k.dtype == DTYPE_BF16) {
+		tile->k_half = (const uint16_t *)view_row(work->k, 0) + place.head * dim;
+		tile->v_half = (const uint16_t *)view_row(work->v, 0) + place.head * dim;
+	} else {
+		tile->k = (const float *)view_row(work->k, 0) + place.head * dim;
+		tile->v = (const float *)view_row(work->v, 0) + place.head * dim;
+	}
 	tile->ld_k = work->k.ld;
 	tile->ld_v = work->v.ld;
 	fill_keys(tile, work, item);

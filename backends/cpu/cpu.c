@@ -85,6 +85,7 @@ void cpu_init(struct cpu_device *cpu, const struct products *products, const cha
 				   .threads = threads_of(options),
 				   .resid_dtype = DTYPE_F32,
 				   .act_dtype = DTYPE_F32,
+				   .cache_dtype = DTYPE_F32,
 				   .batch_invariant = options && options->batch_invariant};
 }
 

@@ -32,6 +32,7 @@ struct amx_keys {
 	bool backward;
 	struct amx_slot *slots;
 	piece *pieces;
+	float *wide; /* [32, D] */
 };
 
 /* Pieces of one of the three operands. */

@@ -44,6 +44,7 @@ struct attn_tile {
 	struct attn_keys keys[2];         /* prefix, own */
 	bool same_keys;                   /* as the tile before in this scratch: segment and key head */
 	const float *k, *v;               /* row 0, at the key head's first column */
+	const uint16_t *k_half, *v_half;  /* in place of them, in bf16; forward alone, where reads_half */
 	int64_t ld_k, ld_v;
 	int64_t next_row;                 /* elements from a row of q or o to that of the next key head */
 	float *q[ATTN_LANES];             /* rows of D, one per lane, the last one's in unused lanes; only read */
@@ -64,6 +65,7 @@ static inline size_t attn_tile_scratch(int64_t heads, int64_t head_dim)
 struct vec_attention {
 	/* Floats, a multiple of 16, of scratch, 64-byte aligned, that either function wants of a model with H heads. */
 	size_t (*scratch)(int64_t heads, int64_t head_dim);
+	bool reads_half;
 	void (*forward)(const struct attn_tile *tile, float *scratch);
 	void (*backward)(const struct attn_tile *tile, float *scratch);
 };

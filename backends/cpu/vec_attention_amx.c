@@ -282,4 +282,4 @@ static void backward(const struct attn_tile *tile, float *scratch)
 }
 
 const struct vec_attention vec_attention_amx;
-const struct vec_attention vec_attention_amx = {.scratch = scratch, .forward = forward, .backward = backward};
+const struct vec_attention vec_attention_amx = {.scratch = scratch, .reads_half = true, .forward = forward, .backward = backward};

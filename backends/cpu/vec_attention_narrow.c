@@ -3,6 +3,7 @@
  * Attention of a tile of few rows, as in decoding: a vector holds keys or
  * elements of a row, where the wide tile would leave most lanes empty.
  */
+#include "backends/cpu/vec_half.h"
 #include "backends/cpu/vec_tile.h"
 
 #if defined(__AVX512F__)
@@ -25,6 +26,7 @@ struct narrow {
 	float *s;         /* [lanes, KEYS] */
 	float *o;         /* [lanes, D] */
 	float *max, *sum; /* of each lane so far */
+	float *wide;      /* [KEYS, D]: rows of k or v that are stored in bf16 */
 };
 
 /* s[i] = q . x_i of `n` <= WIDTH rows; their partial sums are added pairwise until vector 0 holds one sum per row */
@@ -74,12 +76,50 @@ static void softmax(struct narrow *a, const struct attn_keys *keys, int64_t lane
 		o[d] *= shrink;
 }
 
-/* Rows are too short, and too far apart, for the processor to see them coming. */
-static void fetch(const float *x, int64_t ld, int64_t n, int64_t dim)
+/* k or v as stored, one of the two; an element of the key head is number row * ld + head * D + d. */
+struct stored {
+	const float *x;
+	const uint16_t *half;
+	int64_t ld;
+};
+
+static struct stored stored_k(const struct attn_tile *tile)
 {
+	return (struct stored){tile->k, tile->k_half, tile->ld_k};
+}
+
+static struct stored stored_v(const struct attn_tile *tile)
+{
+	return (struct stored){tile->v, tile->v_half, tile->ld_v};
+}
+
+/* Rows are too short, and too far apart, for the processor to see them coming. */
+static void fetch(const struct narrow *a, struct stored x, int64_t row, int64_t n)
+{
+	int64_t dim = a->tile->head_dim, line = x.half ? 32 : 16;
+
+	for (int64_t i = row; i < row + n; i++)
+		for (int64_t d = 0; d < dim; d += line) {
+			int64_t at = i * x.ld + a->head * dim + d;
+
+			__builtin_prefetch(x.half ? (const void *)(x.half + at) : (const void *)(x.x + at));
+		}
+}
+
+/* n rows of the key head in f32, *ld apart. */
+static const float *rows_of(const struct narrow *a, struct stored x, int64_t row, int64_t n, int64_t *ld)
+{
+	int64_t dim = a->tile->head_dim, at = row * x.ld + a->head * dim;
+
+	*ld = x.ld;
+	if (!x.half)
+		return x.x + at;
+	*ld = dim;
 	for (int64_t i = 0; i < n; i++)
-		for (int64_t d = 0; d < dim; d += 16)
-			__builtin_prefetch(x + i * ld + d);
+#pragma omp simd
+		for (int64_t d = 0; d < dim; d++)
+			a->wide[i * dim + d] = bf16_expand(x.half[at + i * x.ld + d]);
+	return a->wide;
 }
 
 static int64_t at_most(int64_t a, int64_t b)
@@ -91,14 +131,14 @@ static int64_t at_most(int64_t a, int64_t b)
 static void run_scores(struct narrow *a, int64_t i, int64_t row, int64_t run)
 {
 	const struct attn_tile *tile = a->tile;
-	int64_t dim = tile->head_dim, ld = tile->ld_k;
+	int64_t dim = tile->head_dim, ld;
 
 	for (int64_t part = 0, n; part < run; part += n) {
-		const float *k = tile->k + (row + part) * ld + a->head * dim;
-
 		n = at_most(run - part, WIDTH);
-		fetch(k + n * ld, ld, at_most(run - part - n, WIDTH), dim);
-		fetch(tile->v + (row + part) * tile->ld_v + a->head * dim, tile->ld_v, n, dim);
+		fetch(a, stored_k(tile), row + part + n, at_most(run - part - n, WIDTH));
+		fetch(a, stored_v(tile), row + part, n);
+		const float *k = rows_of(a, stored_k(tile), row + part, n, &ld);
+
 		for (int lane = 0; lane < tile->lanes; lane++)
 			dots(a->s + lane * ATTN_KEYS + i + part, tile->q[lane] + a->head * tile->next_row, k, ld, n,
 			     dim);
@@ -118,10 +158,10 @@ static void narrow_block(struct narrow *a, const struct attn_keys *keys, int64_t
 	for (int lane = 0; lane < tile->lanes; lane++)
 		softmax(a, keys, lane, j, n);
 	for (int64_t i = 0; i < n; i += run) {
-		const float *v = tile->v + key_run(keys, j + i, n - i, &run) * tile->ld_v + a->head * dim;
+		int64_t ld, row = key_run(keys, j + i, n - i, &run);
+		const float *v = rows_of(a, stored_v(tile), row, run, &ld);
 
-		multiply(a->o, dim, (struct strided){a->s + i, ATTN_KEYS, 1}, v, tile->ld_v, run, tile->lanes, dim,
-			 true);
+		multiply(a->o, dim, (struct strided){a->s + i, ATTN_KEYS, 1}, v, ld, run, tile->lanes, dim, true);
 	}
 }
 
@@ -131,7 +171,8 @@ static struct narrow narrow_at(const struct attn_tile *tile, int64_t head, float
 	float *rows = scratch + ATTN_NARROW * ATTN_KEYS + head * lanes * (dim + 2);
 
 	return (struct narrow){.tile = tile, .head = head, .s = scratch, .o = rows, .max = rows + lanes * dim,
-			       .sum = rows + lanes * (dim + 1)};
+			       .sum = rows + lanes * (dim + 1),
+			       .wide = scratch + ATTN_NARROW * ATTN_KEYS + tile->kv_heads * ATTN_NARROW * (dim + 2)};
 }
 
 static void narrow_end(const struct narrow *a)

@@ -109,7 +109,7 @@ struct device *cuda_open(const struct device_options *options, struct err *err)
 	dev->name = "cuda";
 	dev->threads = 1;
 	dev->remote = true;
-	dev->resid_dtype = dev->act_dtype = dtype;
+	dev->resid_dtype = dev->act_dtype = dev->cache_dtype = dtype;
 	dev->batch_invariant = options && options->batch_invariant;
 	dev->backend = &cuda_backend;
 	cuda->matrix_units = dtype == DTYPE_BF16;

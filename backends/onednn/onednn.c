@@ -54,6 +54,8 @@ struct device *onednn_open(const struct device_options *options, struct err *err
 	own->cpu.attention = bf16 ? vec_attention_bf16() : NULL;
 	own->arithmetic = bf16 ? DTYPE_BF16 : DTYPE_F32;
 	own->pieces = bf16 ? pieces_bf16() : NULL;
+	if (own->cpu.attention && own->cpu.attention->reads_half)
+		own->cpu.dev.cache_dtype = DTYPE_BF16;
 	own->matmul = matmul_new(own->cpu.dev.threads, err);
 	if (own->matmul)
 		return &own->cpu.dev;

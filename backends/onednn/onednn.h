@@ -8,10 +8,11 @@
  * pack.c        prepared groups           product.c  products with them
  * matmul.c      the library's primitives  tile.c     one packed matrix; library.h, internal.h: theirs alone
  *
- * x, q, k, v, o stay f32. In bf16 what goes into a product is rounded to bf16
- * first, the weights when they are packed, the activations block by block; a
- * product of very few rows reads the stored weights and rounds nothing.
- * Attention is in f32, on a CPU with AMX in bf16 (vec_attention.h).
+ * x, q, k, v, o stay f32, but for k and v in a cache, which on a CPU with AMX
+ * are bf16. In bf16 what goes into a product is rounded to bf16 first, the
+ * weights when they are packed, the activations block by block; a product of very
+ * few rows reads the stored weights and rounds nothing. Attention is in f32, on a
+ * CPU with AMX in bf16 (vec_attention.h).
  */
 #ifndef BALDISTILL_BACKENDS_ONEDNN_ONEDNN_H
 #define BALDISTILL_BACKENDS_ONEDNN_ONEDNN_H

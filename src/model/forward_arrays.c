@@ -20,10 +20,11 @@ static int plan_arrays(const struct model *m, const struct forward_limits *l, st
 	int64_t kept = (l->cache_rows ? l->cache_rows : l->prefix) * c->num_hidden_layers, R = l->rows;
 	int64_t now = l->cache_rows ? 0 : l->prefix + R, N = most(l->targets, 1);
 	enum dtype act = m->dev->act_dtype, resid = m->dev->resid_dtype;
+	enum dtype keeps = l->cache_rows ? m->dev->cache_dtype : act;
 #define AT(field) offsetof(struct forward, field)
 	const struct forward_plan all[] = {
 		{AT(x), R, C, resid}, {AT(q), R, Q, act}, {AT(o), R, Q, act}, {AT(key), now, K, act},
-		{AT(value), now, K, act}, {AT(kept_key), kept, K, act}, {AT(kept_value), kept, K, act},
+		{AT(value), now, K, act}, {AT(kept_key), kept, K, keeps}, {AT(kept_value), kept, K, keeps},
 		{AT(call), 1, call_room(l), DTYPE_I32}, {AT(answer), 2, N, DTYPE_I32},
 		{AT(row), 1, N, DTYPE_I32}, {AT(target), 1, N, DTYPE_I32}, {AT(y), N, C, resid},
 		{AT(seed), 1, 1, DTYPE_U64}, {AT(row_id), 1, N, DTYPE_U64}, {AT(position), 1, N, DTYPE_I32},
