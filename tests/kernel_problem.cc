@@ -18,7 +18,6 @@ extern "C" {
 }
 #endif
 #if HAVE_ONEDNN
-#include <omp.h>
 extern "C" {
 #include "backends/cpu/vec_attention.h"
 #include "backends/onednn/onednn.h"

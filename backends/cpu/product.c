@@ -111,6 +111,12 @@ void product_common_columns(const struct device *dev, const struct product *list
 	split(&c, list[0].w.cols, lane, panels, span_common);
 }
 
+void product_threads(const struct device *dev)
+{
+	omp_set_dynamic(0);
+	cpu_of(dev)->products->threads(dev->threads);
+}
+
 void product_nt(const struct device *dev, const struct product *list, int n, int64_t rows, int lane,
 		const struct lanes *panels)
 {

@@ -13,8 +13,6 @@
 #ifndef BALDISTILL_BACKENDS_CPU_PRODUCT_H
 #define BALDISTILL_BACKENDS_CPU_PRODUCT_H
 
-#include <omp.h>
-
 #include "backends/cpu/team.h"
 
 struct product {
@@ -80,11 +78,7 @@ static inline int64_t panel_of(const struct device *dev)
 }
 
 /* Every operation that multiplies says so first. OpenMP gives the device's team whole, whatever thread opened it. */
-static inline void product_threads(const struct device *dev)
-{
-	omp_set_dynamic(0);
-	cpu_of(dev)->products->threads(dev->threads);
-}
+void product_threads(const struct device *dev);
 
 /* panel.c: nt and nn over gemm_nt and gemm_nn, for weights that no backend has laid out. */
 product_fn panel_nt, panel_nn;
