@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* internal.h - what matmul.c and tile.c know of each other. */
+/* internal.h - what matmul.c, tile.c and tile_pieces.c know of each other. */
 #ifndef BALDISTILL_BACKENDS_ONEDNN_INTERNAL_H
 #define BALDISTILL_BACKENDS_ONEDNN_INTERNAL_H
 
@@ -17,6 +17,11 @@ struct tile {
 	dnnl_memory_t memory; /* NULL: empty */
 	const struct pieces *pieces; /* not NULL: data is theirs, and there is neither layout nor memory */
 };
+
+/* tile_pieces.c: as tile_fill and matmul_run, with threads side by side on columns; a copy of a[n, n], malloc's. */
+int tile_pieces_fill(struct tile *tile, const void *w, int64_t ld, bool transposed);
+int tile_pieces_run(const struct tile *tile, int threads, float *y, int64_t ldy, const void *x, int64_t rows, bool add);
+piece *tile_pieces_copy(const uint16_t *a, int64_t n);
 
 /* The library, and how it is called from outside parallel regions. */
 dnnl_engine_t matmul_engine(const struct matmul *mm);

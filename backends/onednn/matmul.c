@@ -236,64 +236,19 @@ static int run_dense(struct matmul *mm, int lane, float *y, int64_t ldy, const v
 	return bad ? -1 : 0;
 }
 
-/* ---- in pieces ----------------------------------------------------------------------- */
-
-/* A team takes columns side by side. */
-static int run_pieces(const struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t rows,
-		      const struct tile *tile, bool add)
-{
-	const int64_t unit = 2 * PIECE_SIDE, units = (tile->n + unit - 1) / unit, steps = pieces_steps(tile->k);
-	piece *left = (piece *)(uintptr_t)x, *right = tile->data;
-
-	if (lane != MATMUL_TEAM) {
-		tile->pieces->multiply(y, ldy, rows, left, right, steps, 0, tile->n, add);
-		return 0;
-	}
-#pragma omp parallel num_threads(mm->threads)
-	{
-		int64_t own = omp_get_thread_num(), team = omp_get_num_threads();
-		int64_t begin = units * own / team * unit, end = units * (own + 1) / team * unit;
-
-		if (begin < end)
-			tile->pieces->multiply(y, ldy, rows, left, right, steps, begin, end < tile->n ? end : tile->n,
-					       add);
-	}
-	return 0;
-}
-
 int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t ldx, int64_t rows,
 	       const struct tile *tile, bool add)
 {
 	if (tile->pieces)
-		return run_pieces(mm, lane, y, ldy, x, rows, tile, add);
+		return tile_pieces_run(tile, lane == MATMUL_TEAM ? mm->threads : 1, y, ldy, x, rows, add);
 	return (wants_dense(tile, ldx, ldy) ? run_dense : run)(mm, lane, y, ldy, x, ldx, rows, tile, add);
-}
-
-/* A copy of a[n, n] in pieces. */
-static piece *in_pieces(const uint16_t *a, int64_t n)
-{
-	int64_t steps = pieces_steps(n);
-	piece *out = aligned_alloc(64, pieces_bytes(n, n));
-
-	if (!out)
-		return NULL;
-#pragma omp parallel for schedule(static)
-	for (int64_t t = 0; t < n; t++)
-		for (int64_t p = 0; p < steps; p++) {
-			int64_t at = p * PIECE_TERMS, left = n - at < PIECE_TERMS ? n - at : PIECE_TERMS;
-			uint32_t *row = out[t / PIECE_SIDE * steps + p][t % PIECE_SIDE];
-
-			memset(row, 0, sizeof(piece) / PIECE_SIDE);
-			memcpy(row, a + t * n + at, (size_t)left * sizeof *a);
-		}
-	return out;
 }
 
 int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype,
 		  const struct pieces *pieces)
 {
 	struct tile *tile = tile_new(mm, n, n, dtype, pieces);
-	piece *laid_out = pieces ? in_pieces(a, n) : NULL;
+	piece *laid_out = pieces ? tile_pieces_copy(a, n) : NULL;
 	const void *x = pieces ? (const void *)laid_out : a;
 	int bad = !tile || !x || tile_fill(mm, tile, b, n, true, true) ||
 		  matmul_run(mm, MATMUL_TEAM, c, n, x, n, n, tile, false);

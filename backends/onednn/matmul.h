@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * matmul.h - products by oneDNN, with weights laid out once as the library
- * likes them best. matmul.c and tile.c alone include its headers.
+ * likes them best. matmul.c, tile.c and tile_pieces.c alone include its headers.
  *
  *     struct matmul *mm = matmul_new(threads, err);
  *     struct tile *t = tile_new(mm, n, k, DTYPE_BF16, NULL);

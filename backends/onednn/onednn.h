@@ -6,7 +6,8 @@
  *
  * onednn.c      device, probe             module.c   the module's one exported object
  * pack.c        prepared groups           product.c  products with them
- * matmul.c      the library's primitives  tile.c     one packed matrix; library.h, internal.h: theirs alone
+ * matmul.c      the library's primitives  tile.c     one packed matrix
+ * tile_pieces.c one in pieces             library.h, internal.h: of these three alone
  *
  * x, q, k, v, o stay f32, but for k and v in a cache, which on a CPU with AMX
  * are bf16. In bf16 what goes into a product is rounded to bf16 first, the

@@ -113,20 +113,6 @@ static int reorder(struct matmul *mm, dnnl_memory_t to, const layout *to_layout,
 	return bad;
 }
 
-static int fill_pieces(struct tile *tile, const void *w, int64_t ld, bool transposed)
-{
-	if (!tile->data) {
-		tile->bytes = pieces_bytes(tile->n, tile->k);
-		tile->data = aligned_alloc(64, tile->bytes);
-	}
-	if (!tile->data)
-		return -1;
-#pragma omp parallel for schedule(static)
-	for (int64_t strip = 0; strip < pieces_strips(tile->n); strip++)
-		tile->pieces->lay_right(tile->data, w, ld, transposed, tile->n, tile->k, strip, strip + 1);
-	return 0;
-}
-
 int tile_fill(struct matmul *mm, struct tile *tile, const void *w, int64_t ld, bool transposed, bool lasting)
 {
 	bool plain = tile->ld[1] != 0;
@@ -134,7 +120,7 @@ int tile_fill(struct matmul *mm, struct tile *tile, const void *w, int64_t ld, b
 	dnnl_memory_t source = NULL;
 
 	if (tile->pieces)
-		return fill_pieces(tile, w, ld, transposed);
+		return tile_pieces_fill(tile, w, ld, transposed);
 	if (tile->memory && !tile->data)
 		return 0; /* lent: it sees every change */
 	if (plain && lasting)
