@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define BACKEND_ABI 2
+#define BACKEND_ABI 3
 
 struct device_options {
 	int threads;          /* 0: as many as the process may use */

@@ -2,12 +2,13 @@
 # bd_flags.m4 - small helpers: flags that the compiler may not know, libraries from pkg-config.
 
 # BD_CFLAGS(VARIABLE, FLAGS, [PROGRAM])
-# Append each of FLAGS to VARIABLE that the C compiler takes without a warning.
+# Append each of FLAGS to VARIABLE that the C compiler takes without a warning; optimising, as all that is built is, since
+# some C libraries warn of _FORTIFY_SOURCE where it is not.
 AC_DEFUN([BD_CFLAGS], [
   for bd_flag in $2; do
     AC_MSG_CHECKING([whether $CC takes $bd_flag])
     bd_save_CFLAGS=$CFLAGS
-    CFLAGS="$CFLAGS $$1 $bd_flag -Werror"
+    CFLAGS="$CFLAGS -O2 $$1 $bd_flag -Werror"
     AC_COMPILE_IFELSE([m4_default([$3], [AC_LANG_PROGRAM([[#include <string.h>]], [[]])])],
       [AC_MSG_RESULT([yes]); $1="$$1 $bd_flag"], [AC_MSG_RESULT([no])])
     CFLAGS=$bd_save_CFLAGS
@@ -33,7 +34,7 @@ AC_DEFUN([BD_LDFLAGS], [
 AC_DEFUN([BD_LEVEL], [
   AC_MSG_CHECKING([whether $CC compiles for $1])
   bd_save_CFLAGS=$CFLAGS
-  CFLAGS="$CFLAGS $2 -Werror"
+  CFLAGS="$CFLAGS -O2 $2 -Werror"
   AC_COMPILE_IFELSE([AC_LANG_SOURCE([[
 #ifndef __x86_64__
 #error not x86-64

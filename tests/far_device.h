@@ -72,7 +72,7 @@ public:
 		EXPECT_NE(arena, MAP_FAILED);
 		make_table();
 		k = &table, name = "far", threads = 1, remote = true;
-		resid_dtype = act_dtype = dtype;
+		resid_dtype = act_dtype = cache_dtype = dtype;
 	}
 	Far(const Far &) = delete;
 	~Far()

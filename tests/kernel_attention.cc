@@ -199,6 +199,14 @@ TEST(Attention, OneSegment)
 	}
 }
 
+/* More keys than a backend keeps laid out at one time, own and of a prefix. */
+TEST(Attention, Long)
+{
+	for (int64_t window : {0, 100})
+		forward(packed("T 1700", {1700}), {1, 1, 64}, window, LSE);
+	forward(shared("500+70+3", {{500, 70, 3}}), {2, 1, 64}, 0, LSE);
+}
+
 TEST(Attention, Packed)
 {
 	const Layout layouts[] = {
@@ -330,6 +338,13 @@ TEST(AttentionBackward, OneSegment)
 	backward(packed("T 257", {257}), {2, 1, 16}, 0, true);
 	backward(packed("T 513", {513}), {1, 1, 8}, 70, false);
 	backward(packed("T 1025", {1025}), {1, 1, 4}, 0, false);
+}
+
+TEST(AttentionBackward, Long)
+{
+	for (int64_t window : {0, 100})
+		backward(packed("T 1700", {1700}), {1, 1, 64}, window, false);
+	backward(shared("500+70+3", {{500, 70, 3}}), {2, 1, 64}, 0, false);
 }
 
 TEST(AttentionBackward, Packed)

@@ -219,7 +219,7 @@ public:
 		std::vector<double> v((size_t)(rows * cols), filler);
 		for (size_t l = 0; l < layers.size(); l++)
 			for (auto *cache : {&cache_k, &cache_v})
-				cache->push_back(desk.typed(rows, cols, desk.dev->act_dtype, v));
+				cache->push_back(desk.typed(rows, cols, desk.dev->cache_dtype, v));
 	}
 
 	/* Rows into and through the caches; logits of every row, [R, V]. */

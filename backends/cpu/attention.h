@@ -54,7 +54,7 @@ void attn_fill(struct attn_tile *tile, const struct attn_work *work, int64_t num
 void attn_rows(float *rows[ATTN_LANES], const struct attn_tile *tile, const struct attn_work *work,
 	       struct attn_place place, struct view v, int64_t width);
 
-/* All of n views hold f32, the one storage of this backend; a failure kept otherwise. */
+/* All of n views hold f32; a failure kept otherwise. */
 bool attn_f32(struct device *dev, const char *op, const struct view list[], int n);
 
 /* v = 0 in the rows of no segment. */

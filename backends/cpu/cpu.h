@@ -22,7 +22,8 @@
  * head.c        head_loss, logits, sample
  * vec*.c        vector code, compiled once per CPU level
  *
- * Storage of x, q, k, v, o is f32. Work is cut into blocks of rows that depend
+ * Storage of x, q, k, v, o is f32, but of k and v in a cache what cache_dtype says.
+ * Work is cut into blocks of rows that depend
  * on the shape and the number of threads alone and handed to threads
  * statically, so a result depends on nothing else.
  */

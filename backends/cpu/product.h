@@ -37,7 +37,7 @@ typedef void product_fn(const struct device *dev, const struct product *list, in
 typedef void gemm_fn(const struct device *dev, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
 		     int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
-/* Rows of blocks where the library lays weights out in each call, which more rows pay for. */
+/* Rows of blocks in f32: where the library lays weights out in each call, more rows pay for it. */
 enum { PACKING_BLOCK_ROWS = 1024, PACKING_LEAST_ROWS = 320 };
 
 struct products {

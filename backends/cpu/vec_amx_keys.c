@@ -103,11 +103,12 @@ piece *amx_keys_block(struct amx_keys *keys, const struct attn_keys *kind, int64
 	int64_t last = first + ATTN_KEYS < kind->end ? first + ATTN_KEYS : kind->end;
 	struct amx_slot *slot = &keys->slots[place];
 	piece *block = keys->pieces + place * slot_pieces(keys->steps);
-	bool goes_on = slot->number == number && slot->begin <= kind->begin;
+	int64_t begin = kind->begin > first ? kind->begin : first;
+	bool goes_on = slot->number == number && slot->begin == begin;
 	int64_t done = goes_on ? slot->end : first;
 
 	if (!goes_on)
-		*slot = (struct amx_slot){number, kind->begin, first};
+		*slot = (struct amx_slot){number, begin, first};
 	if (done >= last)
 		return block;
 	for (int64_t t = (done - first) / PIECE_TERMS; t < KEY_STEPS; t++)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * vec_amx_keys.h - keys and values of one key head as pieces (vec_amx.h), laid
- * out once for all tiles that read them. Private to vec_attention_amx*.c.
+ * out once for the tiles of a segment that follow each other on a thread. Private
+ * to vec_attention_amx.c.
  *
  *     struct amx_keys keys;
  *     scratch = amx_keys_at(&keys, tile, backward, scratch);     // forgets what a tile of other keys left
@@ -13,8 +14,9 @@
  *     v     forward: v^T [D, keys], left operand, strip after strip of D; backward: v, as k
  *     k_t   backward alone: k^T, as v^T
  *
- * Keys that the tile does not see are zero or what an earlier tile saw. Blocks
- * share SLOTS places, so those of very long segments are laid out again.
+ * Keys before the first that the tile sees are zero, those after its last zero or
+ * what an earlier tile saw. Blocks share SLOTS places, so those of very long
+ * segments are laid out again.
  */
 #ifndef BALDISTILL_BACKENDS_CPU_VEC_AMX_KEYS_H
 #define BALDISTILL_BACKENDS_CPU_VEC_AMX_KEYS_H

@@ -18,14 +18,14 @@ struct tile {
 	const struct pieces *pieces; /* not NULL: data is theirs, and there is neither layout nor memory */
 };
 
-/* tile_pieces.c: as tile_fill and matmul_run, with threads side by side on columns; a copy of a[n, n], malloc's. */
-int tile_pieces_fill(struct tile *tile, const void *w, int64_t ld, bool transposed);
+/* tile_pieces.c: as tile_fill and matmul_run, with threads side by side on columns. */
+int tile_pieces_fill(struct tile *tile, int threads, const void *w, int64_t ld, bool transposed);
 int tile_pieces_run(const struct tile *tile, int threads, float *y, int64_t ldy, const void *x, int64_t rows, bool add);
-piece *tile_pieces_copy(const uint16_t *a, int64_t n);
 
 /* The library, and how it is called from outside parallel regions. */
 dnnl_engine_t matmul_engine(const struct matmul *mm);
 dnnl_stream_t matmul_stream(const struct matmul *mm);
+int matmul_threads(const struct matmul *mm);
 
 static inline dnnl_data_type_t library_type(enum dtype dtype)
 {

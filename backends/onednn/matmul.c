@@ -50,6 +50,11 @@ dnnl_stream_t matmul_stream(const struct matmul *mm)
 	return mm->lanes[0].stream;
 }
 
+int matmul_threads(const struct matmul *mm)
+{
+	return mm->threads;
+}
+
 struct matmul *matmul_new(int threads, struct err *err)
 {
 	struct matmul *mm = mem_array(1, sizeof *mm, err);
@@ -244,16 +249,12 @@ int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x
 	return (wants_dense(tile, ldx, ldy) ? run_dense : run)(mm, lane, y, ldy, x, ldx, rows, tile, add);
 }
 
-int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype,
-		  const struct pieces *pieces)
+int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype)
 {
-	struct tile *tile = tile_new(mm, n, n, dtype, pieces);
-	piece *laid_out = pieces ? tile_pieces_copy(a, n) : NULL;
-	const void *x = pieces ? (const void *)laid_out : a;
-	int bad = !tile || !x || tile_fill(mm, tile, b, n, true, true) ||
-		  matmul_run(mm, MATMUL_TEAM, c, n, x, n, n, tile, false);
+	struct tile *tile = tile_new(mm, n, n, dtype, NULL);
+	int bad = !tile || tile_fill(mm, tile, b, n, true, true) ||
+		  matmul_run(mm, MATMUL_TEAM, c, n, a, n, n, tile, false);
 
-	free(laid_out);
 	tile_free(tile);
 	return bad ? -1 : 0;
 }

@@ -53,9 +53,8 @@ size_t tile_bytes(const struct tile *tile);
 int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t ldx, int64_t rows,
 	       const struct tile *tile, bool add);
 
-/* C[n, n] = A B^T of plain arrays, for roofs; pieces as tile_new has them. */
-int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype,
-		  const struct pieces *pieces);
+/* C[n, n] = A B^T of plain arrays by the library, for roofs. */
+int matmul_square(struct matmul *mm, int64_t n, float *c, const void *a, const void *b, enum dtype dtype);
 
 /*
  * C[m,n] = alpha * A B + beta * C of plain f32 arrays, row-major; 'N' or 'T' for each of A and B, as stored or

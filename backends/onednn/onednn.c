@@ -77,8 +77,7 @@ int onednn_product(struct device *dev, int64_t n, float *c, const void *a, const
 	if (dtype != DTYPE_F32 && (dtype != DTYPE_BF16 || !matmul_has_bf16()))
 		return -1;
 	product_threads(dev);
-	return matmul_square(onednn_of(dev)->matmul, n, c, a, b, dtype,
-			     dtype == DTYPE_BF16 ? pieces_bf16() : NULL);
+	return matmul_square(onednn_of(dev)->matmul, n, c, a, b, dtype);
 }
 
 const struct backend onednn_backend = ONEDNN_BACKEND;

@@ -134,15 +134,15 @@ static int multiply(const struct device *dev, const struct product *p, const str
 	return bad;
 }
 
-/* Rows of x that fit the panel; in pieces two strips of 16 at a time. */
+/* Rows of x that fit the panel, in pieces two strips of 16 at a time; 0: not even those. */
 static int64_t rows_at_once(const struct device *dev, int64_t rows, int64_t cols)
 {
 	bool plain = onednn_of(dev)->arithmetic == DTYPE_F32;
 	int64_t fit = 2 * panel_of(dev) / round_up_to(cols, PIECE_TERMS);
 
-	if (onednn_of(dev)->pieces)
-		fit = at_least(2 * PIECE_SIDE, fit / (2 * PIECE_SIDE) * (2 * PIECE_SIDE));
-	return at_least(1, plain ? rows : at_most(rows, fit));
+	if (plain)
+		return at_least(1, rows);
+	return onednn_of(dev)->pieces ? at_most(rows, fit / (2 * PIECE_SIDE) * (2 * PIECE_SIDE)) : at_most(rows, fit);
 }
 
 /* A call: a list, forward or dx. */
@@ -206,7 +206,11 @@ static void run(const struct device *dev, const struct product *list, int n, int
 
 	for (int i = 0; i < n; i++)
 		widest = at_least(widest, input_cols(&c, i));
-	for (int64_t base = 0, step = rows_at_once(dev, rows, widest); base < rows; base += step)
+	int64_t step = rows_at_once(dev, rows, widest);
+
+	if (rows > 0 && step == 0)
+		fail(dev, "a row is longer than this backend multiplies in bf16");
+	for (int64_t base = 0; step > 0 && base < rows; base += step)
 		run_rows(&c, base, at_most(step, rows - base));
 }
 

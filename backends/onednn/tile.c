@@ -120,7 +120,7 @@ int tile_fill(struct matmul *mm, struct tile *tile, const void *w, int64_t ld, b
 	dnnl_memory_t source = NULL;
 
 	if (tile->pieces)
-		return tile_pieces_fill(tile, w, ld, transposed);
+		return tile_pieces_fill(tile, matmul_threads(mm), w, ld, transposed);
 	if (tile->memory && !tile->data)
 		return 0; /* lent: it sees every change */
 	if (plain && lasting)

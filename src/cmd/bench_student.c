@@ -142,7 +142,7 @@ static double decode_bytes(const struct trial *t)
 	const struct model_config *c = &t->model->config;
 	double keys = (double)t->options->length + (double)(t->options->steps + 1) / 2;
 	double cache = (double)(c->num_hidden_layers * c->num_key_value_heads * c->head_dim) * 2 *
-		       (double)dtype_size(t->model->dev->act_dtype);
+		       (double)dtype_size(t->model->dev->cache_dtype);
 	double weights = parameters(c) * (double)dtype_size(t->options->dtype);
 	return (double)t->options->steps * (weights + (double)t->options->slots * keys * cache);
 }
