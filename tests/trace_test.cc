@@ -430,12 +430,17 @@ static std::vector<Lane> all_lanes()
 	return lanes;
 }
 
-/* Two layers after each other amplify rounding; what is compared here is the order of calls, not the last bit. */
-static void expect_near(const std::vector<float> &got, const std::vector<float> &want, const char *name)
+/*
+ * Two layers after each other amplify rounding; what is compared here is the order of calls, not the last bit. In bf16
+ * four units of a factor's rounding, 2^-8.
+ */
+static void expect_near(const std::vector<float> &got, const std::vector<float> &want, const Lane &lane)
 {
+	const double tolerance = lane.arithmetic == DTYPE_BF16 ? 4 * std::ldexp(1.0, -8) : 2e-5;
+
 	ASSERT_EQ(got.size(), want.size());
 	for (size_t i = 0; i < want.size(); i++)
-		EXPECT_NEAR(got[i], want[i], 2e-5 * (1 + std::fabs(want[i]))) << name << " element " << i;
+		EXPECT_NEAR(got[i], want[i], tolerance * (1 + std::fabs(want[i]))) << lane.name << " element " << i;
 }
 
 /* Outputs of one sequence on every lane, against the first lane's: the reference's. */
@@ -455,7 +460,7 @@ template <typename Sequence> static void on_every_lane(Sequence sequence)
 		first = first.empty() ? results : first;
 		ASSERT_EQ(results.size(), first.size());
 		for (size_t i = 0; i < results.size(); i++)
-			expect_near(results[i], first[i], lane.name);
+			expect_near(results[i], first[i], lane);
 	}
 }
 
