@@ -36,21 +36,17 @@ Lane reference_lane()
 }
 
 #if HAVE_ONEDNN
-static const struct vec_attention *amx_attention()
-{
-#ifdef ONEDNN_ON_HOST
-	return &vec_attention_amx;
-#else
-	return vec_attention_bf16();
-#endif
-}
+struct Tiles {
+	const struct vec_attention *attention;
+	const struct pieces *pieces;
+};
 
-static const struct pieces *amx_pieces()
+static Tiles amx_tiles()
 {
 #ifdef ONEDNN_ON_HOST
-	return &pieces_amx;
+	return {&vec_attention_amx, &pieces_amx};
 #else
-	return pieces_bf16();
+	return {vec_attention_bf16(), pieces_bf16()};
 #endif
 }
 
@@ -59,8 +55,10 @@ static void choose_tiles(struct device *dev, bool amx)
 {
 	struct onednn_device *own = reinterpret_cast<struct onednn_device *>(dev);
 
-	own->cpu.attention = amx ? amx_attention() : NULL;
-	own->pieces = amx ? amx_pieces() : NULL;
+	const Tiles tiles = amx ? amx_tiles() : Tiles{};
+
+	own->cpu.attention = tiles.attention;
+	own->pieces = tiles.pieces;
 	dev->cache_dtype = amx ? DTYPE_BF16 : DTYPE_F32;
 }
 #endif
@@ -83,7 +81,7 @@ static std::vector<Kind> kinds()
 #if HAVE_ONEDNN
 	list.push_back({"onednn", &onednn_backend, DTYPE_F32, -1});
 	list.push_back({"onednn-bf16", &onednn_backend, DTYPE_BF16, -1});
-	if (amx_pieces())
+	if (amx_tiles().pieces)
 		list.push_back({"onednn-amx", &onednn_backend, DTYPE_BF16, -1, true});
 #endif
 #if HAVE_CUDA

@@ -88,14 +88,19 @@ static bool tiles_granted(void)
 	return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 
+static bool amx_usable(void)
+{
+	return has_amx() && tiles_granted();
+}
+
 const struct vec_attention *vec_attention_bf16(void)
 {
-	return has_amx() && tiles_granted() ? &vec_attention_amx : NULL;
+	return amx_usable() ? &vec_attention_amx : NULL;
 }
 
 const struct pieces *pieces_bf16(void)
 {
-	return has_amx() && tiles_granted() ? &pieces_amx : NULL;
+	return amx_usable() ? &pieces_amx : NULL;
 }
 #else
 const struct vec_attention *vec_attention_bf16(void)

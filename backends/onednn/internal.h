@@ -20,7 +20,7 @@ struct tile {
 
 /* tile_pieces.c: as tile_fill and matmul_run, with threads side by side on columns. */
 int tile_pieces_fill(struct tile *tile, int threads, const void *w, int64_t ld, bool transposed);
-int tile_pieces_run(const struct tile *tile, int threads, float *y, int64_t ldy, const void *x, int64_t rows, bool add);
+void tile_pieces_run(const struct tile *tile, int threads, float *y, int64_t ldy, const void *x, int64_t rows, bool add);
 
 /* The library, and how it is called from outside parallel regions. */
 dnnl_engine_t matmul_engine(const struct matmul *mm);

@@ -244,8 +244,10 @@ static int run_dense(struct matmul *mm, int lane, float *y, int64_t ldy, const v
 int matmul_run(struct matmul *mm, int lane, float *y, int64_t ldy, const void *x, int64_t ldx, int64_t rows,
 	       const struct tile *tile, bool add)
 {
-	if (tile->pieces)
-		return tile_pieces_run(tile, lane == MATMUL_TEAM ? mm->threads : 1, y, ldy, x, rows, add);
+	if (tile->pieces) {
+		tile_pieces_run(tile, lane == MATMUL_TEAM ? mm->threads : 1, y, ldy, x, rows, add);
+		return 0;
+	}
 	return (wants_dense(tile, ldx, ldy) ? run_dense : run)(mm, lane, y, ldy, x, ldx, rows, tile, add);
 }
 

@@ -19,7 +19,7 @@ int tile_pieces_fill(struct tile *tile, int threads, const void *w, int64_t ld, 
 	return 0;
 }
 
-int tile_pieces_run(const struct tile *tile, int threads, float *y, int64_t ldy, const void *x, int64_t rows, bool add)
+void tile_pieces_run(const struct tile *tile, int threads, float *y, int64_t ldy, const void *x, int64_t rows, bool add)
 {
 	const int64_t unit = 2 * PIECE_SIDE, units = (tile->n + unit - 1) / unit, steps = pieces_steps(tile->k);
 	piece *left = (piece *)(uintptr_t)x, *right = tile->data;
@@ -33,5 +33,4 @@ int tile_pieces_run(const struct tile *tile, int threads, float *y, int64_t ldy,
 			tile->pieces->multiply(y, ldy, rows, left, right, steps, begin, end < tile->n ? end : tile->n,
 					       add);
 	}
-	return 0;
 }
