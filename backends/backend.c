@@ -131,6 +131,12 @@ static bool has_nvidia_driver(void)
 	return !access("/proc/driver/nvidia/version", F_OK) || !access("/dev/nvidiactl", F_OK);
 }
 
+/* Was a GPU let into this container? The driver's own file shows there all the same. */
+static bool has_nvidia_device(void)
+{
+	return !access("/dev/nvidiactl", F_OK);
+}
+
 /* A module that is there and cannot be opened, on a machine that should open it. */
 static bool is_broken(const char *name)
 {
@@ -218,6 +224,7 @@ static const struct backend *probe(const char *name, struct backend_info *info)
 	if (!backend)
 		return NULL;
 	backend->probe(info);
+	info->broken = info->broken && has_nvidia_device();
 	if (!strcmp(name, "openblas"))
 		compare_core(info);
 	return info->usable ? backend : NULL;

@@ -42,7 +42,7 @@ struct device_options {
 struct backend_info {
 	char name[16];
 	bool built;        /* the module is there */
-	bool broken;       /* it is, and cannot be opened: "auto" does not silently take another for it */
+	bool broken;       /* it is, and it or its device cannot be opened: "auto" does not silently take another for it */
 	bool usable;
 	char reason[256];  /* why not usable; "" otherwise */
 	char library[128]; /* "OpenBLAS 0.3.21" */

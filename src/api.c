@@ -233,7 +233,7 @@ int bd_run(const struct bd_run_options *options, struct bd_error *error)
 	if (take(&o, sizeof o, options, &err))
 		return give(error, &err, -1);
 	listen(&listener, o.message, o.context);
-	struct run_options settings = {.voice = &listener.voice, .version = PACKAGE_VERSION,
+	struct run_options settings = {.voice = &listener.voice, .version = PACKAGE_STRING,
 				       .allow_http = o.allow_http != 0, .strict = o.strict != 0};
 	int rc = until_read(&settings.until, o.until, &err) || run_plan(o.plan, &settings, &err) ? -1 : 0;
 	return end(&listener, error, &err, rc);

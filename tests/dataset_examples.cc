@@ -129,6 +129,23 @@ TEST(Examples, FindsUsualKeysAndNamedOnes)
 	EXPECT_STREQ("12.50", answer.set.row[0].label);
 }
 
+/* Spreadsheets leave blanks around names, and no answer would repeat them. */
+TEST(Examples, NamesLoseTheBlanksAroundThem)
+{
+	Loaded l(row("1", "returns ") + row("2", " returns") + row("3", "returns", ", \"domain\": \"returns \"") + row(" 4 ", "x"));
+	ASSERT_EQ("ok", l.message());
+	EXPECT_EQ("returns:3 x:1 ", l.domains());
+	expect_sound(l.set);
+	EXPECT_STREQ(" 4 ", l.set.row[3].input);
+	Loaded choice(row("a", " two", ", \"domain\": \" d\\t\", \"choices\": [\"one \", \" two \"]"), ANSWER_CHOICE);
+	ASSERT_EQ("ok", choice.message());
+	EXPECT_EQ("d:1 ", choice.domains());
+	EXPECT_STREQ("two", choice.set.row[0].choices[1]);
+	Loaded number("{\"input\": \"x\", \"label\": 3, \"domain\": 3}");
+	ASSERT_EQ("ok", number.message());
+	EXPECT_EQ("3:1 ", number.domains());
+}
+
 TEST(Examples, RefusesBadRowsByLine)
 {
 	const struct {
@@ -137,8 +154,14 @@ TEST(Examples, RefusesBadRowsByLine)
 	} cases[] = {
 		{ANSWER_CLASS, "", "rows.jsonl: no row"},
 		{ANSWER_CLASS, "\n \n", "rows.jsonl: no row"},
-		{ANSWER_CLASS, row("a", "b") + "{\"input\": \"x\"}", "rows.jsonl:2: 'label' is missing"},
-		{ANSWER_CLASS, "{\"label\": \"x\"}", "rows.jsonl:1: 'input' is missing"},
+		{ANSWER_CLASS, row("a", "b") + "{\"input\": \"x\"}",
+		 "rows.jsonl:2: 'label' is missing, and so is 'answer'; another key is named by --label-field"},
+		{ANSWER_CLASS, "{\"label\": \"x\"}",
+		 "rows.jsonl:1: 'input' is missing, and so is 'text'; another key is named by --input-field, or task.fields.input"},
+		{ANSWER_CLASS, "id,text,label\n", "rows.jsonl:1: byte 0: unexpected byte 0x69, expected a value; rows are JSON Lines"},
+		{ANSWER_CLASS, "[]\n", "rows.jsonl:1: 'top level' must be an object, found an array; rows are JSON Lines"},
+		{ANSWER_CLASS, row("a", "b", ", \"id\": 2") + row("c", "d"),
+		 "rows.jsonl: lines 1 and 2 have the same id; a row without one has its line's number"},
 		{ANSWER_CLASS, row(" ", "b"), "rows.jsonl:1: the input is empty"},
 		{ANSWER_CLASS, row("a", ""), "rows.jsonl:1: the label is empty"},
 		{ANSWER_CLASS, row("a", "b", ", \"domain\": \"c\""),

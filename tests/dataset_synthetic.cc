@@ -194,6 +194,30 @@ TEST(Copies, FindEqualTexts)
 	EXPECT_TRUE(known.find("...").equal) << "no words, like the empty text";
 }
 
+TEST(Copies, SignsThatTellAreWords)
+{
+	Known known({"12 + 4 =", "What is C++?", "3 \xc3\x97 5", "a < b", "50%"});
+	EXPECT_TRUE(known.find("12+4 =").equal);
+	EXPECT_TRUE(known.find("(12 + 4) =").equal);
+	EXPECT_TRUE(known.find("what is c++").equal);
+	for (const char *other : {"12 * 4 =", "12 / 4 =", "What is C#?", "What is C?", "3 \xc3\xb7 5", "a > b", "50"})
+		EXPECT_FALSE(known.find(other).equal) << other;
+}
+
+/* What one text shared is forgotten before the next. */
+TEST(Copies, TextsAreLookedUpOneByOne)
+{
+	Known known({long_text, "short"});
+	const std::string near = std::string(long_text) + " as usual";
+	const copies_match first = known.find(near);
+	EXPECT_GT(first.share, 0.8);
+	EXPECT_FALSE(known.find("nothing of that").equal);
+	EXPECT_EQ(0, known.find("nothing of that").share);
+	EXPECT_TRUE(known.find("short").equal);
+	EXPECT_TRUE(known.find(long_text).equal);
+	EXPECT_DOUBLE_EQ(first.share, known.find(near).share);
+}
+
 TEST(Copies, AllNearOnesAreFound)
 {
 	std::string one = long_text, two = std::string("Again. ") + long_text, text = one + " of today";

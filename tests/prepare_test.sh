@@ -16,10 +16,15 @@ rows()
 { rows a 1 30; rows b 31 40; } >rows.jsonl
 { rows a 41 43; rows c 44 45; } >other.jsonl
 
-old_test_set_goes()
+# A set replaces an older one whole; a test set that nothing would replace is not taken away.
+old_test_set()
 {
 	"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.25 --output again >out &&
-		[ -s again/test.jsonl ] &&
+		cp again/test.jsonl first.jsonl &&
+		"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.5 --output again >out &&
+		[ "$(wc -l <again/test.jsonl)" -gt "$(wc -l <first.jsonl)" ] && cp -r again now &&
+		ends 73 "'again/test.jsonl' is there" prepare jsonl rows.jsonl --type classification --output again &&
+		diff -r again now && rm again/test.jsonl &&
 		"$program" prepare jsonl rows.jsonl --type classification --output again >out &&
 		[ "$(wc -l <again/train.jsonl)" -eq 40 ] && [ ! -e again/test.jsonl ]
 }
@@ -41,7 +46,7 @@ older_set_stays()
 {
 	"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.25 --output older --quiet &&
 		cp older/test.jsonl before.jsonl && mkdir older/.aside && mv older/train.jsonl older/.aside && mkdir older/train.jsonl &&
-		ends 73 "'older/train.jsonl'" prepare jsonl rows.jsonl --type classification --output older --quiet &&
+		ends 73 "'older/train.jsonl'" prepare jsonl rows.jsonl --type classification --test-fraction 0.5 --output older --quiet &&
 		cmp before.jsonl older/test.jsonl
 }
 
@@ -50,16 +55,14 @@ never_mixed()
 {
 	strace -qq -o /dev/null true 2>/dev/null || { echo 'no strace'; return 77; }
 	kills=0
-	for again in '--test-fraction 0.4 --seed 2' ''; do
-		for call in renameat unlink; do
-			for at in 1 2 3; do
-				rm -rf mixed
-				"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.4 --output mixed --quiet || return 1
-				(ulimit -c 0; strace -f -qq -o /dev/null -e trace=$call -e inject=$call:signal=KILL:when=$at \
-					"$program" prepare jsonl rows.jsonl --type classification $again --output mixed --quiet) 2>/dev/null
-				[ $? -le 128 ] || kills=$((kills + 1))
-				[ ! -e mixed/test.jsonl ] || ! grep -qxFf mixed/test.jsonl mixed/train.jsonl || { echo "$again $call $at"; return 1; }
-			done
+	for call in renameat unlink; do
+		for at in 1 2 3; do
+			rm -rf mixed
+			"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.4 --output mixed --quiet || return 1
+			(ulimit -c 0; strace -f -qq -o /dev/null -e trace=$call -e inject=$call:signal=KILL:when=$at \
+				"$program" prepare jsonl rows.jsonl --type classification --test-fraction 0.4 --seed 2 --output mixed --quiet) 2>/dev/null
+			[ $? -le 128 ] || kills=$((kills + 1))
+			[ ! -e mixed/test.jsonl ] || ! grep -qxFf mixed/test.jsonl mixed/train.jsonl || { echo "$call $at"; return 1; }
 		done
 	done
 	echo "$kills kills"
@@ -110,7 +113,7 @@ empty_problem()
 	ends 65 'math/train.jsonl:1: the problem or its type is empty' prepare math math --output math-out
 }
 
-check "an older test set goes" old_test_set_goes
+check "an older test set goes" old_test_set
 check "no input is overwritten" inputs_stay
 check "an older test set stays where the new set cannot be written" older_set_stays
 check "killed anywhere, no test row is among those to train on" never_mixed

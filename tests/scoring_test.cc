@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -308,6 +309,20 @@ TEST(Scoring, EachRowHasItsOwnChoices)
 	ASSERT_EQ(0, s.rc) << s.error.message;
 	expect_close(s[SCORING_MICRO], 0.5, "micro");
 	EXPECT_EQ(1u, s.result.invalid);
+}
+
+TEST(Scoring, ChoicesThatSayTheSameAreTheSame)
+{
+	const char *const choices[] = {"yes", "no", "yes"};
+	const answer_task task = {ANSWER_CHOICE, choices, 3};
+	for (const auto &[text, wanted] : std::map<std::string, double>{{"The answer is (A).", 1}, {"The answer is (C).", 1}, {"The answer is (B).", 0}}) {
+		answer answer;
+		double score = -1;
+		err err;
+		answer_extract(&answer, &task, text.data(), text.size());
+		ASSERT_EQ(0, answer_score(&score, &task, &answer, "yes", 3, &err));
+		EXPECT_EQ(wanted, score) << text;
+	}
 }
 
 TEST(Scoring, AnUnknownDomainIsRefused)

@@ -65,6 +65,14 @@ static const char *look(char *name, size_t size, int *processors, int *major)
 	return *major < 8 ? "the GPU is older than compute capability 8.0 (bfloat16 products)" : NULL;
 }
 
+/* Not that there is no GPU: there is a driver too old, a device that is not let into a container, a fault of the GPU. */
+static bool does_not_answer(void)
+{
+	int n = 0;
+	cudaError_t code = cudaGetDeviceCount(&n);
+	return code != cudaSuccess && code != cudaErrorNoDevice;
+}
+
 void cuda_probe(struct backend_info *info)
 {
 	int processors = 0, major = 0, version = 0;
@@ -74,6 +82,7 @@ void cuda_probe(struct backend_info *info)
 	snprintf(info->dtypes, sizeof info->dtypes, "float32 bfloat16");
 	snprintf(info->reason, sizeof info->reason, "%s", missing ? missing : "");
 	info->usable = !missing;
+	info->broken = does_not_answer();
 	if (missing)
 		return;
 	cudaRuntimeGetVersion(&version);

@@ -10,6 +10,8 @@
 
 #include "reference/check.h"
 
+enum { HEAD_BLOCK = 1024 };
+
 /* ---- log(sum(e^z)) ------------------------------------------------------------------------ */
 
 /* The largest of a row and the sum of e^(z - largest), as one number. */
@@ -33,7 +35,7 @@ template <int N> __device__ float head_log_sum(const struct array &z, int64_t t)
 }
 
 /* y = x - log(sum(e^x)) */
-template <int N> __global__ void head_log_softmax(struct array y, struct array x)
+template <int N> __global__ void __launch_bounds__(HEAD_BLOCK) head_log_softmax(struct array y, struct array x)
 {
 	int64_t t = blockIdx.x;
 	float lse = head_log_sum<N>(x, t);
@@ -59,7 +61,7 @@ struct head_rows {
  * place of z, in its own type, which may be narrower: what is written at one
  * step lies over what was read at it or before, hence the barrier between.
  */
-template <int N> __global__ void head_softmax(struct array z, struct array dz, struct head_rows r)
+template <int N> __global__ void __launch_bounds__(HEAD_BLOCK) head_softmax(struct array z, struct array dz, struct head_rows r)
 {
 	int64_t t = blockIdx.x;
 	int32_t target = r.target[t];
@@ -129,7 +131,7 @@ static void head_chunk(struct head *a, int64_t first, int64_t n, struct view log
 	cuda_multiply(dev, "head_loss", z, in, w, 1, false);
 	struct head_rows r = {i32_of(target) + first, a->gradient ? f32_of(weight) + first : NULL, f32_of(logp) + first,
 			      cuda_of(dev)->fault};
-	LAUNCH_WIDE(z.cols % 8 == 0, dev, "head_loss", head_softmax, n, 1024, 0, array_of(z), array_of(dz), r);
+	LAUNCH_WIDE(z.cols % 8 == 0, dev, "head_loss", head_softmax, n, HEAD_BLOCK, 0, array_of(z), array_of(dz), r);
 	struct cuda_factor d = {dz, false}, dt = {dz, true};
 	if (view_present(a->dh))
 		cuda_multiply(dev, "head_loss", view_rows(a->dh, first, n), d, back, 1, false);
@@ -188,7 +190,7 @@ static void log_softmax(struct device *dev, struct view y, struct view x)
 {
 	struct array a = array_of(y), b = array_of(x);
 	if (check_same(dev, "log_softmax", y, x, x))
-		LAUNCH_WIDE(wide(a) && wide(b), dev, "log_softmax", head_log_softmax, x.rows, 1024, 0, a, b);
+		LAUNCH_WIDE(wide(a) && wide(b), dev, "log_softmax", head_log_softmax, x.rows, HEAD_BLOCK, 0, a, b);
 }
 
 size_t cuda_scratch_head(const struct device *dev, enum op op, const struct shape *s)

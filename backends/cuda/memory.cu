@@ -199,8 +199,11 @@ struct graph {
 
 static void memory_capture_begin(struct device *dev)
 {
-	if (!dev->failure[0])
-		cudaStreamBeginCapture(stream_of(dev), cudaStreamCaptureModeThreadLocal);
+	if (dev->failure[0])
+		return;
+	cudaError_t code = cudaStreamBeginCapture(stream_of(dev), cudaStreamCaptureModeThreadLocal);
+	if (code != cudaErrorNotSupported) /* what follows is run at once */
+		cuda_good(dev, "capture", (int)code);
 }
 
 static bool memory_replay(struct device *dev, struct graph *graph)
@@ -228,7 +231,7 @@ static struct graph *make_graph(struct device *dev, cudaGraph_t recorded)
 		device_fail(dev, "capture", "out of memory");
 		return NULL;
 	}
-	if (cuda_good(dev, "capture", (int)cudaGraphInstantiate(&graph->exec, recorded, 0)) && memory_replay(dev, graph))
+	if (cuda_good(dev, "capture", (int)cudaGraphInstantiateWithFlags(&graph->exec, recorded, 0)) && memory_replay(dev, graph))
 		return graph;
 	memory_graph_free(dev, graph);
 	return NULL;

@@ -12,10 +12,10 @@ enum { OPTIM_BLOCK = 256, OPTIM_SQUARES = 48, OPTIM_BLOCKS = 128, OPTIM_ITEMS = 
 enum { OPTIM_TOTAL = CUDA_PARTIALS - 1 };
 static_assert(OPTIM_SQUARES * OPTIM_BLOCKS <= OPTIM_TOTAL, "every block of a launch has a place for its sum");
 
-/* Blocks that share a row. */
-static unsigned optim_across(int64_t cols)
+/* Blocks that share so many elements. */
+static unsigned optim_across(int64_t elements)
 {
-	int64_t blocks = blocks_for(cols, OPTIM_BLOCK * 8);
+	int64_t blocks = blocks_for(elements, OPTIM_BLOCK * 8);
 	return (unsigned)(blocks < OPTIM_ACROSS ? blocks : (int64_t)OPTIM_ACROSS);
 }
 
@@ -33,6 +33,17 @@ static struct array optim_flat(struct array a)
 	return a;
 }
 
+/* A thread's first N elements of an array, and how far its next ones are: threads share rows and columns alike. */
+template <int N> __device__ __forceinline__ int64_t optim_first()
+{
+	return ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * N;
+}
+
+template <int N> __device__ __forceinline__ int64_t optim_next()
+{
+	return (int64_t)gridDim.x * blockDim.x * N;
+}
+
 /* ---- norm2 ------------------------------------------------------------------------ */
 
 struct optim_squares {
@@ -45,14 +56,12 @@ template <int N> __global__ void optim_square_blocks(struct optim_squares list, 
 {
 	const struct array &x = list.item[blockIdx.y];
 	double sum = 0;
-	for (int64_t i = 0; i < x.rows; i++)
-		for (int64_t j = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * N; j < x.cols;
-		     j += (int64_t)gridDim.x * blockDim.x * N) {
-			float v[N], few = 0;
-			load<N>(v, x, i, j);
-			EACH(N, n) few += v[n] * v[n];
-			sum += few;
-		}
+	for (int64_t at = optim_first<N>(); at < x.rows * x.cols; at += optim_next<N>()) {
+		float v[N], few = 0;
+		load<N>(v, x, at / x.cols, at % x.cols);
+		EACH(N, n) few += v[n] * v[n];
+		sum += few;
+	}
 	sum = block_sum(sum);
 	if (threadIdx.x == 0)
 		partial[blockIdx.y * gridDim.x + blockIdx.x] = sum;
@@ -163,10 +172,8 @@ template <int N> __global__ void optim_adamw(struct optim_items list)
 	const struct optim_item &item = list.item[blockIdx.y];
 	float h[ADAMW_HYPER], scale = optim_clip(list.hyper, list.norm2);
 	EACH(ADAMW_HYPER, n) h[n] = list.hyper[n];
-	for (int64_t i = 0; i < item.p.rows; i++)
-		for (int64_t j = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * N; j < item.p.cols;
-		     j += (int64_t)gridDim.x * blockDim.x * N)
-			optim_step<N>(item, i, j, h, scale);
+	for (int64_t at = optim_first<N>(); at < item.p.rows * item.p.cols; at += optim_next<N>())
+		optim_step<N>(item, at / item.p.cols, at % item.p.cols, h, scale);
 }
 
 static struct optim_item optim_item_of(const struct adamw_item *from)
@@ -192,16 +199,17 @@ static void optim_adamw_part(struct device *dev, const struct adamw_item list[],
 			     const float *norm2)
 {
 	struct optim_items items;
-	int64_t longest = 1;
+	int64_t largest = 1;
 	bool all = true;
 	for (int i = 0; i < n; i++) {
+		struct array *p = &items.item[i].p;
 		items.item[i] = optim_item_of(&list[i]);
 		all = all && optim_item_wide(&items.item[i]);
-		longest = items.item[i].p.cols > longest ? items.item[i].p.cols : longest;
+		largest = p->rows * p->cols > largest ? p->rows * p->cols : largest;
 	}
 	items.hyper = hyper;
 	items.norm2 = norm2;
-	LAUNCH_WIDE(all, dev, "adamw", optim_adamw, dim3(optim_across(longest), (unsigned)n, 1), OPTIM_BLOCK, 0, items);
+	LAUNCH_WIDE(all, dev, "adamw", optim_adamw, dim3(optim_across(largest), (unsigned)n, 1), OPTIM_BLOCK, 0, items);
 }
 
 static void optim_table_adamw(struct device *dev, const struct adamw_item list[], int n, struct view hyper,

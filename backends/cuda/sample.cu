@@ -283,8 +283,8 @@ template <int N> __global__ void sample_greedy(struct sample_chosen out, struct 
 }
 
 template <int N>
-__global__ void sample_drawn(struct sample_chosen out, struct array logits, struct sample_rule rule,
-			     struct sample_random random)
+__global__ void __launch_bounds__(SAMPLE_BLOCK)
+	sample_drawn(struct sample_chosen out, struct array logits, struct sample_rule rule, struct sample_random random)
 {
 	SHARED(struct sample_run, runs);
 	int64_t s = blockIdx.x;

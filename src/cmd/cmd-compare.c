@@ -135,7 +135,7 @@ static int run(struct arguments *args, struct err *err)
 	struct voice voice = {.say = print_note, .context = args, .progress = &progress};
 	signals_catch(&voice);
 	c.options.run.voice = &voice;
-	c.options.run.version = PACKAGE_VERSION;
+	c.options.run.version = PACKAGE_STRING;
 	int rc = options_expect(&cmd_compare, args, 1, 1, err) || compare(&c, args, err) ? -1 : 0;
 	free(c.names);
 	return rc;

@@ -10,8 +10,9 @@
 #include "src/cmd/print.h"
 #include "src/ledger/audit.h"
 #include "src/ledger/cassette.h"
+#include "src/pipeline/spare.h"
 
-/* Opening for a look must not make files where no run is. `output`, or NULL, must not be the ledger itself. */
+/* Opening for a look must not make files where no run is. `output`, or NULL, must be no part of the run. */
 static struct ledger *open_run(const char *directory, const char *output, struct err *err)
 {
 	const struct ledger_options options = {.directory = directory, .inspect = true};
@@ -19,7 +20,7 @@ static struct ledger *open_run(const char *directory, const char *output, struct
 	struct stat status;
 	int n = snprintf(path, sizeof path, "%s/ledger.db", directory);
 	if (n > 0 && (size_t)n < sizeof path && !stat(path, &status) && S_ISREG(status.st_mode))
-		return output && file_expect_apart(output, path, err) ? NULL : ledger_open(&options, NULL, err);
+		return output && run_spare(directory, output, "cassette.jsonl", err) ? NULL : ledger_open(&options, NULL, err);
 	err_set(err, ERR_NOINPUT, "no run with a ledger in '%s'", directory);
 	return NULL;
 }

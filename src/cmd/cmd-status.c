@@ -9,6 +9,7 @@
 #include "src/base/progress.h"
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
+#include "src/ledger/lock.h"
 
 enum { MAX_STATUS = 16 << 20 };
 
@@ -72,15 +73,19 @@ static int print_units(struct json_value ledger, struct err *err)
 	return 0;
 }
 
-static int print_place(struct json_value root, struct err *err)
+static int print_place(struct json_value root, const char *directory, struct err *err)
 {
 	int64_t stage;
-	const char *step;
+	const char *step, *now = "nothing is at work on it; the same 'baldistill run' goes on";
 	char shown[64];
 	if (json_get_int64(json_in(root, "stage"), &stage, err) ||
 	    json_get_string(json_in(root, "step"), &step, NULL, err))
 		return -1;
-	printf("stage %lld, %s\n\n", (long long)stage, text_escape_line(shown, sizeof shown, step, strlen(step)));
+	if (lock_held(directory))
+		now = "at work";
+	else if (!strcmp(step, "done"))
+		now = "finished";
+	printf("stage %lld, %s: %s\n\n", (long long)stage, text_escape_line(shown, sizeof shown, step, strlen(step)), now);
 	return 0;
 }
 
@@ -98,20 +103,20 @@ static int print_money_and_time(struct json_value root, struct err *err)
 	return 0;
 }
 
-static int print_status(struct json_value root, struct err *err)
+static int print_status(struct json_value root, const char *directory, struct err *err)
 {
-	return print_place(root, err) || print_units(json_in(root, "ledger"), err) || print_money_and_time(root, err) ||
+	return print_place(root, directory, err) || print_units(json_in(root, "ledger"), err) || print_money_and_time(root, err) ||
 	       print_domains(json_in(root, "domains"), err) ? -1 : 0;
 }
 
-static int show(const char *path, const char *text, size_t n, bool raw, struct err *err)
+static int show(const char *path, const char *directory, const char *text, size_t n, bool raw, struct err *err)
 {
 	struct json *doc = json_parse(text, n, NULL, err);
 	int rc = doc ? 0 : -1;
 	if (!rc && raw)
 		puts(text);
 	else if (!rc)
-		rc = print_status(json_root(doc), err);
+		rc = print_status(json_root(doc), directory, err);
 	json_free(doc);
 	return rc ? err_prefix(err, "%s", path) : 0;
 }
@@ -130,7 +135,7 @@ static int run(struct arguments *args, struct err *err)
 	if (!text)
 		return err->code == ERR_NOINPUT || (size_t)length >= sizeof path
 			? err_set(err, ERR_NOINPUT, "no run in '%s': there is no status.json", args->argv[0]) : -1;
-	int rc = show(path, text, n, args->json, err);
+	int rc = show(path, args->argv[0], text, n, args->json, err);
 	free(text);
 	return rc;
 }

@@ -21,7 +21,7 @@ struct prepared {
 /* Fail where what would be written is this input. ERR_CANTCREATE. */
 int prepare_spare(const char *directory, const char *input, struct err *err);
 
-/* train.jsonl, test.jsonl where there are test rows (an older one goes), domains.svg. */
+/* train.jsonl, test.jsonl where there are test rows (else one that is there is refused), domains.svg. */
 int prepare_save(const struct prepared *p, const char *directory, struct err *err);
 
 void prepare_print(const struct prepared *p);

@@ -44,7 +44,7 @@ static int start(struct file_writer *writer, const char *directory, const char *
 
 /*
  * Whatever fails and whenever it is killed, no row of a test set stands among those to train on: both files are written
- * aside, and an old test set goes before the new rows get their name.
+ * aside, and a test set that is replaced goes before the new rows get their name.
  */
 static int save_rows(const struct prepared *p, const char *directory, struct err *err)
 {
@@ -59,8 +59,23 @@ static int save_rows(const struct prepared *p, const char *directory, struct err
 	return rc;
 }
 
+/* Without test rows an older test set would stay beside rows that may be in it, and it may be the user's own. */
+static int spare_test_set(const char *directory, struct err *err)
+{
+	char *path = grown_format(err, "%s/test.jsonl", directory);
+	int rc = path ? 0 : -1;
+	if (path && (!access(path, F_OK) || errno != ENOENT))
+		rc = err_set(err, ERR_CANTCREATE,
+			     "'%s' is there, and no test set is made that could replace it; remove it, or choose another --output",
+			     path);
+	free(path);
+	return rc;
+}
+
 int prepare_save(const struct prepared *p, const char *directory, struct err *err)
 {
+	if (!p->test.n && spare_test_set(directory, err))
+		return -1;
 	if (mkdir(directory, 0777) && errno != EEXIST)
 		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
 	return save_rows(p, directory, err) || save_picture(&p->pool, directory, err) ? -1 : 0;

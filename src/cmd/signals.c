@@ -33,7 +33,6 @@ void signals_catch(struct voice *voice)
 	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	voice->signals = &signals;
 	voice->paying = &paying;
 }

@@ -19,6 +19,8 @@ struct copies {
 	size_t runs;
 	struct run *whole; /* every text as one run of all its words, likewise */
 	size_t texts;
+	size_t *common; /* [texts], of a text that is looked at: runs that each has of it, or EQUAL; else 0 */
+	size_t *shared; /* [texts]: those that have any */
 };
 
 /* ---- hashing: a cryptographic hash per run would cost more than all the rest ---------------- */
@@ -56,7 +58,13 @@ static size_t sort_runs(struct run *run, size_t n)
 	return kept;
 }
 
-/* The hash of each word in turn; a text of n bytes has n at most. */
+/* A sign that makes another text: 12 + 4 is not 12 / 4, C++ not C#. Arrows, operators and their like, × and ÷ are. */
+static bool tells(uint32_t c)
+{
+	return c < 0x80 ? c && strchr("+*/=<>^%#", (int)c) : c == 0xd7 || c == 0xf7 || (c >= 0x2190 && c <= 0x2bff);
+}
+
+/* The hash of each word and telling sign in turn; a text of n bytes has n at most. */
 static size_t hash_words(uint64_t *word, const char *text, size_t n)
 {
 	size_t words = 0, length;
@@ -70,6 +78,8 @@ static size_t hash_words(uint64_t *word, const char *text, size_t n)
 			word[words++] = hash;
 			hash = 0;
 		}
+		if (tells(c))
+			word[words++] = join(0, c);
 	}
 	return words;
 }
@@ -130,7 +140,9 @@ struct copies *copies_new(const char *const *texts, size_t n, struct err *err)
 		return NULL;
 	copies->texts = n;
 	copies->whole = mem_array(n, sizeof *copies->whole, err);
-	int rc = copies->whole ? 0 : -1;
+	copies->common = copies->whole ? mem_array(n, sizeof *copies->common, err) : NULL;
+	copies->shared = copies->common ? mem_array(n, sizeof *copies->shared, err) : NULL;
+	int rc = copies->shared ? 0 : -1;
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = add_text(copies, &room, texts[i], i, err);
 	if (rc) {
@@ -148,6 +160,8 @@ void copies_free(struct copies *copies)
 		return;
 	free(copies->run);
 	free(copies->whole);
+	free(copies->common);
+	free(copies->shared);
 	free(copies);
 }
 
@@ -167,38 +181,58 @@ static size_t lower_bound(const struct run *run, size_t n, uint64_t hash)
 	return low;
 }
 
-/* What every known text shares with one. */
+#define EQUAL SIZE_MAX
+
+/* Known texts that have something of one text, in no order; what each has is copies->common. */
 struct shares {
-	size_t *common; /* runs in common with each; EQUAL: all words are the same */
-	size_t runs;    /* of the one */
+	const struct copies *copies;
+	size_t n, runs; /* texts; runs of the one */
 };
 
-#define EQUAL SIZE_MAX
+static void add_shares(struct shares *shares, const struct run *run, size_t n, uint64_t hash, bool equal)
+{
+	const struct copies *copies = shares->copies;
+	for (size_t at = lower_bound(run, n, hash); at < n && run[at].hash == hash; at++) {
+		size_t *common = &copies->common[run[at].text];
+		if (!*common)
+			copies->shared[shares->n++] = run[at].text;
+		*common = equal ? EQUAL : *common + 1;
+	}
+}
 
 static int count_shares(struct shares *shares, const struct copies *copies, const char *text, size_t n, struct err *err)
 {
 	struct text_runs runs;
 	if (read_runs(&runs, 0, text, n, err))
 		return -1;
-	shares->runs = runs.n;
-	shares->common = mem_array(copies->texts, sizeof *shares->common, err);
-	for (size_t i = 0; shares->common && i < runs.n; i++)
-		for (size_t at = lower_bound(copies->run, copies->runs, runs.run[i].hash);
-		     at < copies->runs && copies->run[at].hash == runs.run[i].hash; at++)
-			shares->common[copies->run[at].text]++;
-	if (shares->common)
-		for (size_t at = lower_bound(copies->whole, copies->texts, runs.whole);
-		     at < copies->texts && copies->whole[at].hash == runs.whole; at++)
-			shares->common[copies->whole[at].text] = EQUAL;
+	*shares = (struct shares){.copies = copies, .runs = runs.n};
+	for (size_t i = 0; i < runs.n; i++)
+		add_shares(shares, copies->run, copies->runs, runs.run[i].hash, false);
+	add_shares(shares, copies->whole, copies->texts, runs.whole, true);
 	free(runs.run);
-	return shares->common ? 0 : -1;
+	return 0;
+}
+
+/* Ready for the next text. */
+static void forget(const struct shares *shares)
+{
+	for (size_t i = 0; i < shares->n; i++)
+		shares->copies->common[shares->copies->shared[i]] = 0;
 }
 
 static struct copies_match match_of(const struct shares *shares, size_t i)
 {
-	bool equal = shares->common[i] == EQUAL;
-	double share = equal || !shares->runs ? 0 : (double)shares->common[i] / (double)shares->runs;
-	return (struct copies_match){equal, equal && shares->runs ? 1 : share, i};
+	size_t index = shares->copies->shared[i], common = shares->copies->common[index];
+	bool equal = common == EQUAL;
+	double share = equal ? shares->runs > 0 : (double)common / (double)shares->runs;
+	return (struct copies_match){equal, share, index};
+}
+
+static bool nearer(const struct copies_match *a, const struct copies_match *b)
+{
+	if (a->equal != b->equal)
+		return a->equal;
+	return a->share != b->share ? a->share > b->share : a->index < b->index;
 }
 
 int copies_find(struct copies_match *match, const struct copies *copies, const char *text, size_t n, struct err *err)
@@ -207,13 +241,19 @@ int copies_find(struct copies_match *match, const struct copies *copies, const c
 	*match = (struct copies_match){0};
 	if (count_shares(&shares, copies, text, n, err))
 		return -1;
-	for (size_t i = 0; i < copies->texts && !match->equal; i++) {
+	for (size_t i = 0; i < shares.n; i++) {
 		struct copies_match one = match_of(&shares, i);
-		if (one.equal || one.share > match->share)
+		if (!i || nearer(&one, match))
 			*match = one;
 	}
-	free(shares.common);
+	forget(&shares);
 	return 0;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const struct copies_match *x = a, *y = b;
+	return (x->index > y->index) - (x->index < y->index);
 }
 
 int copies_near(struct copies_match **list, size_t *n, const struct copies *copies, const char *text, size_t length,
@@ -226,7 +266,7 @@ int copies_near(struct copies_match **list, size_t *n, const struct copies *copi
 	*n = 0;
 	if (count_shares(&shares, copies, text, length, err))
 		return -1;
-	for (size_t i = 0; !rc && i < copies->texts; i++) {
+	for (size_t i = 0; !rc && i < shares.n; i++) {
 		struct copies_match one = match_of(&shares, i);
 		if (!one.equal && one.share < COPIES_HIGH)
 			continue;
@@ -234,10 +274,12 @@ int copies_near(struct copies_match **list, size_t *n, const struct copies *copi
 		if (!rc)
 			(*list)[(*n)++] = one;
 	}
-	free(shares.common);
+	forget(&shares);
 	if (rc) {
 		free(*list);
 		*list = NULL;
+	} else if (*n) {
+		qsort(*list, *n, sizeof **list, by_index);
 	}
 	return rc;
 }

@@ -2,8 +2,8 @@
 /*
  * copies.h - texts that are, word for word or nearly, others that are known.
  *
- * Texts are compared as lists of words (words.h): case, punctuation and blanks
- * do not count. Two are equal where their lists are; a text overlaps another
+ * Texts are compared as lists of words (words.h) and of signs as + * / = < > ^ %
+ * #: case, punctuation and blanks do not count. Two are equal where their lists are; a text overlaps another
  * by the share of its distinct runs of 8 words that the other has too, and a
  * share of COPIES_HIGH or more makes it a near copy. A text of fewer than 8
  * words can only be equal.
@@ -16,8 +16,8 @@
  *             … text[match.index] …
  *     copies_free(known);
  *
- * Words and runs are known by 64-bit hashes; texts are not kept. Failures:
- * ERR_MEMORY.
+ * Words and runs are known by 64-bit hashes; texts are not kept. One thread at
+ * a time may look something up. Failures: ERR_MEMORY.
  */
 #ifndef BALDISTILL_DATASET_COPIES_H
 #define BALDISTILL_DATASET_COPIES_H

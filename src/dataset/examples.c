@@ -33,19 +33,42 @@ static bool blank(const char *text)
 	return !text[strspn(text, " \t\r\n")];
 }
 
-static int read_text(const char **out, struct json_value value, const char *what, struct err *err)
+/* A key that was looked for by its usual names: say which, and how to name another. */
+static int missing(struct json_value row, const char *name, const char *const usual[], struct err *err)
+{
+	if (name || json_kind(field(row, NULL, usual)) != JSON_ABSENT)
+		return 0;
+	return err_set(err, ERR_DATA, "'%s' is missing%s%s%s; another key is named by --%s-field, or task.fields.%s in a plan",
+		       usual[0], usual[1] ? ", and so is '" : "", usual[1] ? usual[1] : "", usual[1] ? "'" : "", usual[0],
+		       usual[0]);
+}
+
+static int read_input(const char **out, struct json_value value, struct err *err)
 {
 	if (json_get_string(value, out, NULL, err))
 		return -1;
-	return blank(*out) ? err_set(err, ERR_DATA, "the %s is empty", what) : 0;
+	return blank(*out) ? err_set(err, ERR_DATA, "the input is empty") : 0;
+}
+
+/* Without the white space around it, which no answer would repeat. */
+static int read_name(const char **out, struct arena *arena, struct json_value value, const char *what, struct err *err)
+{
+	const char *text;
+	if (json_get_string(value, &text, NULL, err))
+		return -1;
+	struct span s = span_trim((struct span){text, strlen(text)});
+	if (!s.n)
+		return err_set(err, ERR_DATA, "the %s is empty", what);
+	*out = arena_strndup(arena, s.text, s.n, err);
+	return *out ? 0 : -1;
 }
 
 /* A text, or a number as it is written. */
-static int read_label(const char **out, struct arena *arena, struct json_value value, struct err *err)
+static int read_label(const char **out, struct arena *arena, struct json_value value, const char *what, struct err *err)
 {
 	enum json_kind kind = json_kind(value);
 	if (kind != JSON_INTEGER && kind != JSON_DOUBLE)
-		return read_text(out, value, "label", err);
+		return read_name(out, arena, value, what, err);
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	json_put_value(&w, value);
@@ -63,7 +86,7 @@ static int read_choices(struct example *example, struct arena *arena, struct jso
 		return err_set(err, ERR_DATA, "the list of choices needs two at least");
 	const char **choices = arena_array(arena, example->n_choices, sizeof *choices, err);
 	for (size_t i = 0; choices && i < example->n_choices; i++)
-		if (read_text(&choices[i], json_at(list, i), "choice", err))
+		if (read_name(&choices[i], arena, json_at(list, i), "choice", err))
 			return -1;
 	example->choices = choices;
 	return choices ? 0 : -1;
@@ -83,18 +106,24 @@ static int check_choice(const struct example *example, struct err *err)
 }
 
 /* For classification the label, which a key "domain" must not contradict. */
-static int read_domain(const char **out, struct json_value row, enum answer_type type,
-		       const struct example_fields *fields, const char *label, struct err *err)
+static int read_domain(const char **out, struct arena *arena, struct json_value row, enum answer_type type,
+		       const char *name, const char *label, struct err *err)
 {
 	char shown[2][SHOWN];
 	if (type != ANSWER_CLASS)
-		return read_text(out, field(row, fields->domain, usual_domain), "domain", err);
-	struct json_value value = json_in(row, fields->domain ? fields->domain : usual_domain[0]);
-	if (json_opt_string(value, label, out, NULL, err))
+		return missing(row, name, usual_domain, err) ||
+			       read_label(out, arena, field(row, name, usual_domain), "domain", err) ? -1 : 0;
+	struct json_value value = json_in(row, name ? name : usual_domain[0]);
+	*out = label;
+	if (json_kind(value) == JSON_ABSENT || json_kind(value) == JSON_NULL)
+		return 0;
+	if (read_label(out, arena, value, "domain", err))
 		return -1;
 	if (!strcmp(*out, label))
 		return 0;
-	return err_set(err, ERR_DATA, "domain '%s' is not the label '%s'; in a classification they are the same",
+	return err_set(err, ERR_DATA,
+		       "domain '%s' is not the label '%s'; in a classification they are the same (--domain-field, or "
+		       "task.fields.domain, may name the label's key)",
 		       text_escape(shown[0], SHOWN, *out, strlen(*out)),
 		       text_escape(shown[1], SHOWN, label, strlen(label)));
 }
@@ -107,43 +136,50 @@ static int expect_id(struct json_value id, struct err *err)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static int read_row(struct examples *examples, const struct row *row, enum answer_type type,
-		    const struct example_fields *fields, struct err *err)
+struct reading {
+	struct examples *examples;
+	enum answer_type type;
+	const struct example_fields *fields;
+};
+
+static int read_row(void *context, struct row *row, struct err *err)
 {
+	const struct reading *r = context;
+	const struct example_fields *fields = r->fields;
+	struct arena *arena = &r->examples->arena;
 	struct example example = {.id = row->id, .line = row->line};
 	struct json_value root = json_root(row->doc);
 	const char *domain;
 	if ((fields->id && expect_id(json_in(root, fields->id), err)) ||
-	    read_text(&example.input, field(root, fields->input, usual_input), "input", err) ||
-	    read_label(&example.label, &examples->arena, field(root, fields->label, usual_label), err) ||
-	    read_domain(&domain, root, type, fields, example.label, err))
+	    missing(root, fields->input, usual_input, err) ||
+	    read_input(&example.input, field(root, fields->input, usual_input), err) ||
+	    missing(root, fields->label, usual_label, err) ||
+	    read_label(&example.label, arena, field(root, fields->label, usual_label), "label", err) ||
+	    read_domain(&domain, arena, root, r->type, fields->domain, example.label, err))
 		return -1;
-	if (type == ANSWER_CHOICE &&
-	    (read_choices(&example, &examples->arena, field(root, fields->choices, usual_choices), err) ||
+	if (r->type == ANSWER_CHOICE &&
+	    (missing(root, fields->choices, usual_choices, err) ||
+	     read_choices(&example, arena, field(root, fields->choices, usual_choices), err) ||
 	     check_choice(&example, err)))
 		return -1;
-	return examples_add(examples, &example, domain, err);
+	return examples_add(r->examples, &example, domain, err);
 }
 
 int examples_load(struct examples *examples, const char *path, enum answer_type type,
 		  const struct example_fields *fields, struct err *err)
 {
 	static const struct example_fields usual;
-	struct rows rows;
-	int rc = 0;
+	struct reading reading = {examples, type, fields ? fields : &usual};
+	const struct rows_reader reader = {.path = path, .id_key = reading.fields->id ? reading.fields->id : "id",
+					   .take = read_row, .context = &reading};
 	examples_init(examples);
 	examples->path = path;
-	if (rows_load_by(&rows, path, fields && fields->id ? fields->id : "id", err))
-		return -1;
-	for (size_t i = 0; !rc && i < rows.n; i++)
-		if (read_row(examples, &rows.row[i], type, fields ? fields : &usual, err))
-			rc = row_refuse(&rows, i, err);
-	if (!rc && !rows.n)
+	int rc = rows_read(&reader, err);
+	if (!rc && !examples->n)
 		rc = err_set(err, ERR_DATA, "%s: no row", path);
-	rows_release(&rows);
-	if (!rc)
-		rc = examples_group(examples, err);
-	if (rc)
+	if (rc || examples_expect_ids(examples, err) || examples_group(examples, err)) {
 		examples_release(examples);
-	return rc;
+		return -1;
+	}
+	return 0;
 }

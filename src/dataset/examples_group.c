@@ -195,16 +195,21 @@ int examples_count_duplicates(const struct examples *examples, size_t *duplicate
 static int by_id(const void *a, const void *b)
 {
 	const struct example *const *x = a, *const *y = b;
-	return ifd_id_compare(&(*x)->id, &(*y)->id);
+	int difference = ifd_id_compare(&(*x)->id, &(*y)->id);
+	return difference ? difference : (*x > *y) - (*x < *y);
 }
 
-static int same_id(const struct ifd_id *id, struct err *err)
+static int same_id(const char *path, const struct example *a, const struct example *b, struct err *err)
 {
 	char shown[128];
-	if (id->is_number)
-		return err_set(err, ERR_DATA, "two rows have the id %lld", (long long)id->number);
+	bool line = a->id.is_number && (a->id.number == (int64_t)a->line || b->id.number == (int64_t)b->line);
+	if (*path && a->line && b->line)
+		return err_set(err, ERR_DATA, "%s: lines %zu and %zu have the same id%s", path, a->line, b->line,
+			       line ? "; a row without one has its line's number" : "");
+	if (a->id.is_number)
+		return err_set(err, ERR_DATA, "two rows have the id %lld", (long long)a->id.number);
 	return err_set(err, ERR_DATA, "two rows have the id '%s'",
-		       text_escape(shown, sizeof shown, id->text, strlen(id->text)));
+		       text_escape(shown, sizeof shown, a->id.text, strlen(a->id.text)));
 }
 
 int examples_expect_ids(const struct examples *examples, struct err *err)
@@ -217,7 +222,7 @@ int examples_expect_ids(const struct examples *examples, struct err *err)
 		qsort(order, examples->n, sizeof *order, by_id);
 	for (size_t i = 1; !rc && i < examples->n; i++)
 		if (!ifd_id_compare(&order[i - 1]->id, &order[i]->id))
-			rc = same_id(&order[i]->id, err);
+			rc = same_id(examples->path, order[i - 1], order[i], err);
 	free(order);
 	return rc;
 }

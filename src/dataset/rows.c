@@ -71,18 +71,26 @@ int row_refuse(const struct rows *rows, size_t i, struct err *err)
 	return err_prefix(err, "%s:%zu", rows->path, rows->row[i].line);
 }
 
-static int read_line(struct rows *rows, const char *text, size_t n, size_t line, const char *id_key, struct err *err)
+/* Of CSV, gzip or a list in one piece the parser alone would speak of a byte. */
+static struct json *parse_line(const char *text, size_t n, struct err *err)
 {
-	if (mem_grow(&rows->row, &rows->room, rows->n + 1, sizeof *rows->row, err))
-		return -1;
-	struct row *row = &rows->row[rows->n];
-	*row = (struct row){.line = line, .doc = json_parse(text, n, NULL, err)};
-	if (!row->doc)
-		return err_prefix(err, "%s:%zu", rows->path, line);
-	rows->n++;
-	if (json_expect(json_root(row->doc), JSON_OBJECT, err) || read_id(row, id_key, err))
-		return row_refuse(rows, rows->n - 1, err);
-	return 0;
+	struct json *doc = json_parse(text, n, NULL, err);
+	if (doc && !json_expect(json_root(doc), JSON_OBJECT, err))
+		return doc;
+	json_free(doc);
+	if (err->code == ERR_DATA) {
+		const struct err why = *err;
+		err_set(err, ERR_DATA, "%s; rows are JSON Lines, one object a line", why.message);
+	}
+	return NULL;
+}
+
+static int read_line(const struct rows_reader *reader, const char *text, size_t n, size_t line, struct err *err)
+{
+	struct row row = {.line = line, .doc = parse_line(text, n, err)};
+	int rc = row.doc && !read_id(&row, reader->id_key, err) ? reader->take(reader->context, &row, err) : -1;
+	json_free(row.doc);
+	return rc ? err_prefix(err, "%s:%zu", reader->path, line) : 0;
 }
 
 static bool blank(const char *text, size_t n)
@@ -90,7 +98,7 @@ static bool blank(const char *text, size_t n)
 	return strspn(text, " \t\r") >= n;
 }
 
-static int read_lines(struct rows *rows, const char *text, size_t n, const char *id_key, struct err *err)
+static int read_lines(const struct rows_reader *reader, const char *text, size_t n, struct err *err)
 {
 	size_t at = n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	for (size_t line = 1; at < n; line++) {
@@ -98,10 +106,29 @@ static int read_lines(struct rows *rows, const char *text, size_t n, const char 
 		size_t length = newline ? (size_t)(newline - (text + at)) : n - at, end = at + length + 1;
 		if (length && text[at + length - 1] == '\r')
 			length--;
-		if (!blank(text + at, length) && read_line(rows, text + at, length, line, id_key, err))
+		if (!blank(text + at, length) && read_line(reader, text + at, length, line, err))
 			return -1;
 		at = end;
 	}
+	return 0;
+}
+
+int rows_read(const struct rows_reader *reader, struct err *err)
+{
+	size_t n;
+	char *text = file_read(reader->path, most_bytes, &n, err);
+	int rc = text ? read_lines(reader, text, n, err) : -1;
+	free(text);
+	return rc;
+}
+
+static int keep(void *context, struct row *row, struct err *err)
+{
+	struct rows *rows = context;
+	if (mem_grow(&rows->row, &rows->room, rows->n + 1, sizeof *rows->row, err))
+		return -1;
+	rows->row[rows->n++] = *row;
+	row->doc = NULL;
 	return 0;
 }
 
@@ -112,13 +139,9 @@ int rows_load(struct rows *rows, const char *path, struct err *err)
 
 int rows_load_by(struct rows *rows, const char *path, const char *id_key, struct err *err)
 {
-	size_t n;
+	const struct rows_reader reader = {.path = path, .id_key = id_key, .take = keep, .context = rows};
 	*rows = (struct rows){.path = path};
-	char *text = file_read(path, most_bytes, &n, err);
-	if (!text)
-		return -1;
-	int rc = read_lines(rows, text, n, id_key, err) || check_ids(rows, err) ? -1 : 0;
-	free(text);
+	int rc = rows_read(&reader, err) || check_ids(rows, err) ? -1 : 0;
 	if (rc)
 		rows_release(rows);
 	return rc;

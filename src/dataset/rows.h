@@ -45,6 +45,15 @@ int rows_load(struct rows *rows, const char *path, struct err *err);
 int rows_load_by(struct rows *rows, const char *path, const char *id_key, struct err *err); /* NULL: the line's number */
 void rows_release(struct rows *rows);
 
+/* One row after the other, where a file is too large to keep what is not needed of it; ids are not compared. */
+struct rows_reader {
+	const char *path, *id_key;
+	int (*take)(void *context, struct row *row, struct err *err); /* may keep doc, and sets it to NULL then */
+	void *context;
+};
+
+int rows_read(const struct rows_reader *reader, struct err *err);
+
 /* Put "FILE:LINE: " in front of a message about a row; -1. */
 int row_refuse(const struct rows *rows, size_t i, struct err *err);
 

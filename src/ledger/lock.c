@@ -62,6 +62,19 @@ int lock_take(int directory, const char *path, struct err *err)
 	return -1;
 }
 
+bool lock_held(const char *path)
+{
+	struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = directory < 0 ? -1 : openat(directory, "run.lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	bool held = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &whole) && whole.l_type != F_UNLCK;
+	if (fd >= 0)
+		close(fd);
+	if (directory >= 0)
+		close(directory);
+	return held;
+}
+
 int lock_read(int lock, char uuid[SCHEMA_UUID + 1], struct err *err)
 {
 	ssize_t got = pread(lock, uuid, SCHEMA_UUID, 0);

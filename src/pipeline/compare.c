@@ -41,7 +41,7 @@ static int check_bound(const struct compare_options *o, struct err *err)
 		return err_set(err, ERR_CONFIG, "the teacher is paid: bound what is sent with --max-queries (at worst %lld)",
 			       (long long)sends);
 	if (paid && o->max_queries < sends)
-		return err_set(err, ERR_CONFIG, "--max-queries %lld is less than the %lld that may be sent at worst; take fewer methods or seeds, or a smaller budget",
+		return err_set(err, ERR_CONFIG, "--max-queries %lld is less than the %lld that may be sent at worst, with what a teacher refuses unpaid and is asked again; raise it, or take fewer methods or seeds, or a smaller budget",
 			       (long long)o->max_queries, (long long)sends);
 	return 0;
 }

@@ -59,7 +59,7 @@ static int encode_rows(struct train_set *set, struct run *run, struct student *s
 	if (!rc && too_long)
 		voice_say(run->options->voice, "%zu rows are left out: their prompts alone have %lld tokens or more", too_long,
 			  (long long)set->max_length);
-	if (!rc && !set->n)
+	if (!rc && rows->n && !set->n)
 		rc = err_set(err, ERR_DATA, "%s: every prompt is too long for the %lld tokens of max_length and the student",
 			     rows->path, (long long)set->max_length);
 	return rc;
@@ -86,9 +86,9 @@ static int train(struct run *run, struct student *student, const struct train_se
 					  .note = note, .context = (void *)run->options->voice};
 	struct train_result result;
 	struct trainee trainee = {0};
-	int rc = trainee_open(&trainee, student->model, &config->kind, err) ||
-				 student_train(&trainee, set->rows, set->n, &config->options, &files, &result, err)
-			 ? -1 : 0;
+	int rc = trainee_open(&trainee, student->model, &config->kind, err);
+	if (!rc && set->n)
+		rc = student_train(&trainee, set->rows, set->n, &config->options, &files, &result, err);
 	if (!rc)
 		rc = config->kind.full ? export_trained(directory, base, &student->model->config, &trainee.params, stored_dtype(student), err)
 				       : adapter_save(trainee.adapter, directory, base, err);
@@ -98,14 +98,24 @@ static int train(struct run *run, struct student *student, const struct train_se
 	return rc;
 }
 
-static int train_file(struct run *run, const char *path, const char *directory, struct err *err)
+/* Nothing bought so far is of use: a later stage may still get something, and until then the student is its base. */
+static int without_rows(const struct run *run, int64_t k, struct err *err)
+{
+	if (k + 1 == run->stages)
+		return err_set(err, ERR_BUDGET, "not one row to train on: no answer of the teacher is of use; look at them with "
+			       "'baldistill ledger export %s', and start again with another output_dir", run->directory);
+	voice_say(run->options->voice, "not one row to train on yet: the student stays as it is");
+	return 0;
+}
+
+static int train_file(struct run *run, int64_t k, const char *path, const char *directory, struct err *err)
 {
 	struct rows rows = {0};
 	struct train_set set = {0};
 	struct student *student = NULL;
 	int rc = rows_load(&rows, path, err);
 	if (!rc && !rows.n)
-		rc = err_set(err, ERR_BUDGET, "%s: not one row to train on; see what was dropped in collected.json", path);
+		rc = without_rows(run, k, err);
 	if (!rc)
 		rc = (student = completions_student(run->plan, NULL, err)) ? 0 : -1;
 	if (!rc)
@@ -128,7 +138,7 @@ int finetune_step(struct run *run, int64_t k, const char *work, struct err *err)
 	if (!rc && mkdir(directory, 0777) && errno != EEXIST)
 		rc = err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
 	if (!rc)
-		rc = train_file(run, path, directory, err);
+		rc = train_file(run, k, path, directory, err);
 	free(directory);
 	free(path);
 	return rc;

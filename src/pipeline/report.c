@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/libraries.h"
 #include "src/pipeline/report_parts.h"
+#include "src/pipeline/spare.h"
 
 /* ---- headline ------------------------------------------------------------------------------------------ */
 
@@ -104,37 +105,10 @@ static char *write_page(const struct report *report, struct err *err)
 	return grown_take(&out, err);
 }
 
-/* Does a path lead into the directory? */
-static bool is_below(const char *directory, const char *path)
-{
-	char *real = realpath(path, NULL);
-	size_t n = strlen(directory);
-	bool below = real && !strncmp(real, directory, n) && (!real[n] || real[n] == '/');
-	free(real);
-	return below;
-}
-
-/* What a run is made of is no place for its report: in its directory no name but a page's, and no link into it. */
-static int spare_run(const char *directory, const char *path, struct err *err)
-{
-	const char *slash = strrchr(path, '/'), *ending = strrchr(slash ? slash : path, '.');
-	char *run = realpath(directory, NULL);
-	char *place = slash ? grown_format(err, "%.*s/", (int)(slash - path), path) : mem_strdup(".", err);
-	char *there = place ? realpath(place, NULL) : NULL;
-	bool page = run && there && !strcmp(run, there) && ending && !strcmp(ending, ".html");
-	bool inside = run && place && !page && (is_below(run, place) || is_below(run, path));
-	free(run);
-	free(there);
-	if (!place)
-		return -1;
-	free(place);
-	return inside ? err_set(err, ERR_CANTCREATE, "'%s' is a part of the run; choose another --output", path) : 0;
-}
-
 int report_write(const char *directory, const char *path, const char *version, struct err *err)
 {
 	struct report report;
-	if ((path && spare_run(directory, path, err)) || report_read(&report, directory, err))
+	if ((path && run_spare(directory, path, ".html", err)) || report_read(&report, directory, err))
 		return -1;
 	report.version = version;
 	char *own = path ? NULL : grown_format(err, "%s/report.html", directory);

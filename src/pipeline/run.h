@@ -2,7 +2,7 @@
 /*
  * run.h - a whole distillation: a plan, its directory, its stages.
  *
- *     struct run_options options = {.voice = &voice, .version = PACKAGE_VERSION};
+ *     struct run_options options = {.voice = &voice, .version = PACKAGE_STRING};
  *     struct run run;
  *     if (!run_open(&run, &plan, &options, &err))
  *             rc = run_stages(&run, &err) || run_finish(&run, &err);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The training set of a stage: what all stages so far have bought, as a file. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/jsonfile.h"
 #include "src/base/tree.h"
+#include "src/dataset/grown.h"
 #include "src/pipeline/bought.h"
 #include "src/pipeline/finetune.h"
 
@@ -133,6 +135,32 @@ static int save_counts(const struct run *run, const struct bought *b, size_t row
 	return json_save(&w, path, err);
 }
 
+/* The same of all domains, for who looks on. */
+static int tell_drops(const struct run *run, const struct bought *b, size_t rows, struct err *err)
+{
+	struct grown causes = {0};
+	for (size_t i = 0; i < b->drops; i++) {
+		size_t same = 0, before = 0;
+		char count[32];
+		for (size_t j = 0; j < b->drops; j++)
+			if (!strcmp(b->drop[j].cause, b->drop[i].cause)) {
+				before += j < i;
+				same++;
+			}
+		if (before)
+			continue;
+		snprintf(count, sizeof count, " %zu", same);
+		grown_put(&causes, causes.n ? ", " : "; not used: ");
+		grown_put(&causes, b->drop[i].cause);
+		grown_put(&causes, count);
+	}
+	char *told = grown_take(&causes, err);
+	if (told)
+		voice_say(run->options->voice, "%zu rows to train on%s", rows, told);
+	free(told);
+	return told ? 0 : -1;
+}
+
 /* ---- all stages so far ----------------------------------------------------------------------------------------- */
 
 static int write_stage(struct file_writer *writer, struct run *run, const struct bought *b, size_t *rows, struct err *err)
@@ -167,7 +195,9 @@ static int write_files(struct run *run, int64_t k, const char *train, const char
 	if (rc)
 		file_writer_abort(&writer);
 	else
-		rc = file_writer_commit(&writer, err) || save_counts(run, &last, rows, collected, err) ? -1 : 0;
+		rc = file_writer_commit(&writer, err) || save_counts(run, &last, rows, collected, err) ||
+				     tell_drops(run, &last, rows, err)
+			     ? -1 : 0;
 	bought_release(&last);
 	return rc;
 }

@@ -29,7 +29,8 @@ static int recorded_ask(struct teacher_source *source, const struct teacher_ques
 	if (!e && !r->skip_missing)
 		return err_set(
 			err, ERR_DATA,
-			"cassette '%s' has no attempt %llu of %s '%s'; set teacher.on_missing to skip, or record it",
+			"cassette '%s' has no attempt %llu of %s '%s'; record it, or begin another run with "
+			"teacher.on_missing: skip",
 			r->recording.path, (unsigned long long)q->attempt + 1, q->kind,
 			text_escape(shown, sizeof shown, q->id, strlen(q->id)));
 	r->open[r->open_n++] = *q;
