@@ -210,6 +210,31 @@ TEST(Examples, ReadsEveryFormOfLines)
 	EXPECT_EQ("a:2 b:1 ", l.domains());
 }
 
+/* A key that tells every row from the next is no domain; nor would a prompt hold so many classes. */
+TEST(Examples, RefusesMoreDomainsThanAnybodyMeans)
+{
+	std::string text;
+	for (int i = 0; i < EXAMPLES_DOMAINS; i++)
+		text += row("x", "class " + std::to_string(i));
+	Loaded most(text);
+	EXPECT_EQ("ok", most.message());
+	Loaded more(text + row("x", "one more"));
+	EXPECT_EQ("rows.jsonl:10001: these are more than 10000 domains; is it the right key that names them?", more.message());
+}
+
+TEST(Examples, HeadsAreNamedInAList)
+{
+	Loaded l(row("1", "Home, Garden") + row("2", "b") + row("3", "c"));
+	struct err err = {};
+	ASSERT_EQ(0, examples_head_listed(&l.set, "Home\\, Garden,c", &err)) << err.message;
+	for (size_t d = 0; d < l.set.l; d++)
+		EXPECT_EQ(std::string("b") != l.set.domain[d].name, l.set.domain[d].head);
+	for (const char *list : {"", "b,", "Home, Garden", "b,d"})
+		EXPECT_EQ(-1, examples_head_listed(&l.set, list, &err)) << list;
+	ASSERT_EQ(0, examples_keep(&l.set, "Home\\, Garden=1/2,b=1", 1, &err)) << err.message;
+	EXPECT_EQ(-1, examples_keep(&l.set, "", 1, &err));
+}
+
 TEST(Examples, RefusesWhatIsNoFile)
 {
 	Temporary dir;

@@ -211,6 +211,57 @@ shows_gold()
 		[ "$(wc -l <gold-recommended/stage-0/train.jsonl)" -eq 8 ] && ends 80 'not one row' run --quiet gold-authors.yaml
 }
 
+# Nothing the first stage bought is of use: the student stays its base until there is something, and says so.
+learns_later()
+{
+	write_teacher && cat >late.sh <<-'END'
+	while read -r line; do
+		echo . >>"$2"
+		if [ "$(wc -l <"$2")" -le 6 ]; then
+			printf '{"id": %s, "content": "Who knows. The answer is weather."}\n' "$(printf '%s\n' "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')"
+		else
+			printf '%s\n' "$line" | sh "$1" /dev/null
+		fi
+	done
+	END
+	plan late 'method: baldistill-naive' && taught_by late sh "$folder/late.sh" "$folder/teacher.sh" "$folder/late-calls" &&
+		"$program" run late.yaml 2>late-said || { cat late-said; return 1; }
+	cat late-said
+	[ ! -s late/stage-0/train.jsonl ] && [ -s late/stage-1/train.jsonl ] && [ -s late/final/adapter/adapter_model.safetensors ] &&
+		grep -q 'not one row to train on yet' late-said && grep -q '0 rows to train on; not used: wrong answer 6' late-said || return 1
+	"$program" generate --quiet --model "$tiny" --adapter late/stage-0/adapter --data "$tiny/rows.jsonl" --max-new-tokens 4 >adapted &&
+		"$program" generate --quiet --model "$tiny" --data "$tiny/rows.jsonl" --max-new-tokens 4 >base && cmp adapted base
+}
+
+# ---- a run and what is told of it ----
+
+status_tells()
+{
+	"$program" status whole | grep -q '^stage 2, done: finished$' && plan half && run half --until 0.annotate &&
+		"$program" status half | grep -q "nothing is at work on it; the same 'baldistill run' goes on" || return 1
+	printf '%s\n' 'read -r line' 'until [ -s "$1" ]; do sleep 0.1; done' >wait.sh
+	plan busy && taught_by busy sh "$folder/wait.sh" "$folder/go" || return 1
+	"$program" run --quiet busy.yaml 2>/dev/null &
+	n=0
+	until "$program" status busy 2>/dev/null | grep ': at work$' || [ $n -eq 100 ]; do
+		sleep 0.1
+		n=$((n + 1))
+	done
+	kill -9 $!
+	echo >go
+	[ $n -lt 100 ]
+}
+
+# What a run is made of is not written over.
+parts_stay()
+{
+	cp -r whole parts && for part in plan.yaml ledger.db predictions.jsonl stage-0/train.jsonl new.jsonl; do
+		ends 73 'a part of the run' ledger export parts --output parts/$part || return 1
+	done
+	diff -r whole parts && "$program" ledger export parts --output parts/cassette.jsonl && "$program" ledger export parts --output outside.jsonl &&
+		cmp parts/cassette.jsonl outside.jsonl
+}
+
 # What repeats a test input is no training row, unless nothing is verified.
 spares_test_inputs()
 {
@@ -246,6 +297,9 @@ check 'selection follows its keys' selects_as_planned
 check 'the teacher is asked as METHOD says' asks
 check 'why a run ends is told before its answers are waited for' tells_why
 check 'where gold is shown its rationale is kept' shows_gold
+check 'a stage without a row of use is passed over' learns_later
+check 'status tells whether anything is at work' status_tells
+check 'no part of a run is written over' parts_stay
 check 'test inputs are no training rows' spares_test_inputs
 check 'a run is held to its files, and is its user'"'"'s' held_to
 echo "1..$cases"

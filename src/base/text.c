@@ -129,3 +129,17 @@ char *text_escape_line(char *out, size_t room, const char *s, size_t n)
 		*at = ' ';
 	return out;
 }
+
+char *text_list_next(char **rest)
+{
+	char *item = *rest, *at = item, *to = item;
+	if (!item)
+		return NULL;
+	for (; *at && *at != ','; at++) {
+		at += at[0] == '\\' && at[1] == ',';
+		*to++ = *at;
+	}
+	*rest = *at ? at + 1 : NULL;
+	*to = '\0';
+	return item;
+}

@@ -47,6 +47,14 @@ char *text_escape(char *out, size_t room, const char *s, size_t n);
 /* The same on one line: newlines and tabs as spaces. */
 char *text_escape_line(char *out, size_t room, const char *s, size_t n);
 
+/*
+ * The next item of a list with commas between, cut out in place; "\," is a comma of the item. *rest is the list at
+ * first, and NULL after the last item, when NULL is returned.
+ *
+ *     for (char *item, *rest = list; (item = text_list_next(&rest));)
+ */
+char *text_list_next(char **rest);
+
 #ifdef __cplusplus
 }
 #endif

@@ -100,20 +100,6 @@ static int match_predictions(struct evaluation *e, struct err *err)
 
 /* ---- classes and heads ------------------------------------------------------------------------ */
 
-static int name_heads(struct examples *known, const char *heads, struct err *err)
-{
-	size_t n = 0;
-	char *list = mem_strdup(heads, err), *rest;
-	const char **names = list ? mem_array(strlen(list) + 1, sizeof *names, err) : NULL;
-	if (names)
-		for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
-			names[n++] = name;
-	int rc = names ? examples_head_named(known, names, n, err) : -1;
-	free(names);
-	free(list);
-	return rc;
-}
-
 /* Domains and heads are those of the training file, or of the gold rows without one. */
 static int score(struct evaluation *e, const struct settings *s, struct err *err)
 {
@@ -121,7 +107,7 @@ static int score(struct evaluation *e, const struct settings *s, struct err *err
 	const char **names = mem_array(known->l, sizeof *names, err);
 	bool *head = mem_array(known->l, sizeof *head, err);
 	examples_head_above(known, s->above);
-	int rc = !names || !head || (s->heads && name_heads(known, s->heads, err)) ? -1 : 0;
+	int rc = !names || !head || (s->heads && examples_head_listed(known, s->heads, err)) ? -1 : 0;
 	for (size_t d = 0; !rc && d < known->l; d++) {
 		names[d] = known->domain[d].name;
 		head[d] = known->domain[d].head;

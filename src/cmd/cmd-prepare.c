@@ -170,26 +170,12 @@ static int shrink(struct prepared *p, const struct settings *s, struct err *err)
 
 static int set_heads(struct prepared *p, const struct settings *s, struct err *err)
 {
-	char shown[128];
-	size_t n = 0;
 	examples_head_above(&p->pool, s->above);
-	if (!s->heads)
+	if (!s->heads || !examples_head_listed(&p->pool, s->heads, err))
 		return 0;
-	char *list = mem_strdup(s->heads, err), *rest;
-	const char **names = list ? mem_array(strlen(list) + 1, sizeof *names, err) : NULL;
-	if (names)
-		for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
-			names[n++] = name;
-	int rc = names ? 0 : -1;
-	for (size_t i = 0; !rc && i < n; i++)
-		if (examples_find_domain(&p->pool, names[i]) == p->pool.l)
-			rc = err_set(err, ERR_CONFIG, "'--head-domains': no training row is of domain '%s'",
-				     text_escape(shown, sizeof shown, names[i], strlen(names[i])));
-	if (!rc)
-		rc = examples_head_named(&p->pool, names, n, err);
-	free(names);
-	free(list);
-	return rc;
+	if (err->code == ERR_DATA)
+		err->code = ERR_CONFIG;
+	return err_prefix(err, "'--head-domains'");
 }
 
 static int work(struct prepared *p, struct settings *s, const struct source *source, const char *from, struct err *err)

@@ -41,6 +41,8 @@
 extern "C" {
 #endif
 
+enum { EXAMPLES_DOMAINS = 10000 }; /* at most: each is a class of a prompt, or a row of a report */
+
 /* Keys of a row; NULL: the usual ones. */
 struct example_fields {
 	const char *id, *input, *label, *domain, *choices;
@@ -102,6 +104,7 @@ int examples_expect_domains(const struct examples *examples, const char *const *
 /* Which domains are the head: those of more than `above` rows, or those named (each must be one). */
 void examples_head_above(struct examples *examples, size_t above);
 int examples_head_named(struct examples *examples, const char *const *names, size_t n, struct err *err);
+int examples_head_listed(struct examples *examples, const char *list, struct err *err); /* "NAME,..."; "\\," in a name */
 
 /*
  * Move round(fraction * n_d) rows of each domain, drawn with the seed, into

@@ -74,12 +74,12 @@ static int set_share(size_t *count, const struct examples *examples, char *item,
 
 int examples_keep(struct examples *examples, const char *shares, uint64_t seed, struct err *err)
 {
-	char *list = mem_strdup(shares, err), *rest;
+	char *list = mem_strdup(shares, err), *rest = list;
 	size_t *count = list ? mem_array(examples->l, sizeof *count, err) : NULL;
 	int rc = count ? 0 : -1;
 	for (size_t d = 0; count && d < examples->l; d++)
 		count[d] = examples->domain[d].n;
-	for (char *item = count ? strtok_r(list, ",", &rest) : NULL; !rc && item; item = strtok_r(NULL, ",", &rest))
+	for (char *item; !rc && (item = text_list_next(&rest));)
 		rc = set_share(count, examples, item, err);
 	if (!rc)
 		rc = cut(examples, count, seed, EXAMPLES_KEEP, err);

@@ -53,6 +53,8 @@ static int domain_of(size_t *index, struct examples *examples, const char *name,
 	*index = examples_find_domain(examples, name);
 	if (*index < examples->l)
 		return 0;
+	if (examples->l == EXAMPLES_DOMAINS)
+		return err_set(err, ERR_DATA, "these are more than %d domains; is it the right key that names them?", EXAMPLES_DOMAINS);
 	if (mem_grow(&examples->domain, &examples->domain_room, examples->l + 1, sizeof *examples->domain, err))
 		return -1;
 	char *copy = arena_strdup(&examples->arena, name, err);
@@ -271,4 +273,17 @@ int examples_head_named(struct examples *examples, const char *const *names, siz
 	for (size_t i = 0; i < n; i++)
 		examples->domain[examples_find_domain(examples, names[i])].head = true;
 	return 0;
+}
+
+int examples_head_listed(struct examples *examples, const char *list, struct err *err)
+{
+	size_t n = 0;
+	char *copy = mem_strdup(list, err), *rest = copy;
+	const char **names = copy ? mem_array(strlen(copy) + 1, sizeof *names, err) : NULL;
+	for (char *name; names && (name = text_list_next(&rest));)
+		names[n++] = name;
+	int rc = names ? examples_head_named(examples, names, n, err) : -1;
+	free(names);
+	free(copy);
+	return rc;
 }
