@@ -5,6 +5,7 @@
 #   type      of the task; head: its head domains
 #   small, large   a function each that sets model, prompts, budget, stages, tokens and training for the kind of student
 # and documents what the user may set: B, K, PRESET, DTYPE, TRAIN, TEST, TRAINING, BALDISTILL.
+# float32 is right on a CPU of any kind; on a GPU, or a CPU with AMX, DTYPE=bfloat16 is several times as fast.
 . "$(dirname "$0")/program.sh"
 
 # A YAML scalar, whatever commas, colons and quotes a path has.

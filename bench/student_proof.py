@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """student_proof.py PEERS DATA [--program PROGRAM] [--backend NAME] [--only greedy,ifd] [--prompts 50] [--rows N]
-                 [--new 40] [--steps 200]
+                 [--new 40] [--steps 200] [--reference openblas] [--threads 2]
 
 Is the real student computed right? Against transformers, both in f32:
 
@@ -8,7 +8,8 @@ Is the real student computed right? Against transformers, both in f32:
 - ifd: `baldistill score` of --rows (200) recorded rationales (r52/teacher.jsonl) gives the same ranking,
   Spearman >= 0.9999.
 
-And, with --only bf16, the backend (onednn unless named) in bf16 against openblas in f32. It must compute in bf16: one
+And, with --only bf16, the backend (onednn unless named) in bf16 against --reference in f32: openblas takes half an hour
+of two cores, so on a GPU take cuda, once it has been compared with the reference in f32. The backend must compute in bf16: one
 that only stores it, as openblas does, would prove nothing. What `baldistill backends` says of it is in each line:
 
 - ifd-bf16: the ranking of --rows (500) recorded rationales, Spearman >= 0.999;
@@ -24,6 +25,7 @@ arguments.add_argument("peers")
 arguments.add_argument("data")
 arguments.add_argument("--program", default="baldistill")
 arguments.add_argument("--backend")
+arguments.add_argument("--reference", default="openblas")
 arguments.add_argument("--only", default="greedy,ifd")
 arguments.add_argument("--steps", type=int, default=200)
 arguments.add_argument("--prompts", type=int, default=50)
@@ -143,7 +145,7 @@ def backend_bf16():
 def prove_ifd_bf16():
     kind, rows = backend_bf16(), recorded(options.rows or 500)
     ours = [row["ifd"] for row in run("score", rows, backend=kind["backend"], dtype="bfloat16")]
-    theirs = [row["ifd"] for row in run("score", rows, backend="openblas")]
+    theirs = [row["ifd"] for row in run("score", rows, backend=options.reference)]
     rank = float(spearmanr(ours, theirs).statistic)
     return report("ifd-bf16", rank >= 0.999, **kind, rows=len(rows), spearman=rank)
 
@@ -168,7 +170,7 @@ def prove_train_bf16():
             file.writelines(json.dumps({k: row[k] for k in ("prompt", "completion")}) + "\n"
                             for row in rows)
         ours = last_loss(data, os.path.join(folder, "bf16"), kind["backend"], "bfloat16")
-        theirs = last_loss(data, os.path.join(folder, "f32"), "openblas", "float32")
+        theirs = last_loss(data, os.path.join(folder, "f32"), options.reference, "float32")
     return report("train-bf16", abs(ours - theirs) <= 0.01 * theirs, **kind, steps=len(rows) // 4, bf16=ours,
                   f32=theirs)
 
