@@ -186,36 +186,82 @@ struct Template {
 	"{{ '<<SYS>>\\n' + content.strip() + '\\n<</SYS>>\\n\\n' }}{% elif message['role'] == 'assistant' %}"          \
 	"{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
 
+/* The turns of a template, and what stands in them that makes it another one. */
+#define EACH(turn) "{% for message in messages %}" turn "{% endfor %}"
+#define CHATML     EACH("{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}")
+#define LLAMA3                                                                                                         \
+	"{{ bos_token }}" EACH("{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ "                \
+			       "message['content'] | trim + '<|eot_id|>' }}")
+#define ZEPHYR(user, last)                                                                                             \
+	EACH("\n{% if message['role'] == 'user' %}\n{{ '<|user|>\n' + message['content'] + " user " }}\n"              \
+	     "{% elif message['role'] == 'system' %}\n{{ '<|system|>\n' + message['content'] + " user " }}\n"          \
+	     "{% elif message['role'] == 'assistant' %}\n{{ '<|assistant|>\n'  + message['content'] + eos_token }}\n"  \
+	     "{% endif %}\n{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}" last "{% endif %}\n")
+#define MISTRAL(user, answer)                                                                                          \
+	"{{ bos_token }}" EACH("{% if message['role'] == 'user' %}{{ " user " }}{% elif message['role'] == "           \
+			       "'assistant' %}{{ " answer " }}{% endif %}")
+#define QWEN3(end)                                                                                                     \
+	EACH("\n    {%- if message.content is string %}\n        {%- set content = message.content %}\n"               \
+	     "    {%- endif %}\n    {%- if message.role == \"user\" %}\n"                                              \
+	     "        {{- '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>' + '\\n' }}\n"                 \
+	     "    {%- else %}\n        {{- '<|im_start|>' + message.role + '\\n' + content }}\n"                       \
+	     "        {%- if message.tool_calls %}\n            {{- message.tool_calls }}\n        {%- endif %}\n"     \
+	     "        {{- '<|im_end|>" end "' }}\n    {%- endif %}\n")
+
 const Template templates[] = {
 	{"", nullptr},
 	{"{{ messages }}", nullptr},
 	{"<|im_start|>", nullptr},
-	{"<|im_start|><|im_end|>", "chatml"},
-	{"<|im_start|><|im_end|>{{ '<think>' }}", nullptr},
-	{"{{ bos_token }}<|im_start|><|im_end|>", nullptr},
-	{"<|im_start|>{{ message.content | trim }}<|im_end|>", nullptr},
-	{"<|start_header_id|><|end_header_id|>{{ bos_token }}{{ c | trim }}<|eot_id|>", "llama3"},
-	{"<|start_header_id|><|end_header_id|>{{ bos_token }}{{ c | trim }}<|eot_id|>Cutting Knowledge Date: 2023",
-	 nullptr},
-	{"<|system|><|user|><|assistant|>{{ eos_token }}", "zephyr"},
-	{"<|system|><|user|><|assistant|><|end|>{{ eos_token }}", nullptr},
-	{"{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}{{ message['content'] + eos_token }}",
-	 "mistral"},
-	{"{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}{{ message['content'] + eos_token + ' ' }}",
-	 nullptr},
-	{"{{ bos_token }}{{ '[INST] ' + message['content'] + '[/INST]' }}{{ message['content'] + eos_token }}",
-	 nullptr},
-	/* a system message of the template's own, in a variable or a literal, or one printed without its marks */
-	{"{% set system_message = 'Be short.' %}<|im_start|><|im_end|>", nullptr},
-	{"{%- set system_message = \"Be short.\" %}<|im_start|><|im_end|>", nullptr},
-	{"{% set system_message = messages[0].content %}{{ '<|im_start|>system\\n' + system_message + '<|im_end|>' }}",
+	{"<|im_start|><|im_end|>", nullptr},
+	{CHATML, "chatml"},
+	{CHATML "{{ '<think>' }}", nullptr},
+	{"{{ bos_token }}" CHATML, nullptr},
+	{CHATML "{{ message.content | trim }}", nullptr},
+	/* other spellings of the same */
+	{EACH("{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"), "chatml"},
+	{EACH("{{ \"<|im_start|>\" ~ message[\"role\"] }}{# role #}{{ '\\n' ~ message.content ~ '<|im_end|>\\n' }}"),
 	 "chatml"},
-	{"{% set system_message = messages[0]['content'] %}{{ system_message }}<|im_start|><|im_end|>", nullptr},
-	{"{{ '<|start_header_id|>system<|end_header_id|>\\n\\nBe short.<|eot_id|>' }}{{ bos_token }}{{ c | trim }}",
+	{EACH("<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"), "chatml"},
+	{EACH("\n    {{- '<|im_start|>' + message.role }}\n{{ message.content -}}\n  <|im_end|>\n    "), "chatml"},
+	{QWEN3("\\n"), "chatml"},
+	{QWEN3(""), nullptr},
+	/* what these do, the table does not: no line break, none behind the last turn, another mark, two line breaks */
+	{EACH("{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}"), nullptr},
+	{EACH("{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] }}"
+	      "{% if (loop.last and add_generation_prompt) or not loop.last %}{{ '<|im_end|>' + '\\n'}}{% endif %}"),
 	 nullptr},
-	{"{{ '<|start_header_id|>system<|end_header_id|>\\n\\n' + c | trim + '<|eot_id|>' }}{{ bos_token }}", "llama3"},
-	{"{{ '<|system|>\nBe short.' + eos_token }}<|user|><|assistant|>", nullptr},
-	{"{{ '<|system|>\n' + message['content'] + eos_token }}<|user|><|assistant|>", "zephyr"},
+	{EACH("{{ '<|im_start|>' + message['role'] + '<|im_sep|>' + message['content'] + '<|im_end|>' }}"), nullptr},
+	{EACH("{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}\n"), nullptr},
+	{LLAMA3, "llama3"},
+	{LLAMA3 "Cutting Knowledge Date: 2023", nullptr},
+	{"{{ bos_token }}" EACH("{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>' + "
+				"message['content'] | trim + '<|eot_id|>' }}"),
+	 nullptr},
+	{ZEPHYR("eos_token", "\n"), "zephyr"},
+	{ZEPHYR("eos_token", ""), nullptr},
+	{ZEPHYR("eos_token", "\n") "<|end|>", nullptr},
+	{ZEPHYR("'\\n'", "\n"), nullptr}, /* Tulu's: user turns without the end token */
+	{MISTRAL("'[INST] ' + message['content'] + ' [/INST]'", "message['content'] + eos_token"), "mistral"},
+	{MISTRAL("'[INST] ' + message['content'] + ' [/INST]'", "message['content'] + eos_token + ' '"), nullptr},
+	{MISTRAL("'[INST] ' + message['content'] + '[/INST]'", "message['content'] + eos_token"), nullptr},
+	/* a system message of the template's own, in a variable or a literal, or one printed without its marks */
+	{"{% set system_message = 'Be short.' %}" CHATML, nullptr},
+	{"{%- set system_message = \"Be short.\" %}" CHATML, nullptr},
+	{"{% set system_message = x if x else 'Be short.' %}" CHATML, nullptr},
+	{"{% set system_message = messages[0].content %}{{ '<|im_start|>system\\n' + system_message + '<|im_end|>\\n' "
+	 "}}" CHATML,
+	 "chatml"},
+	{"{% set s = 'Be short.' %}{{ '<|im_start|>system\\n' + s + '<|im_end|>\\n' }}" CHATML, nullptr},
+	{"{{ '<|im_start|>system\\n' }}{% if s %}{{ s }}{% endif %}{{ '<|im_end|>\\n' }}" CHATML, nullptr},
+	{"{%- if tools %}\n  {{- '<|im_start|>system\\n' }}\n  {%- if s %}\n    {{- s }}\n  {%- endif %}\n"
+	 "  {{- '<|im_end|>\\n' }}\n{%- endif %}\n" CHATML,
+	 "chatml"},
+	{"{% set system_message = messages[0]['content'] %}{{ system_message }}" CHATML, nullptr},
+	{"{{ '<|start_header_id|>system<|end_header_id|>\\n\\nBe short.<|eot_id|>' }}" LLAMA3, nullptr},
+	{"{{ '<|start_header_id|>system<|end_header_id|>\\n\\n' + s + '<|eot_id|>' }}" LLAMA3, nullptr},
+	{"{{ '<|start_header_id|>system<|end_header_id|>\\n\\n' + messages[0].content | trim + '<|eot_id|>' }}" LLAMA3,
+	 "llama3"},
+	{"{{ '<|system|>\nBe short.' + eos_token }}" ZEPHYR("eos_token", "\n"), nullptr},
 	{LLAMA2("elif false == true and not '<<SYS>>' in messages[0]['content']"), "llama2"},
 	{LLAMA2("elif true == true and not '<<SYS>>' in messages[0]['content']"), nullptr},
 	{LLAMA2("elif false"), nullptr},
@@ -244,26 +290,32 @@ TEST(Chat, TakesTheDefaultSystemMessageAsJinjaReadsIt)
 	const struct {
 		const char *text, *system;
 	} cases[] = {
-		{"'<|im_start|>system\\nBe short.<|im_end|>\\n'", "Be short."},
-		{"'<|im_start|>system\nBe short.<|im_end|>\n'", "Be short."},
+		{"", nullptr},
+		{"{{ '<|im_start|>system\\nBe short.<|im_end|>\\n' }}", "Be short."},
+		{"{{ '<|im_start|>system\nBe short.<|im_end|>\n' }}", "Be short."},
 		{"<|im_start|>system\nBe short.<|im_end|>\n", "Be short."},
-		{"'<|im_start|>system\\n' + x + '<|im_end|>'", nullptr},
-		{"'<|im_start|>system' ~ x ~ '<|im_end|>'", nullptr},
-		{"'<|im_start|>system\\n' + x; '<|im_start|>system\\nB<|im_end|>'", "B"},
-		{"'<|im_start|>system\\nB<|im_end|>'; \"<|im_start|>system\nB<|im_end|>\"", "B"},
-		{"'<|im_start|>system\\nanswer within \\\\boxed{}.<|im_end|>\\n'", "answer within \\boxed{}."},
-		{"\"<|im_start|>system\\nYou're C++.<|im_end|>\\n\"", "You're C++."},
-		{"'<|im_start|>system\\nYou\\'re \"a\"\\n\\tb.<|im_end|>\\n'", "You're \"a\"\n\tb."},
-		{"'<|im_start|>system\\n\"a\"<|im_end|>'", "\"a\""},
-		{"'<|im_start|>system\\n\\n a<|im_end|>'", "\n a"},
-		{"'<|im_start|>system\\n<|im_end|>'", ""},
+		{"<|im_start|>system\nYou're a\\nb.<|im_end|>\n", "You're a\\nb."},
+		{"{{ '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}", nullptr},
+		{"{{ '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}{% else %}"
+		 "{{ '<|im_start|>system\\nB<|im_end|>\\n' }}",
+		 "B"},
+		{"{{ '<|im_start|>system\\nB<|im_end|>\\n' }}{% if x %}{{ \"<|im_start|>system\nB<|im_end|>\n\" }}",
+		 "B"},
+		{"{{ '<|im_start|>system\\n' + 'A' + '<|im_end|>\\n' }}", "A"},
+		{"{{ '<|im_start|>system\\nanswer within \\\\boxed{}.<|im_end|>\\n' }}", "answer within \\boxed{}."},
+		{"{{ \"<|im_start|>system\\nYou're C++.<|im_end|>\\n\" }}", "You're C++."},
+		{"{{ '<|im_start|>system\\nYou\\'re \"a\"\\n\\tb.<|im_end|>\\n' }}", "You're \"a\"\n\tb."},
+		{"{{ '<|im_start|>system\\n\"a\"<|im_end|>\\n' }}", "\"a\""},
+		{"{{ '<|im_start|>system\\n\\n a<|im_end|>\\n' }}", "\n a"},
+		{"{{ '<|im_start|>system\\n<|im_end|>\\n' }}", ""},
 	};
 
 	for (const auto &c : cases) {
 		enum chat_family family;
 		char *system = nullptr;
 		struct err err = {};
-		ASSERT_EQ(chat_recognise(&family, &system, c.text, &err), 0) << c.text << err.message;
+		ASSERT_EQ(chat_recognise(&family, &system, (c.text + std::string(CHATML)).c_str(), &err), 0)
+			<< c.text << err.message;
 		EXPECT_STREQ(system, c.system) << c.text;
 		free(system);
 	}
@@ -272,25 +324,40 @@ TEST(Chat, TakesTheDefaultSystemMessageAsJinjaReadsIt)
 TEST(Chat, RefusesADefaultSystemMessageThatItCannotRead)
 {
 	for (const char *text : {
-		     "'<|im_start|>system\\n{{ x }}<|im_end|>'",
-		     "<|im_start|>system\n{{ x }}<|im_end|>",
-		     "<|im_start|>system\nYou're<|im_end|>",
-		     "<|im_start|>system\na\\nb<|im_end|>",
-		     "'<|im_start|>system <|im_end|>'",
-		     "'<|im_start|>system\\nA' + x + '<|im_end|>'",
-		     "'<|im_start|>system\\n' + 'A' + '<|im_end|>'",
-		     "'<|im_start|>system\\n\\x41<|im_end|>'",
-		     "'<|im_start|>system\\nA\r\nB<|im_end|>'",
-		     "'<|im_end|><|im_start|>system\\nA",
-		     "'<|im_end|><|im_start|>system\\nA\\",
-		     "'<|im_start|>system\\nA<|im_end|>'; '<|im_start|>system\\nB<|im_end|>'",
+		     "<|im_start|>system\n{{ x }}<|im_end|>\n",
+		     "{{ '<|im_start|>system\\n' + x + '<|im_end|>\\n' }}",
+		     "{{ '<|im_start|>system' ~ x ~ '<|im_end|>\\n' }}",
+		     "{{ '<|im_start|>system <|im_end|>\\n' }}",
+		     "{{ '<|im_start|>system\\nA' + x + '<|im_end|>\\n' }}",
+		     "{{ '<|im_start|>system\\nA<|im_end|>' }}",
+		     "{{ '<|im_start|>system\\n\\x41<|im_end|>\\n' }}",
+		     "{{ '<|im_start|>system\\nA\r\nB<|im_end|>\\n' }}",
+		     "{{ '<|im_start|>system\\nA<|im_end|>\\n' }}{% if x %}{{ '<|im_start|>system\\nB<|im_end|>\\n' }}",
 	     }) {
 		enum chat_family family;
 		char *system = nullptr;
 		struct err err = {};
-		EXPECT_EQ(chat_recognise(&family, &system, text, &err), -1) << text;
+		EXPECT_EQ(chat_recognise(&family, &system, (text + std::string(CHATML)).c_str(), &err), -1) << text;
 		EXPECT_EQ(err.code, ERR_CONFIG);
 		EXPECT_NE(strstr(err.message, "set chat_template to"), nullptr) << err.message;
+		free(system);
+	}
+}
+
+/* A template that ends anywhere is read to its end and no further. */
+TEST(Chat, ReadsTemplatesThatBreakOff)
+{
+	const std::string text = "<|im_start|>system\nA{# b -#} {%- if x['y'] == \"\\n\" -%} {{- 'c' ~ d -}} \n" CHATML
+				 "{{ '<|im_start|>system\\nA\\x<|im_end|>\\n' }}";
+
+	for (size_t n = 0; n <= text.size(); n++) {
+		enum chat_family family;
+		char *system = nullptr;
+		struct err err = {};
+		std::vector<char> part(text.begin(), text.begin() + (std::ptrdiff_t)n);
+		part.push_back('\0');
+		EXPECT_EQ(chat_recognise(&family, &system, part.data(), &err), -1) << n;
+		EXPECT_EQ(err.code, ERR_CONFIG);
 		free(system);
 	}
 }

@@ -323,6 +323,9 @@ const Refusal refusals[] = {
 	{"\"abb\":3", "\"abb\":1048576", "above the limit of 1048576 tokens"},
 	{"\"abb\":3", "\"abb\":18446744073709551615", "above the limit"},
 	{"\"abb\":3", "\"abb\":3,", "trailing comma"},
+	{"\"b\":1,", "\"b\":1;", "byte "},
+	{"\"b\":1,", "\"b\":1 x", "byte "},
+	{"\"a b\",", "\"a b\" ;", "byte "},
 	{"\"abb\":3", "\"abb\":3,\"x\\u0000y\":5", "\\u0000 in a key"},
 	/* merges */
 	{"[\"a b\",[\"ab\",\"b\"]]", "{}", "'model.merges' must be an array"},
@@ -470,6 +473,73 @@ TEST(Refusals, NameTheRule)
 	}
 }
 
+std::string with_regex(const std::string &regex)
+{
+	std::string text;
+
+	for (char c : regex)
+		text += c == '\\' ? "\\\\" : std::string(1, c);
+	return replaced(small, "\"pre_tokenizer\":null",
+			R"("pre_tokenizer":{"type":"Split","behavior":"Isolated","pattern":{"Regex":")" + text +
+				"\"}}");
+}
+
+/* What PCRE2 would take and Oniguruma refuses or reads otherwise. */
+TEST(Refusals, PatternsThatOnigurumaReadsOtherwise)
+{
+	const struct {
+		const char *regex, *rule;
+	} cases[] = {
+		{R"(\V)", "'\\V' is not supported"},
+		{R"(\E)", "'\\E' is not supported"},
+		{R"((a)\g{1})", "byte 3: '\\g' is not supported"},
+		{R"((a)\g1)", "'\\g' is not supported"},
+		{R"((?<n>a)\k{n})", "'\\k' is not supported"},
+		{R"(\x)", "'\\x' is not supported"},
+		{R"(\xg)", "'\\x' is not supported"},
+		{"a(?i)b|c", "byte 1: '(?i)' sets an option in the middle"},
+		{"(?i)a(?-i)b", "byte 5: '(?-i)' sets an option in the middle"},
+		{"(?s)a", "sets an option that is not supported"},
+		{"(?|a|b)", "'(?|' is not supported"},
+		{"(?P<n>a)", "'(?P' is not supported"},
+		{"(?R)", "'(?R' is not supported"},
+		{"(?U)a", "'(?U' is not supported"},
+		{"(?^)a", "'(?^' is not supported"},
+		{"(?", "'(?' is not supported"},
+		{R"(\p{Xan})", "is not a property that Oniguruma has"},
+		{R"(\P{^x_WD})", "is not a property that Oniguruma has"},
+		{R"([\p{Xuc}])", "is not a property that Oniguruma has"},
+		{R"(\p{sc=Greek})", "is not a property that Oniguruma has"},
+		{R"(\p{scx:Greek})", "is not a property that Oniguruma has"},
+		{R"(\p{bidiL})", "is not a property that Oniguruma has"},
+		{R"(\p{L&})", "is not a property that Oniguruma has"},
+		{R"((?i)[\p{Lu}])", "byte 5: '\\p{Lu}' in a class that ignores case is not supported"},
+		{R"(a(?i:b[^\P{ lower }]))", "in a class that ignores case is not supported"},
+	};
+
+	for (const auto &c : cases) {
+		Tokenizer tok(with_regex(c.regex));
+		EXPECT_EQ(tok.tok, nullptr) << c.regex;
+		EXPECT_EQ(tok.err.code, ERR_DATA) << c.regex;
+		EXPECT_NE(strstr(tok.err.message, c.rule), nullptr) << c.regex << ": " << tok.err.message;
+	}
+	for (const char *regex : {"(?:a)", "(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b", "(?>a)", "(?<n>a)\\k<n>", "(?i:a)",
+				  "(?-i:a)", "(?ix:a)", "(?i)a|b", R"(\x41)", R"(\x{41})", R"([\p{Lu}](?i:a)[\p{Lu}])",
+				  R"((?i:\p{Lu}[\p{L}]))", R"(\p{Greek})"}) {
+		Tokenizer tok(with_regex(regex));
+		EXPECT_NE(tok.tok, nullptr) << regex << ": " << tok.err.message;
+	}
+}
+
+TEST(Encode, ReadsAVerticalTabAsOniguruma)
+{
+	std::string json = replaced(with_regex(R"(\v|[\v])"), "\"ab\":2,\"abb\":3", "\"a\\n\":2,\"\\n\":3");
+	Tokenizer tok(replaced(json, "\"a b\",[\"ab\",\"b\"]", "[\"a\",\"\\n\"]"));
+
+	ASSERT_NE(tok.enc, nullptr) << tok.err.message;
+	EXPECT_EQ(tok.encode("a\nb"), (Ids{2, 1}));
+}
+
 std::string many(const char *format, size_t from, size_t to)
 {
 	std::string text;
@@ -507,6 +577,11 @@ TEST(Refusals, LimitsHold)
 			  "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"" +
 				  std::string(51, '(') + std::string(51, ')') + "\"}}"),
 		 "regular expression"},
+		{replaced(small, "\"post_processor\":null",
+			  R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}},)"
+			  R"({"Sequence":{"id":"A"}}],"special_tokens":{"x":{"ids":[0)" +
+				  many(",0", 0, 64) + "]}}}"),
+		 "more than 64 tokens before or behind a text"},
 		{std::string(200, '['), "nested"},
 		{std::string(size_t{65} << 20, ' '), "the text is longer than 67108864 bytes"},
 	};
@@ -627,6 +702,22 @@ TEST(Encode, LimitsWhatAPatternAndANormalizerMayDo)
 	token_list_release(&list);
 }
 
+/* A match may take steps for each byte of a text: many in a long one, too few in a short one to load it all day. */
+TEST(Encode, StepsOfAMatchGrowWithTheText)
+{
+	Tokenizer slow(with_regex("(?:a|a){14}[bc]"));
+	Tokenizer spaces(replaced(with_regex(R"( ?[^ ]x|\s*[\r\n]+|\s+(?!\S)|\s+)"), "Isolated", "Removed"));
+	const std::string text(300, 'a'), blank(size_t{12} << 20, ' ');
+	struct token_list list = {};
+
+	ASSERT_NE(slow.enc, nullptr) << slow.err.message;
+	ASSERT_NE(spaces.enc, nullptr) << spaces.err.message;
+	EXPECT_EQ(encoder_encode(slow.enc, &list, text.data(), text.size(), false, &slow.err), -1);
+	EXPECT_NE(strstr(slow.err.message, "match limit exceeded"), nullptr) << slow.err.message;
+	EXPECT_EQ(spaces.encode(blank + "a"), Ids{0});
+	token_list_release(&list);
+}
+
 const char *const kinds[] = {"gpt2", "llama3", "qwen", "smollm", "llama2", "mistral", "crossing"};
 
 /* A long text at once, twice, and in an encoder that has seen something else gives the same ids; bytes are never lost.
@@ -733,6 +824,75 @@ TEST(Encode, CutsAtMarksOnlyWhereNoTokenCrossesThem)
 	EXPECT_EQ(whole.encode("a▁b"), (Ids{3}));
 }
 
+/* A token that is added and not in model.vocab is found as written alone: not as a character, a byte or a word. */
+TEST(Encode, TheModelHasItsOwnTokensAlone)
+{
+	const std::string added =
+		R"("special":true},{"id":5,"content":"c","single_word":true},)"
+		R"({"id":6,"content":"Ġa"},{"id":7,"content":"Ġ"},{"id":8,"content":"aa","single_word":true})";
+	const std::string json =
+		replaced(replaced(small, "\"special\":true}", added), "\"dropout\":null", "\"ignore_merges\":true");
+	Tokenizer characters(json);
+	Tokenizer bytes(replaced(json, "\"pre_tokenizer\":null",
+				 R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false})"));
+
+	ASSERT_NE(characters.enc, nullptr) << characters.err.message;
+	ASSERT_NE(bytes.enc, nullptr) << bytes.err.message;
+	EXPECT_EQ(characters.encode("acb c"), (Ids{2, 5}));
+	EXPECT_EQ(characters.encode("aab aa"), (Ids{0, 2, 8}));
+	EXPECT_EQ(bytes.encode("b a"), (Ids{1, 0}));
+	EXPECT_EQ(bytes.encode("acb"), (Ids{2}));
+	/* nor is it the mark at which a text without pre-tokenizer may be cut, or one of the bytes to fall back on */
+	Tokenizer fallback(
+		replaced(replaced(small, "\"special\":true}",
+				  "\"special\":true}" + many(",{\"id\":%zu,\"content\":\"<0x%02zX>\"}", 5, 6)),
+			 "\"dropout\":null", "\"byte_fallback\":true"));
+	EXPECT_NE(strstr(fallback.err.message, "'model.byte_fallback' needs a token '<0x00>'"), nullptr)
+		<< fallback.err.message;
+}
+
+/* Steps that prepend a mark to every part, each cutting into parts what the one before made. */
+TEST(Encode, LimitsWhatThePreTokenizerAdds)
+{
+	std::string steps;
+
+	for (char mark = 'a'; mark < 'm'; mark++)
+		steps += std::string(mark > 'a' ? "," : "") + R"({"type":"Metaspace","replacement":")" + mark +
+			 R"(","prepend_scheme":"always","split":false},{"type":"Split","pattern":{"Regex":"."},)" +
+			 R"("behavior":"Isolated"})";
+	Tokenizer tok(replaced(small, "\"pre_tokenizer\":null",
+			       R"("pre_tokenizer":{"type":"Sequence","pretokenizers":[)" + steps + "]}"));
+	const std::string text(100, 'z');
+	struct token_list list = {};
+
+	ASSERT_NE(tok.enc, nullptr) << tok.err.message;
+	EXPECT_EQ(encoder_encode(tok.enc, &list, text.data(), text.size(), false, &tok.err), -1);
+	EXPECT_EQ(tok.err.code, ERR_DATA);
+	EXPECT_NE(strstr(tok.err.message, "the pre-tokenizer makes a text more than 32 times longer"), nullptr)
+		<< tok.err.message;
+	token_list_release(&list);
+}
+
+TEST(Decode, LimitsWhatAllStepsAddTogether)
+{
+	const std::string step =
+		R"({"type":"Replace","pattern":{"String":"a"},"content":")" + std::string(32, 'a') + "\"}";
+	auto with = [&](const std::string &steps) {
+		return replaced(small, "\"decoder\":null",
+				R"("decoder":{"type":"Sequence","decoders":[)" + steps + "]}");
+	};
+	Tokenizer two(with(step + "," + step)), three(with(step + "," + step + "," + step));
+	const int32_t a = 0;
+
+	ASSERT_NE(two.tok, nullptr) << two.err.message;
+	ASSERT_NE(three.tok, nullptr) << three.err.message;
+	EXPECT_EQ(two.decode({a}), std::string(1024, 'a'));
+	EXPECT_EQ(tokenizer_decode(three.tok, &a, 1, false, nullptr, &three.err), nullptr);
+	EXPECT_EQ(three.err.code, ERR_DATA);
+	EXPECT_NE(strstr(three.err.message, "the decoder makes a text more than 32 times longer"), nullptr)
+		<< three.err.message;
+}
+
 TEST(Encode, AddedTokensAreLeftmostLongestAndNeverOverlap)
 {
 	Tokenizer tok(replaced(
@@ -816,6 +976,8 @@ TEST(Questions, BeginningAndEndAsWritten)
 		{R"({"bos_token":"<s>","eos_token":"b","add_bos_token":true,"add_eos_token":true})", {4, 0, 1}},
 		{R"({"bos_token":"<s>","eos_token":"b","add_eos_token":true})", {0, 1}},
 		{R"({"add_bos_token":true})", {0}},
+		{R"({"bos_token":"<s>","add_bos_token":null,"add_eos_token":null})", {4, 0}},
+		{R"({"bos_token":"<s>","eos_token":"b","add_bos_token":null,"add_eos_token":true})", {0, 1}},
 	};
 
 	for (const auto &c : cases) {
@@ -844,6 +1006,74 @@ TEST(Questions, RolesFromTheOtherFiles)
 	EXPECT_EQ(tokenizer_role_id(tok.tok, TOKENIZER_EOS), 2);
 	EXPECT_EQ(tokenizer_role_id(tok.tok, TOKENIZER_PAD), 3);
 	EXPECT_EQ(tokenizer_role_id(tok.tok, TOKENIZER_UNK), -1);
+}
+
+/* As transformers 5: special_tokens_map.json counts more, and not at all beside a list of the added tokens. */
+TEST(Questions, SpecialTokensMapAgainstTheConfiguration)
+{
+	const struct {
+		const char *config, *map;
+		int32_t eos, cls; /* cls: whether "b" is special */
+	} cases[] = {
+		{R"({"eos_token":"ab"})", R"({"eos_token":"abb","cls_token":"b"})", 3, true},
+		{R"({"eos_token":"ab","added_tokens_decoder":{}})", R"({"eos_token":"abb","cls_token":"b"})", 2, false},
+		{R"({"added_tokens_decoder":{"4":{"content":"<s>"}}})", R"({"eos_token":"abb"})", -1, false},
+		{R"({"added_tokens_decoder":{}})", R"({"eos_token":"no such token"})", -1, false},
+	};
+
+	for (const auto &c : cases) {
+		Directory dir;
+		struct err err = {};
+		dir.put("tokenizer.json", small);
+		dir.put("tokenizer_config.json", c.config);
+		dir.put("special_tokens_map.json", c.map);
+		Tokenizer tok(tokenizer_load(dir.path.c_str(), &err));
+		ASSERT_NE(tok.enc, nullptr) << err.message;
+		EXPECT_EQ(tokenizer_role_id(tok.tok, TOKENIZER_EOS), c.eos) << c.config << c.map;
+		EXPECT_EQ(tokenizer_is_special(tok.tok, 1), c.cls) << c.config << c.map;
+	}
+}
+
+/* What encoding "abab" gives, and which of the tokens in it are special. */
+TEST(Questions, OtherSpecialTokensOfTheConfiguration)
+{
+	const struct {
+		const char *name, *text;
+		Ids ids, special;
+	} cases[] = {
+		{"tokenizer_config.json", R"({})", {2, 2}, {}},
+		{"tokenizer_config.json", R"({"cls_token":"a"})", {0, 1, 0, 1}, {0}},
+		{"tokenizer_config.json", R"({"sep_token":{"content":"a"},"mask_token":"b"})", {0, 1, 0, 1}, {0, 1}},
+		{"tokenizer_config.json", R"({"mask_token":"[MASK]","cls_token":null})", {2, 2}, {}},
+		{"tokenizer_config.json", R"({"additional_special_tokens":["b","<x>"]})", {0, 1, 0, 1}, {1}},
+		{"tokenizer_config.json", R"({"extra_special_tokens":[{"content":"b"}]})", {0, 1, 0, 1}, {1}},
+		{"tokenizer_config.json", R"({"extra_special_tokens":{"image_token":"b"}})", {0, 1, 0, 1}, {1}},
+		{"tokenizer_config.json",
+		 R"({"extra_special_tokens":[],"additional_special_tokens":null})",
+		 {2, 2},
+		 {}},
+		{"tokenizer_config.json",
+		 R"({"extra_special_tokens":["a"],"additional_special_tokens":["b"]})",
+		 {0, 1, 0, 1},
+		 {0}},
+		{"special_tokens_map.json", R"({"additional_special_tokens":["b"]})", {0, 1, 0, 1}, {1}},
+	};
+
+	for (const auto &c : cases) {
+		Directory dir;
+		struct err err = {};
+		dir.put("tokenizer.json", small);
+		dir.put(c.name, c.text);
+		Tokenizer tok(tokenizer_load(dir.path.c_str(), &err));
+		Ids special;
+		ASSERT_NE(tok.enc, nullptr) << err.message;
+		EXPECT_EQ(tok.encode("abab"), c.ids) << c.text;
+		for (int32_t id = 0; id < 4; id++) {
+			if (tokenizer_is_special(tok.tok, id))
+				special.push_back(id);
+		}
+		EXPECT_EQ(special, c.special) << c.text;
+	}
 }
 
 /* The seeds of tests/fuzz_tokenizer.c: the first line a tokenizer.json, the rest a text. */
@@ -964,6 +1194,11 @@ TEST(Questions, FilesThatAreWrong)
 		{"tokenizer_config.json", "{\"bos_token\":7}", ERR_DATA, "/tokenizer_config.json: 'bos_token'"},
 		{"tokenizer_config.json", "{\"add_bos_token\":\"yes\"}", ERR_DATA,
 		 "/tokenizer_config.json: 'add_bos_token'"},
+		{"tokenizer_config.json", "{\"cls_token\":7}", ERR_DATA, "/tokenizer_config.json: 'cls_token'"},
+		{"tokenizer_config.json", "{\"extra_special_tokens\":7}", ERR_DATA,
+		 "/tokenizer_config.json: 'extra_special_tokens'"},
+		{"special_tokens_map.json", "{\"additional_special_tokens\":[7]}", ERR_DATA,
+		 "/special_tokens_map.json: 'additional_special_tokens[0]'"},
 		{"tokenizer_config.json", "{\"chat_template\":7}", ERR_DATA, "/tokenizer_config.json: 'chat_template'"},
 		{"tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{}}}", ERR_DATA, "'x' is no id"},
 		{"tokenizer_config.json", "{\"added_tokens_decoder\":{\"9\":{\"content\":\"q\"}}}", ERR_DATA,

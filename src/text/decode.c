@@ -81,9 +81,9 @@ static int replace_part(struct buffer *out, const struct decoder *step, struct m
 	return found ? -1 : buffer_put(out, in.bytes + done, in.n - done, err);
 }
 
-static int decode_replace(struct parts *out, const struct parts *in, const struct decoder *step, struct err *err)
+static int decode_replace(struct parts *out, const struct parts *in, const struct decoder *step, size_t most,
+			  struct err *err)
 {
-	size_t most = in->bytes.n * TOKENIZER_MAX_GROWTH + 16 * TOKENIZER_MAX_CONTENT;
 	struct matcher *matcher = matcher_new(step->pattern, err);
 	int result = matcher ? 0 : -1;
 
@@ -203,13 +203,13 @@ static int decode_metaspace(struct parts *out, const struct parts *in, const str
 	return 0;
 }
 
-static int run_step(struct parts *out, const struct parts *in, const struct decoder *step, struct err *err)
+static int run_step(struct parts *out, const struct parts *in, const struct decoder *step, size_t most, struct err *err)
 {
 	switch (step->kind) {
 	case DECODER_BYTE_LEVEL:
 		return decode_byte_level(out, in, err);
 	case DECODER_REPLACE:
-		return decode_replace(out, in, step, err);
+		return decode_replace(out, in, step, most, err);
 	case DECODER_BYTE_FALLBACK:
 		return decode_byte_fallback(out, in, err);
 	case DECODER_FUSE:
@@ -252,10 +252,11 @@ static int decode(struct parts *parts, const struct tokenizer *tok, const int32_
 		  struct err *err)
 {
 	int result = put_tokens(parts, tok, ids, count, skip_special, err);
+	size_t most = parts->bytes.n * TOKENIZER_MAX_GROWTH + 16 * TOKENIZER_MAX_CONTENT;
 
 	for (size_t i = 0; !result && i < tok->n_decoders; i++) {
 		struct parts next = {0}, last = *parts;
-		result = run_step(&next, &last, &tok->decoders[i], err);
+		result = run_step(&next, &last, &tok->decoders[i], most, err);
 		*parts = next;
 		free(last.bytes.bytes);
 		free(last.ends);

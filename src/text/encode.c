@@ -123,6 +123,7 @@ int encoder_encode(struct encoder *enc, struct token_list *list, const char *tex
 	if (good < n)
 		return err_set(err, ERR_DATA, "byte %zu of the text is not UTF-8", good);
 	enc->list = list;
+	enc->may_add = n * TOKENIZER_MAX_GROWTH + 16 * TOKENIZER_MAX_CONTENT;
 	if ((!special || !put_ids(list, around->before, around->n_before, err)) &&
 	    !encode_text(enc, (struct slice){n ? text : "", n}, err) &&
 	    (!special || !put_ids(list, around->after, around->n_after, err)))

@@ -80,10 +80,15 @@ void scan_start(struct scan *scan, struct matcher *matcher, const char *text, si
 /* 1 with the next match in [*from, *to), 0 where there is none, -1 on failure. */
 int scan_next(struct scan *scan, size_t *from, size_t *to, struct err *err);
 
+/* ---- respell.c ---- */
+
+/* A chat template respelled, NUL-terminated; the caller's to free. */
+char *template_respell(const char *text, struct err *err);
+
 /* ---- vocab.c ---- */
 
-/* TOKEN_RENAMED: an added token whose normal form is another text */
-enum { TOKEN_USED = 1, TOKEN_SPECIAL = 2, TOKEN_ADDED = 4, TOKEN_RENAMED = 8 };
+/* TOKEN_RENAMED: an added token whose normal form is another text; TOKEN_MODEL: in the model's own vocabulary */
+enum { TOKEN_USED = 1, TOKEN_SPECIAL = 2, TOKEN_ADDED = 4, TOKEN_RENAMED = 8, TOKEN_MODEL = 16 };
 
 struct vocab {
 	struct buffer bytes; /* texts of all tokens */
@@ -106,6 +111,7 @@ struct merges {
 	size_t n, room;
 	uint32_t *slots; /* hash table of rank + 1 by (left, right), 0 where empty */
 	size_t n_slots;
+	uint64_t seed; /* the vocabulary's */
 };
 
 /* A hash that needs its seed to be attacked; of words of a few bytes, for which no library at hand has one. */
@@ -116,6 +122,8 @@ void vocab_release(struct vocab *vocab);
 /* Give an id its text; refused where id or text is taken, or too large. */
 int vocab_add(struct vocab *vocab, const char *bytes, size_t n, uint64_t id, struct err *err);
 int32_t vocab_find(const struct vocab *vocab, const char *bytes, size_t n);
+/* Only among the model's own tokens, of which the merging knows; the others are added. */
+int32_t vocab_find_model(const struct vocab *vocab, const char *bytes, size_t n);
 struct slice vocab_text(const struct vocab *vocab, int32_t id);
 /* Fail at the first id without a token. */
 int vocab_check(const struct vocab *vocab, struct err *err);
@@ -231,6 +239,7 @@ struct tokenizer {
 	bool byte_level;    /* words are bytes, each a character of the byte-level alphabet */
 	bool byte_fallback; /* an unknown character becomes <0xHH> tokens */
 	bool ignore_merges, fuse_unk;
+	bool added_listed;     /* by tokenizer_config.json: special_tokens_map.json does not count */
 	bool cut_at_mark;      /* no merge crosses the start of a run of U+2581 */
 	int32_t unk;           /* id, or -1 */
 	int32_t byte_ids[256]; /* byte_level: of each byte; else of ASCII characters, the rest -1 */
@@ -283,6 +292,7 @@ struct encoder {
 	uint64_t *heap; /* rank << 32 | position */
 	size_t n_heap, heap_room;
 	struct buffer word;      /* of ignore_merges */
+	size_t may_add;          /* bytes by which the pre-tokenizer may lengthen the text at hand */
 	struct token_list *list; /* where ids go */
 };
 

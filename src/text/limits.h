@@ -17,15 +17,17 @@ enum {
 	TOKENIZER_MAX_ADDED = 1 << 13,      /* added tokens */
 	TOKENIZER_MAX_ADDED_BYTES = 1 << 9, /* of an added token, which may be compared at every byte of a text */
 	TOKENIZER_MAX_TOKEN_BYTES = 1 << 12,
-	TOKENIZER_MAX_STEPS = 32,         /* components of a normalizer, pre-tokenizer or decoder */
-	TOKENIZER_MAX_CONTENT = 256,      /* bytes of a text that a component inserts */
-	TOKENIZER_MAX_PATTERN = 4096,     /* bytes of a regular expression */
-	TOKENIZER_MAX_GROUPS = 50,        /* nested groups in it */
-	TOKENIZER_MATCH_STEPS = 10000000, /* of one match */
-	TOKENIZER_MATCH_KIB = 20000,      /* memory of one match */
-	TOKENIZER_MAX_TEXT = 256 << 20,   /* bytes of a text to encode */
-	TOKENIZER_MAX_GROWTH = 32,        /* times a normalizer may lengthen a text */
-	TOKENIZER_MAX_COMBINING = 4096,   /* combining characters in a row, which sort in quadratic time */
+	TOKENIZER_MAX_STEPS = 32,       /* components of a normalizer, pre-tokenizer or decoder */
+	TOKENIZER_MAX_AROUND = 64,      /* special tokens before a text, or behind it */
+	TOKENIZER_MAX_CONTENT = 256,    /* bytes of a text that a component inserts */
+	TOKENIZER_MAX_PATTERN = 4096,   /* bytes of a regular expression */
+	TOKENIZER_MAX_GROUPS = 50,      /* nested groups in it */
+	TOKENIZER_MATCH_STEPS = 16,     /* of a match at one place, for each byte of the text */
+	TOKENIZER_MATCH_LEAST = 4096,   /* and so many more */
+	TOKENIZER_MATCH_KIB = 20000,    /* memory of one match */
+	TOKENIZER_MAX_TEXT = 256 << 20, /* bytes of a text to encode */
+	TOKENIZER_MAX_GROWTH = 32,      /* times a normalizer, a pre-tokenizer or a decoder may lengthen a text */
+	TOKENIZER_MAX_COMBINING = 4096, /* combining characters in a row, which sort in quadratic time */
 };
 
 #endif

@@ -62,7 +62,7 @@ static int32_t character_id(const struct tokenizer *tok, const char *bytes, size
 {
 	if (tok->byte_level || length == 1)
 		return tok->byte_ids[(unsigned char)*bytes];
-	return vocab_find(&tok->vocab, bytes, length);
+	return vocab_find_model(&tok->vocab, bytes, length);
 }
 
 /* A character without token: its bytes, or the unknown token, once for a run of them with fuse_unk; else nothing. */
@@ -157,14 +157,14 @@ static int32_t whole_word(struct encoder *enc, struct slice word, struct err *er
 	char character[4];
 
 	if (!enc->tok->byte_level)
-		return vocab_find(&enc->tok->vocab, word.bytes, word.n);
+		return vocab_find_model(&enc->tok->vocab, word.bytes, word.n);
 	enc->word.n = 0;
 	for (size_t i = 0; i < word.n && enc->word.n <= enc->tok->vocab.longest; i++) {
 		size_t length = unicode_write(character, byte_level_code((unsigned char)word.bytes[i]));
 		if (buffer_put(&enc->word, character, length, err))
 			return -2;
 	}
-	return vocab_find(&enc->tok->vocab, enc->word.bytes, enc->word.n);
+	return vocab_find_model(&enc->tok->vocab, enc->word.bytes, enc->word.n);
 }
 
 static int put_merged(struct encoder *enc, struct slice word, struct err *err)

@@ -109,7 +109,6 @@ struct matcher *matcher_new(const struct pattern *pattern, struct err *err)
 		matcher_free(matcher);
 		return NULL;
 	}
-	pcre2_set_match_limit(matcher->context, TOKENIZER_MATCH_STEPS);
 	pcre2_set_heap_limit(matcher->context, TOKENIZER_MATCH_KIB);
 	if (matcher->stack)
 		pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);
@@ -126,8 +125,15 @@ void matcher_free(struct matcher *matcher)
 	free(matcher);
 }
 
+/*
+ * PCRE2 counts steps anew at each place where a match may start, so that a
+ * fixed limit, high enough for long texts, would let short ones take hours.
+ */
 void scan_start(struct scan *scan, struct matcher *matcher, const char *text, size_t n)
 {
+	uint64_t steps = (uint64_t)n * TOKENIZER_MATCH_STEPS + TOKENIZER_MATCH_LEAST;
+
+	pcre2_set_match_limit(matcher->context, steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX);
 	*scan = (struct scan){.matcher = matcher, .text = text, .n = n, .last = SIZE_MAX};
 }
 

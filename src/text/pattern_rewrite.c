@@ -36,9 +36,12 @@ static const struct escape {
 	{'H', "[^0-9A-Fa-f]", NULL},
 	{'b', "(?:" BEHIND_WORD NOT_BEFORE "|" NOT_BEHIND BEFORE_WORD ")", "\\x08"},
 	{'B', "(?:" BEHIND_WORD BEFORE_WORD "|" NOT_BEHIND NOT_BEFORE ")", NULL},
+	{'v', "\\x0B", "\\x0B"},
+	{'V', NULL, NULL},
 	{'p', "p", "p"}, /* without braces */
 	{'P', "P", "P"},
 	{'Q', NULL, NULL},
+	{'E', NULL, NULL},
 	{'K', NULL, NULL},
 	{'G', NULL, NULL},
 };
@@ -48,6 +51,7 @@ struct rewrite {
 	const char *text;
 	size_t n, at;
 	bool in_class;
+	size_t groups, folding; /* groups that are open; the first of them that ignores case, 0: none */
 	struct err *err;
 };
 
@@ -104,6 +108,37 @@ static bool is_script(const char *name, size_t n)
 	return code;
 }
 
+/* Whether the letters and digits of a property's name start with one of a list, which ends with NULL. */
+static bool is_among(const char *name, size_t n, const char *const *list)
+{
+	char plain[16];
+	size_t length = 0;
+
+	for (size_t i = 0; i < n && length < sizeof plain - 1; i++) {
+		if (isalnum((unsigned char)name[i]))
+			plain[length++] = (char)tolower((unsigned char)name[i]);
+	}
+	plain[length] = '\0';
+	for (; *list; list++) {
+		if (!strncmp(plain, *list, strlen(*list)))
+			return true;
+	}
+	return false;
+}
+
+/* PCRE2 has properties of its own; and a class that ignores case holds both cases of a cased one in Oniguruma alone. */
+static int check_property(struct rewrite *rw, const char *name, size_t n)
+{
+	static const char *const foreign[] = {"xan", "xps", "xsp", "xuc", "xwd", "bidi", NULL};
+	static const char *const cased[] = {"lu", "ll", "lt", "upper", "lower", "title", NULL};
+
+	if (memchr(name, ':', n) || memchr(name, '=', n) || memchr(name, '&', n) || is_among(name, n, foreign))
+		return refuse(rw, through(rw, '}'), "is not a property that Oniguruma has");
+	if (rw->in_class && rw->folding && is_among(name, n, cased))
+		return refuse(rw, through(rw, '}'), "in a class that ignores case is not supported");
+	return 0;
+}
+
 /*
  * In Oniguruma the name of a script means its own characters; PCRE2 from 10.40 on takes it for those that are used in
  * that script (Script_Extensions) unless told.
@@ -113,7 +148,19 @@ static int rewrite_property(struct rewrite *rw)
 	size_t open = here(rw, "\\p{^") || here(rw, "\\P{^") ? 4 : 3, name = through(rw, '}') - open;
 	bool script = is_script(rw->text + rw->at + open, name);
 
+	if (check_property(rw, rw->text + rw->at + open, name))
+		return -1;
 	return copy(rw, open) || (script && buffer_put(&rw->out, "sc:", 3, rw->err)) || copy(rw, name) ? -1 : 0;
+}
+
+/* Escapes that mean themselves in Oniguruma unless these stand behind them, and something else in PCRE2. */
+static bool lacks_argument(const struct rewrite *rw)
+{
+	char name = byte_at(rw, 1), next = byte_at(rw, 2);
+
+	if (name == 'x')
+		return next != '{' && !isxdigit((unsigned char)next);
+	return !rw->in_class && (name == 'g' || name == 'k') && next != '<' && next != '\'';
 }
 
 static int rewrite_escape(struct rewrite *rw)
@@ -124,6 +171,8 @@ static int rewrite_escape(struct rewrite *rw)
 	bool braces = byte_at(rw, 2) == '{';
 	if (braces && (name == 'p' || name == 'P'))
 		return rewrite_property(rw);
+	if (lacks_argument(rw))
+		return refuse(rw, 2, "is not supported here");
 	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
 		const char *same = rw->in_class ? escapes[i].inside : escapes[i].outside;
 		if (escapes[i].name != name)
@@ -159,20 +208,52 @@ static int rewrite_in_class(struct rewrite *rw)
 	return copy(rw, 1);
 }
 
-/* (?m) means another thing in each of the two; (?i) and (?x) the same. */
-static int check_group(struct rewrite *rw)
+/*
+ * Groups that both have. (?m) means another thing in each of the two, (?i) and (?x) the same; but in Oniguruma an
+ * option in the middle takes the alternatives behind it along.
+ */
+static int check_group(struct rewrite *rw, size_t *length)
 {
 	size_t i = rw->at + 2;
+	bool folds = false, off = false;
 
-	while (i < rw->n && strchr("ixms-", rw->text[i]))
-		i++;
-	if (i == rw->n || (rw->text[i] != ':' && rw->text[i] != ')'))
+	if (i < rw->n && strchr(":=!><'", rw->text[i]))
 		return 0;
-	for (size_t k = rw->at + 2; k < i; k++) {
-		if (strchr("ms", rw->text[k]))
-			return refuse(rw, i - rw->at + 1, "sets an option that is not supported");
+	for (; i < rw->n && strchr("ixms-", rw->text[i]); i++) {
+		if (strchr("ms", rw->text[i]))
+			return refuse(rw, through(rw, ')'), "sets an option that is not supported");
+		off |= rw->text[i] == '-';
+		folds |= rw->text[i] == 'i' && !off;
 	}
+	if (i == rw->at + 2 || i == rw->n || (rw->text[i] != ':' && rw->text[i] != ')'))
+		return refuse(rw, 3, "is not supported");
+	if (rw->text[i] == ')' && rw->at)
+		return refuse(rw, through(rw, ')'), "sets an option in the middle, which is not supported");
+	if (rw->text[i] == ')') /* for all that follows, like a group that stays open */
+		*length = i - rw->at + 1;
+	if (folds && !rw->folding)
+		rw->folding = rw->groups + 1;
 	return 0;
+}
+
+static int rewrite_group(struct rewrite *rw)
+{
+	size_t length = 1;
+
+	if (here(rw, "(*"))
+		return refuse(rw, 2, "is not supported");
+	if (here(rw, "(?") && check_group(rw, &length))
+		return -1;
+	rw->groups++;
+	return copy(rw, length);
+}
+
+static int end_group(struct rewrite *rw)
+{
+	if (rw->folding == rw->groups)
+		rw->folding = 0;
+	rw->groups -= rw->groups > 0;
+	return copy(rw, 1);
 }
 
 /* Bytes of {n}, {n,}, {n,m} or {,m}; 0 where a brace begins none of these. */
@@ -209,10 +290,10 @@ static int rewrite_one(struct rewrite *rw)
 		return rewrite_escape(rw);
 	if (rw->in_class)
 		return rewrite_in_class(rw);
-	if (here(rw, "(?") && check_group(rw))
-		return -1;
-	if (here(rw, "(*"))
-		return refuse(rw, 2, "is not supported");
+	if (here(rw, "("))
+		return rewrite_group(rw);
+	if (here(rw, ")"))
+		return end_group(rw);
 	if (here(rw, "{"))
 		return rewrite_brace(rw);
 	if (here(rw, "[")) {

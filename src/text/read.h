@@ -25,6 +25,8 @@ int json_pieces(struct slice container, int (*use)(void *, struct json_value, st
 /* The components: normalizer, pre_tokenizer, post_processor, decoder. */
 int read_components(struct tokenizer *tok, struct json_value root, struct err *err);
 int read_added(struct tokenizer *tok, struct json_value token, uint64_t id, struct err *err);
+/* List a token of the vocabulary, which is not listed yet, among the added ones. */
+int put_added(struct tokenizer *tok, const struct added *added, bool special, struct err *err);
 /* Take over the flags of a token that is added already. */
 int reread_added(struct tokenizer *tok, struct json_value token, int32_t id, struct err *err);
 struct tokenizer *read_tokenizer(const char *text, size_t n, struct err *err);

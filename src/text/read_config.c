@@ -57,43 +57,113 @@ static int widen_integers(struct buffer *out, const char *text, size_t n, struct
 	return buffer_put(out, text + done, n - done, err);
 }
 
-/* A token with a role is special and found in text, also where tokenizer.json does not say so. */
-static int set_role(struct tokenizer *tok, size_t role, struct json_value value, struct err *err)
+/* The id of a token, written as a text or as an object with one, or -1. */
+static int find_token(int32_t *id, struct json_value value, const struct tokenizer *tok, struct slice *text,
+		      struct err *err)
 {
 	struct json_value content = json_kind(value) == JSON_OBJECT ? json_in(value, "content") : value;
-	const char *text;
-	char shown[60];
-	size_t n;
-	int32_t id;
 
-	if (json_get_string(content, &text, &n, err))
+	if (json_get_string(content, &text->bytes, &text->n, err))
 		return -1;
-	id = vocab_find(&tok->vocab, text, n);
-	if (id < 0 && roles[role].needed)
-		return err_set(err, ERR_DATA, "'%s', '%s', is not in tokenizer.json", roles[role].name,
-			       text_escape(shown, sizeof shown, text, n));
-	tok->roles[role] = id;
-	if (id < 0)
-		return 0;
-	tok->vocab.tokens[id].flags |= TOKEN_SPECIAL;
-	if (tok->vocab.tokens[id].flags & TOKEN_ADDED)
-		return 0;
-	if (mem_grow(&tok->added, &tok->added_room, tok->n_added + 1, sizeof *tok->added, err))
-		return -1;
-	tok->added[tok->n_added++] = (struct added){.id = id};
-	tok->vocab.tokens[id].flags |= TOKEN_ADDED;
+	*id = vocab_find(&tok->vocab, text->bytes, text->n);
 	return 0;
 }
 
+/* A token with a role is special and found in text, also where tokenizer.json does not say so. */
+static int make_special(struct tokenizer *tok, int32_t id, struct err *err)
+{
+	struct added added = {.id = id};
+
+	tok->vocab.tokens[id].flags |= TOKEN_SPECIAL;
+	return tok->vocab.tokens[id].flags & TOKEN_ADDED ? 0 : put_added(tok, &added, true, err);
+}
+
+static int set_role(struct tokenizer *tok, size_t role, struct json_value value, struct err *err)
+{
+	struct slice text;
+	char shown[60];
+	int32_t id;
+
+	if (find_token(&id, value, tok, &text, err))
+		return -1;
+	if (id < 0 && roles[role].needed)
+		return err_set(err, ERR_DATA, "'%s', '%s', is not in tokenizer.json", roles[role].name,
+			       text_escape(shown, sizeof shown, text.bytes, text.n));
+	tok->roles[role] = id;
+	return id < 0 ? 0 : make_special(tok, id, err);
+}
+
+static bool is_none(struct json_value value)
+{
+	return json_kind(value) == JSON_ABSENT || json_kind(value) == JSON_NULL;
+}
+
+/* A special token without a role here; one that is listed as an added token already stays as it is. */
+static int put_extra(struct tokenizer *tok, struct json_value value, struct err *err)
+{
+	struct slice text;
+	int32_t id;
+
+	if (find_token(&id, value, tok, &text, err))
+		return -1;
+	return id < 0 || tok->vocab.tokens[id].flags & TOKEN_ADDED ? 0 : make_special(tok, id, err);
+}
+
+/* A list of special tokens, or an object with a name for each; *n tells how many there are. */
+static int read_extras(struct tokenizer *tok, struct json_value list, size_t *n, struct err *err)
+{
+	struct json_iter it;
+
+	*n = 0;
+	if (is_none(list))
+		return 0;
+	if (json_kind(list) == JSON_OBJECT) {
+		if (json_members(list, &it, err))
+			return -1;
+		for (; json_next(&it); ++*n) {
+			if (put_extra(tok, it.value, err))
+				return -1;
+		}
+		return 0;
+	}
+	if (json_get_length(list, n, err))
+		return -1;
+	for (size_t i = 0; i < *n; i++) {
+		if (put_extra(tok, json_at(list, i), err))
+			return -1;
+	}
+	return 0;
+}
+
+/* Special tokens whose roles do not matter here; the older name counts where the newer one has none. */
+static int read_specials(struct tokenizer *tok, struct json_value root, struct err *err)
+{
+	static const char *const names[] = {"sep_token", "cls_token", "mask_token"};
+	struct slice text;
+	size_t n;
+	int32_t id;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct json_value value = json_in(root, names[i]);
+		if (is_none(value))
+			continue;
+		if (find_token(&id, value, tok, &text, err) || (id >= 0 && make_special(tok, id, err)))
+			return -1;
+	}
+	if (read_extras(tok, json_in(root, "extra_special_tokens"), &n, err))
+		return -1;
+	return n ? 0 : read_extras(tok, json_in(root, "additional_special_tokens"), &n, err);
+}
+
+/* Roles that no file read before has given. */
 static int read_roles(struct tokenizer *tok, struct json_value root, struct err *err)
 {
 	for (size_t i = 0; i < TOKENIZER_ROLES; i++) {
 		struct json_value value = json_in(root, roles[i].name);
-		if (tok->roles[i] < 0 && json_kind(value) != JSON_ABSENT && json_kind(value) != JSON_NULL &&
-		    set_role(tok, i, value, err))
+		if (tok->roles[i] < 0 && !is_none(value) && set_role(tok, i, value, err))
 			return -1;
 	}
-	return 0;
+	return read_specials(tok, root, err);
 }
 
 /* Roles by id, for a tokenizer whose own files do not name them. */
@@ -117,13 +187,15 @@ static int read_role_ids(struct tokenizer *tok, struct json_value root, struct e
 }
 
 /* Added tokens that tokenizer.json does not have, and flags that count more than those it has. */
-static int read_decoder_table(struct tokenizer *tok, struct json_value table, struct err *err)
+static int read_decoder_table(struct tokenizer *tok, struct json_value root, struct err *err)
 {
+	struct json_value table = json_in(root, "added_tokens_decoder");
 	struct json_iter it;
 	const char *text;
 	size_t n;
 
-	if (json_kind(table) == JSON_ABSENT || json_kind(table) == JSON_NULL)
+	tok->added_listed = !is_none(table);
+	if (!tok->added_listed)
 		return 0;
 	if (json_members(table, &it, err))
 		return -1;
@@ -142,7 +214,11 @@ static int read_decoder_table(struct tokenizer *tok, struct json_value table, st
 	return 0;
 }
 
-/* A written add_bos_token or add_eos_token takes the place of tokenizer.json's post-processor (transformers 5). */
+/*
+ * A written add_bos_token or add_eos_token takes the place of tokenizer.json's
+ * post-processor, as in transformers 4 for LlamaTokenizerFast and its like.
+ * transformers 5 heeds neither where there is a tokenizer.json.
+ */
 static int read_around(struct tokenizer *tok, struct json_value root, struct err *err)
 {
 	struct json_value bos = json_in(root, "add_bos_token"), eos = json_in(root, "add_eos_token");
@@ -151,7 +227,7 @@ static int read_around(struct tokenizer *tok, struct json_value root, struct err
 
 	if (json_opt_bool(bos, false, &add_bos, err) || json_opt_bool(eos, false, &add_eos, err))
 		return -1;
-	if (json_kind(bos) == JSON_ABSENT && json_kind(eos) == JSON_ABSENT)
+	if (is_none(bos) && is_none(eos))
 		return 0;
 	around->n_before = around->n_after = 0;
 	if (add_bos && tok->roles[TOKENIZER_BOS] >= 0 &&
@@ -190,10 +266,12 @@ static int read_template(struct tokenizer *tok, struct json_value value, struct 
 
 static int read_tokenizer_config(struct tokenizer *tok, struct json_value root, struct err *err)
 {
-	return read_decoder_table(tok, json_in(root, "added_tokens_decoder"), err) || read_roles(tok, root, err) ||
-			       read_template(tok, json_in(root, "chat_template"), err)
-		       ? -1
-		       : 0;
+	return read_roles(tok, root, err) || read_template(tok, json_in(root, "chat_template"), err) ? -1 : 0;
+}
+
+static int read_map(struct tokenizer *tok, struct json_value root, struct err *err)
+{
+	return tok->added_listed ? 0 : read_roles(tok, root, err);
 }
 
 static int read_one(struct tokenizer *tok, const char *dir, const char *name,
@@ -243,8 +321,11 @@ int read_config(struct tokenizer *tok, const char *dir, struct err *err)
 		const char *name;
 		int (*read)(struct tokenizer *, struct json_value, struct err *);
 	} files[] = {
-		{"tokenizer_config.json", read_tokenizer_config}, {"special_tokens_map.json", read_roles},
-		{"generation_config.json", read_role_ids},        {"config.json", read_role_ids},
+		{"tokenizer_config.json", read_decoder_table},
+		{"special_tokens_map.json", read_map},
+		{"tokenizer_config.json", read_tokenizer_config},
+		{"generation_config.json", read_role_ids},
+		{"config.json", read_role_ids},
 		{"tokenizer_config.json", read_around}, /* needs the roles */
 	};
 

@@ -23,6 +23,9 @@ static int put_template_token(struct tokenizer *tok, struct json_value special, 
 		if (id >= tok->vocab.n)
 			return err_set(err, ERR_DATA, "id %ju of the template's token '%.60s' has no token",
 				       (uintmax_t)id, name);
+		if ((after ? around->n_after : around->n_before) == TOKENIZER_MAX_AROUND)
+			return err_set(err, ERR_DATA, "more than %d tokens before or behind a text",
+				       TOKENIZER_MAX_AROUND);
 		if (after ? put_id(&around->after, &around->n_after, &around->after_room, (int32_t)id, err)
 			  : put_id(&around->before, &around->n_before, &around->before_room, (int32_t)id, err))
 			return -1;

@@ -166,6 +166,10 @@ int json_pieces(struct slice container, int (*use)(void *, struct json_value, st
 		}
 		end = find_end(container, skip_space(container, at), object);
 		more = end < container.n - 1;
+		if (more && container.bytes[end] != ',') {
+			result = err_set(err, ERR_DATA, "entries without a comma between them");
+			break;
+		}
 		result = use_piece(&piece, (struct slice){container.bytes + at, end - at}, object ? "{}" : "[]", use,
 				   context, err);
 		at = end + 1;

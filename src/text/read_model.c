@@ -28,6 +28,7 @@ static int use_vocab(void *context, struct json_value object, struct err *err)
 	while (json_next(&it)) {
 		if (json_get_uint64(it.value, &id, err) || vocab_add(&tok->vocab, it.key, strlen(it.key), id, err))
 			return -1;
+		tok->vocab.tokens[id].flags |= TOKEN_MODEL;
 	}
 	return 0;
 }
@@ -191,6 +192,17 @@ static int read_flags(struct added *added, bool *special, struct json_value toke
 		       : 0;
 }
 
+int put_added(struct tokenizer *tok, const struct added *added, bool special, struct err *err)
+{
+	if (tok->n_added == TOKENIZER_MAX_ADDED)
+		return err_set(err, ERR_DATA, "more than %d added tokens", TOKENIZER_MAX_ADDED);
+	if (mem_grow(&tok->added, &tok->added_room, tok->n_added + 1, sizeof *tok->added, err))
+		return -1;
+	tok->added[tok->n_added++] = *added;
+	tok->vocab.tokens[added->id].flags |= TOKEN_ADDED | (special ? TOKEN_SPECIAL : 0u);
+	return 0;
+}
+
 int read_added(struct tokenizer *tok, struct json_value token, uint64_t id, struct err *err)
 {
 	struct added added = {0};
@@ -202,15 +214,10 @@ int read_added(struct tokenizer *tok, struct json_value token, uint64_t id, stru
 		return -1;
 	if (!text.n)
 		return err_set(err, ERR_DATA, "added token %ju is empty", (uintmax_t)id);
-	if (tok->n_added == TOKENIZER_MAX_ADDED)
-		return err_set(err, ERR_DATA, "more than %d added tokens", TOKENIZER_MAX_ADDED);
-	if (place_added(tok, text, id, err) ||
-	    mem_grow(&tok->added, &tok->added_room, tok->n_added + 1, sizeof *tok->added, err))
+	if (place_added(tok, text, id, err))
 		return -1;
 	added.id = (int32_t)id;
-	tok->added[tok->n_added++] = added;
-	tok->vocab.tokens[id].flags |= TOKEN_ADDED | (special ? TOKEN_SPECIAL : 0u);
-	return 0;
+	return put_added(tok, &added, special, err);
 }
 
 int reread_added(struct tokenizer *tok, struct json_value token, int32_t id, struct err *err)
@@ -282,8 +289,11 @@ struct tokenizer *read_tokenizer(const char *text, size_t n, struct err *err)
 	arena_init(&tok->arena);
 	for (size_t i = 0; i < TOKENIZER_ROLES; i++)
 		tok->roles[i] = -1;
-	if (!vocab_init(&tok->vocab, err) && !read_all(tok, text, n, err))
-		return tok;
+	if (!vocab_init(&tok->vocab, err)) {
+		tok->merges.seed = tok->vocab.seed;
+		if (!read_all(tok, text, n, err))
+			return tok;
+	}
 	tokenizer_free(tok);
 	return NULL;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The family of a template by what stands in its text. A template is program
- * text from outside and is never run; one with signs of anything that the
- * family's table does not do is not recognised.
+ * text from outside and is never run. It is respelled, so that all ways to
+ * write the same join look alike, and compared with the joins of each family;
+ * one with signs of anything that the family's table does not do is not
+ * recognised.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,33 +14,56 @@
 
 enum { SIGNS = 10 };
 
+#define NOT_CHATML                                                                                                     \
+	{                                                                                                              \
+		"<think>", "reasoning_content", "bos_token", "eos_token", "trim", "strip(", "strftime",                \
+			"%}system_message", "notloop.last", "<|im_end|>'"                                              \
+	}
+
 static const struct family_signs {
 	enum chat_family family;
-	const char *system; /* what opens a system turn, up to its line breaks; NULL: there are none */
-	const char *with[SIGNS], *without[SIGNS];
+	const char *system, *breaks; /* what opens a system turn, and the line breaks behind it; NULL: there are none */
+	const char *with[SIGNS], *without[SIGNS]; /* in the template as it is respelled */
 } signs[] = {
 	{CHAT_CHATML,
 	 "<|im_start|>system",
-	 {"<|im_start|>", "<|im_end|>"},
-	 {"<think>", "reasoning_content", "bos_token", "eos_token", "trim", "strip(", "strftime", "{{ system_message",
-	  "{{- system_message", "{{system_message"}},
+	 "\n",
+	 {"'<|im_start|>'+message.role+'\n'+message.content+'<|im_end|>\n'"},
+	 NOT_CHATML},
+	{CHAT_CHATML, /* Qwen3's, where the answer's end is behind its calls of tools */
+	 "<|im_start|>system",
+	 "\n",
+	 {"{%setcontent=message.content%}", "'<|im_start|>'+message.role+'\n'+content+'<|im_end|>\n'",
+	  "'<|im_start|>'+message.role+'\n'+content{%ifmessage.tool_calls%}", "{%endif%}'<|im_end|>\n'"},
+	 NOT_CHATML},
 	{CHAT_LLAMA3,
 	 "<|start_header_id|>system<|end_header_id|>",
-	 {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "bos_token", "trim"},
+	 "\n\n",
+	 {"'<|start_header_id|>'+message.role+'<|end_header_id|>\n\n'+message.content|trim+'<|eot_id|>'", "bos_token"},
 	 {"<think>", "Cutting Knowledge Date", "strftime", "strip(", "eos_token"}},
 	{CHAT_ZEPHYR,
 	 "<|system|>",
-	 {"<|system|>", "<|user|>", "<|assistant|>", "eos_token"},
+	 "\n",
+	 {"'<|system|>\n'+message.content+eos_token+'\n'{%", "'<|user|>\n'+message.content+eos_token+'\n'{%",
+	  "'<|assistant|>\n'+message.content+eos_token+'\n'{%", "'<|assistant|>\n'{%endif%}"},
 	 {"<think>", "<|end|>", "bos_token", "trim", "strip("}},
 	{CHAT_LLAMA2,
 	 "<<SYS>>",
-	 {"bos_token + '[INST] '", "' [/INST]'", "<<SYS>>\\n", "\\n<</SYS>>\\n\\n", "' ' + eos_token", "strip()"},
+	 "\n",
+	 {"bos_token+'[INST] '+", ".strip()+' [/INST]'{%", "'<<SYS>>\n'+", "+'\n<</SYS>>\n\n'",
+	  ".strip()+' '+eos_token{%"},
 	 {"<think>", "trim"}},
 	{CHAT_MISTRAL,
 	 NULL,
-	 {"bos_token", "'[INST] ' + message['content'] + ' [/INST]'", "message['content'] + eos_token"},
-	 {"<think>", "<<SYS>>", "eos_token + ' '", "trim", "strip(", "system_message", "[AVAILABLE_TOOLS]"}},
+	 NULL,
+	 {"bos_token", "'[INST] '+message.content+' [/INST]'{%", "message.content+eos_token{%"},
+	 {"<think>", "<<SYS>>", "trim", "strip(", "system_message", "[AVAILABLE_TOOLS]"}},
 };
+
+static bool starts(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
 
 static bool holds(const char *text, const char *const list[SIGNS], bool all)
 {
@@ -58,78 +83,56 @@ static int unknown(struct err *err)
 
 /* ---- the system message that a template holds for conversations without one ---- */
 
-/* In a variable. Meta's template of Llama 2 does so and switches it off. */
+/*
+ * Whether the variable that system messages go through gets anything else than
+ * one of the conversation. Meta's template of Llama 2 does so and switches it off.
+ */
 static bool sets_system(const char *text)
 {
-	return (strstr(text, "system_message = '") || strstr(text, "system_message = \"")) &&
-	       !strstr(text, "elif false == true");
-}
+	static const char set[] = "system_message=", *const values[] = {"messages[0].content", "''", "false", "none"};
 
-static bool is_quote(char c)
-{
-	return c == '\'' || c == '"';
-}
-
-/* Behind a line break, which is written as one or as \n; text itself where there is none. */
-static const char *skip_break(const char *text)
-{
-	return *text == '\n' ? text + 1 : strncmp(text, "\\n", 2) ? text : text + 2;
-}
-
-/* Whether words follow what opens a system turn. */
-static bool says_system(const char *text, const char *open)
-{
-	while ((text = strstr(text, open))) {
-		const char *at = text += strlen(open), *next;
-		while ((next = skip_break(at)) > at)
-			at = next;
-		if (at > text && !is_quote(*at) && *at != '{')
+	if (strstr(text, "{%eliffalse==true"))
+		return false;
+	while ((text = strstr(text, set))) {
+		size_t i = 0;
+		text += sizeof set - 1;
+		if (*text == '=')
+			continue;
+		while (i < sizeof values / sizeof *values && !starts(text, values[i]))
+			i++;
+		if (i == sizeof values / sizeof *values)
+			return true;
+		text += strlen(values[i]);
+		text += starts(text, "|trim") ? strlen("|trim") : 0;
+		if (!starts(text, "%}"))
 			return true;
 	}
 	return false;
 }
 
-/* Whether a literal that ended before `text` goes on in another one. */
-static bool goes_on(const char *text)
+/* Whether a literal that ends at `text` has a message of the conversation behind it. */
+static bool is_own(const char *text)
 {
-	text += strspn(text, " ");
-	return (*text == '+' || *text == '~') && is_quote(text[1 + strspn(text + 1, " ")]);
+	static const char *const names[] = {"messages[0].content", "message.content", "system_message",
+					    "content.strip()"};
+
+	for (size_t i = 0; starts(text, "'+") && i < sizeof names / sizeof *names; i++) {
+		const char *end = text + 2 + strlen(names[i]);
+		if (starts(text + 2, names[i]))
+			return *end == '+' || starts(end, "|trim+");
+	}
+	return false;
 }
 
-/* What a backslash and this letter mean in a literal, or NUL: more than one character, or not known. */
-static char escaped(char letter)
+/* The words of a system turn, which must end in the literal that they began in. */
+static int read_turn(struct buffer *out, const char *at, struct err *err)
 {
-	static const char letters[] = "nrt\\'\"", meanings[] = "\n\r\t\\'\"";
-	const char *at = letter ? strchr(letters, letter) : NULL;
-
-	return at ? meanings[at - letters] : '\0';
-}
-
-/* One character of a literal or, quote being NUL, of a text that may be in none; NUL where it ends or is not plain. */
-static char read_plain(const char **text, char quote)
-{
-	char c = *(*text)++;
-
-	if (c == '\\' && quote)
-		return escaped(**text ? *(*text)++ : '\0');
-	if (c == quote || c == '\r' || (!quote && strchr("'\"{}\\", c)) || (c == '{' && strchr("{%#", **text)))
-		return '\0';
-	return c;
-}
-
-/* The words of a chatml system turn, which must end where they began; none where the conversation's own follow. */
-static int read_turn(struct buffer *out, const char *text, char quote, struct err *err)
-{
-	static const char end[] = "<|im_end|>";
-	const char *at = skip_break(text);
-
-	if (quote ? *at == quote : is_quote(*at))
-		return goes_on(at + 1) ? unknown(err) : 0;
-	if (at == text)
-		return unknown(err);
-	while (strncmp(at, end, sizeof end - 1)) {
-		char c = read_plain(&at, quote);
-		if (!c)
+	while (!starts(at, "<|im_end|>\n")) {
+		char c = *at++;
+		bool escape = c == '\\';
+		if (escape)
+			c = *at++;
+		if (!c || c == '\r' || (c == '\'' && !escape) || (escape && c != '\'' && c != '\\'))
 			return unknown(err);
 		if (buffer_put(out, &c, 1, err))
 			return -1;
@@ -138,37 +141,62 @@ static int read_turn(struct buffer *out, const char *text, char quote, struct er
 }
 
 /* Two system messages would depend on what the template asks, which is not run. */
-static int find_default(char **out, const char *text, const char *open, struct err *err)
+static int keep_turn(char **kept, const char *at, struct err *err)
 {
-	const char *at = text;
-	int result = 0;
+	struct buffer turn = {0};
+	int result = read_turn(&turn, at, err);
 
-	while (!result && (at = strstr(at, open))) {
-		struct buffer turn = {0};
-		char quote = at > text && is_quote(at[-1]) ? at[-1] : '\0';
-		at += strlen(open);
-		result = read_turn(&turn, at, quote, err);
-		if (!result && turn.bytes && *out && strcmp(turn.bytes, *out))
-			result = unknown(err);
-		if (!result && turn.bytes && !*out)
-			*out = turn.bytes;
-		else
-			free(turn.bytes);
-	}
+	if (!result && *kept && strcmp(turn.bytes, *kept))
+		result = unknown(err);
+	if (!result && !*kept)
+		*kept = turn.bytes;
+	else
+		free(turn.bytes);
 	return result;
 }
 
-int chat_recognise(enum chat_family *family, char **default_system, const char *text, struct err *err)
+static int find_default(char **kept, const char *text, const struct family_signs *s, struct err *err)
 {
-	*default_system = NULL;
+	static const char tools[] = "{%iftools%}'";
+
+	for (const char *from = text, *at; s->system && (at = strstr(from, s->system));) {
+		bool skipped = (size_t)(at - text) >= strlen(tools) && starts(at - strlen(tools), tools);
+		from = at + strlen(s->system);
+		if (skipped || starts(from, "'in"))
+			continue;
+		if (!starts(from, s->breaks))
+			return unknown(err);
+		from += strlen(s->breaks);
+		if (is_own(from))
+			continue;
+		if (s->family != CHAT_CHATML)
+			return unknown(err);
+		if (keep_turn(kept, from, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int recognise(enum chat_family *family, char **default_system, const char *text, struct err *err)
+{
 	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
 		const struct family_signs *s = &signs[i];
 		if (!holds(text, s->with, true) || holds(text, s->without, false))
 			continue;
 		*family = s->family;
-		if (s->family == CHAT_CHATML && !sets_system(text))
-			return find_default(default_system, text, s->system, err);
-		return sets_system(text) || (s->system && says_system(text, s->system)) ? unknown(err) : 0;
+		return sets_system(text) ? unknown(err) : find_default(default_system, text, s, err);
 	}
 	return unknown(err);
+}
+
+int chat_recognise(enum chat_family *family, char **default_system, const char *text, struct err *err)
+{
+	char *respelled = template_respell(text, err);
+	int result;
+
+	*default_system = NULL;
+	result = respelled ? recognise(family, default_system, respelled, err) : -1;
+
+	free(respelled);
+	return result;
 }

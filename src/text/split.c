@@ -99,13 +99,25 @@ static int rewrite(struct buffer *out, const struct splitter *step, struct slice
 	return buffer_put(out, at, (size_t)(end - at), err);
 }
 
+/* Parts that grow and are cut again could grow without end. */
+static int count_growth(struct encoder *enc, size_t before, size_t after, struct err *err)
+{
+	size_t added = after > before ? after - before : 0;
+
+	if (added > enc->may_add)
+		return err_set(err, ERR_DATA, "the pre-tokenizer makes a text more than %d times longer",
+			       TOKENIZER_MAX_GROWTH);
+	enc->may_add -= added;
+	return 0;
+}
+
 static int run_from(struct encoder *enc, size_t step, struct slice text, bool first, struct err *err)
 {
 	for (; step < enc->tok->n_splitters; step++) {
 		const struct splitter *splitter = &enc->tok->splitters[step];
 		if (splitter->mark.n) {
 			struct buffer *out = &enc->rewritten[step];
-			if (rewrite(out, splitter, text, first, err))
+			if (rewrite(out, splitter, text, first, err) || count_growth(enc, text.n, out->n, err))
 				return -1;
 			text = (struct slice){out->bytes, out->n};
 		}

@@ -76,7 +76,7 @@ static void find_byte_ids(struct tokenizer *tok)
 	for (unsigned i = 0; i < 256; i++) {
 		uint32_t code = tok->byte_level ? byte_level_code((unsigned char)i) : i;
 		bool known = tok->byte_level || i < 0x80;
-		tok->byte_ids[i] = known ? vocab_find(&tok->vocab, bytes, unicode_write(bytes, code)) : -1;
+		tok->byte_ids[i] = known ? vocab_find_model(&tok->vocab, bytes, unicode_write(bytes, code)) : -1;
 	}
 }
 
@@ -86,7 +86,7 @@ static int find_fallback(struct tokenizer *tok, struct err *err)
 
 	for (unsigned i = 0; tok->byte_fallback && i < 256; i++) {
 		snprintf(name, sizeof name, "<0x%02X>", i);
-		tok->fallback[i] = vocab_find(&tok->vocab, name, 6);
+		tok->fallback[i] = vocab_find_model(&tok->vocab, name, 6);
 		if (tok->fallback[i] < 0)
 			return err_set(err, ERR_DATA, "'model.byte_fallback' needs a token '%s'", name);
 		if (tok->byte_level && tok->byte_ids[i] < 0)
@@ -121,7 +121,7 @@ static bool has_inner_mark(struct slice text)
  */
 static bool may_cut(const struct tokenizer *tok)
 {
-	if (tok->byte_level || tok->ignore_merges || vocab_find(&tok->vocab, "\xE2\x96\x81", 3) < 0)
+	if (tok->byte_level || tok->ignore_merges || vocab_find_model(&tok->vocab, "\xE2\x96\x81", 3) < 0)
 		return false;
 	for (size_t i = 0; i < tok->merges.n; i++) {
 		if (has_inner_mark(vocab_text(&tok->vocab, tok->merges.list[i].result)))

@@ -60,8 +60,9 @@ bool tokenizer_is_special(const struct tokenizer *tok, int32_t id);
 enum tokenizer_role { TOKENIZER_BOS, TOKENIZER_EOS, TOKENIZER_PAD, TOKENIZER_UNK, TOKENIZER_ROLES };
 
 /*
- * The token with a role, or -1: named in tokenizer_config.json, else in
- * special_tokens_map.json, else, for eos and pad, by id (of a list, the first)
+ * The token with a role, or -1: named in special_tokens_map.json, which counts
+ * only where tokenizer_config.json has no added_tokens_decoder, else in
+ * tokenizer_config.json, else, for eos and pad, by id (of a list, the first)
  * in generation_config.json or config.json.
  */
 int32_t tokenizer_role_id(const struct tokenizer *tok, enum tokenizer_role role);

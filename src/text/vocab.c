@@ -16,9 +16,10 @@ static uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+static const uint64_t odd[] = {0x9E3779B97F4A7C15u, 0xD1B54A32D192ED03u};
+
 uint64_t text_hash(uint64_t seed, const char *bytes, size_t n)
 {
-	static const uint64_t odd[] = {0x9E3779B97F4A7C15u, 0xD1B54A32D192ED03u};
 	uint64_t hash = seed ^ fold(n + 1, odd[0]), part;
 
 	for (; n >= sizeof part; n -= sizeof part, bytes += sizeof part) {
@@ -71,6 +72,13 @@ static struct slot *find_slot(const struct vocab *vocab, const char *bytes, size
 int32_t vocab_find(const struct vocab *vocab, const char *bytes, size_t n)
 {
 	return (int32_t)find_slot(vocab, bytes, n, text_hash(vocab->seed, bytes, n))->id - 1;
+}
+
+int32_t vocab_find_model(const struct vocab *vocab, const char *bytes, size_t n)
+{
+	int32_t id = vocab_find(vocab, bytes, n);
+
+	return id >= 0 && vocab->tokens[id].flags & TOKEN_MODEL ? id : -1;
 }
 
 static int double_vocab(struct vocab *vocab, struct err *err)
@@ -149,8 +157,9 @@ int vocab_check(const struct vocab *vocab, struct err *err)
 /* The slot of a pair, or the empty one where it belongs. */
 static uint32_t *find_pair(const struct merges *merges, int32_t left, int32_t right)
 {
+	uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 	size_t mask = merges->n_slots - 1;
-	size_t at = fold((uint64_t)(uint32_t)left << 32 | (uint32_t)right, 0x9E3779B97F4A7C15u) & mask;
+	size_t at = fold(fold(merges->seed ^ pair, odd[1] ^ merges->seed), odd[0]) & mask;
 
 	for (; merges->slots[at]; at = (at + 1) & mask) {
 		const struct merge *merge = &merges->list[merges->slots[at] - 1];
