@@ -3,9 +3,12 @@
 
 #include "src/baldistill.h"
 
+#include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "src/pipeline/generate_rows.h"
 #include "src/pipeline/score_rows.h"
@@ -15,6 +18,15 @@
 _Static_assert(sizeof(struct bd_error) == sizeof(struct err), "give copies one into the other");
 _Static_assert(BD_USAGE == (int)ERR_USAGE && BD_CONFIG == (int)ERR_CONFIG && BD_NOTFINITE == (int)ERR_NOTFINITE,
 	       "codes are exit statuses");
+
+/* A later member at the end must not lie where a program of today leaves whatever the compiler puts behind the last. */
+#define ENDS_WITH(type, member)                                                                                        \
+	_Static_assert(offsetof(struct type, member) + sizeof((struct type){0}.member) == sizeof(struct type),         \
+		       #type " has padding at its end")
+ENDS_WITH(bd_score_options, reserved);
+ENDS_WITH(bd_generate_options, top_p);
+ENDS_WITH(bd_train_options, reserved);
+ENDS_WITH(bd_run_options, strict);
 
 const char *bd_version(void)
 {
@@ -49,6 +61,45 @@ static int take(void *out, size_t room, const void *given, struct err *err)
 	return 0;
 }
 
+static int check_reserved(int reserved, struct err *err)
+{
+	return reserved ? err_set(err, ERR_USAGE, "'reserved' of the options is not 0; begin with {sizeof options}") : 0;
+}
+
+/* ---- signals ---------------------------------------------------------------------------- */
+
+static const int write_signals[] = {SIGXFSZ, SIGPIPE};
+enum { WRITE_SIGNALS = sizeof write_signals / sizeof *write_signals };
+
+/* During a call, a file that may not grow and a pipe that nobody reads are failed writes, not the end of the caller. */
+struct held {
+	sigset_t mask, waiting; /* the caller's */
+};
+
+static void hold_signals(struct held *held)
+{
+	sigset_t more;
+	sigemptyset(&more);
+	for (int i = 0; i < WRITE_SIGNALS; i++)
+		sigaddset(&more, write_signals[i]);
+	sigpending(&held->waiting);
+	pthread_sigmask(SIG_BLOCK, &more, &held->mask);
+}
+
+/* Both are sent to the thread that wrote: what waits now, and did not before, is of this call. */
+static void release_signals(const struct held *held)
+{
+	static const struct timespec at_once = {0};
+	sigset_t ours;
+	sigemptyset(&ours);
+	for (int i = 0; i < WRITE_SIGNALS; i++)
+		if (!sigismember(&held->waiting, write_signals[i]))
+			sigaddset(&ours, write_signals[i]);
+	while (sigtimedwait(&ours, NULL, &at_once) > 0 || errno == EINTR)
+		;
+	pthread_sigmask(SIG_SETMASK, &held->mask, NULL);
+}
+
 /* ---- messages ------------------------------------------------------------------------- */
 
 /* One call: whom to tell what. Numbers have a decimal point meanwhile, whatever the caller's locale says. */
@@ -56,6 +107,7 @@ struct listener {
 	bd_message message;
 	void *context;
 	locale_t ours, theirs;
+	struct held held;
 	struct progress_output progress;
 	struct voice voice;
 };
@@ -84,10 +136,12 @@ static void listen(struct listener *listener, bd_message message, void *context)
 	listener->voice = (struct voice){.say = message ? hear : NULL, .context = listener, .progress = &listener->progress};
 	listener->ours = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 	listener->theirs = uselocale(listener->ours);
+	hold_signals(&listener->held);
 }
 
 static int end(struct listener *listener, struct bd_error *error, const struct err *err, int rc)
 {
+	release_signals(&listener->held);
 	uselocale(listener->theirs);
 	if (listener->ours)
 		freelocale(listener->ours);
@@ -129,7 +183,7 @@ int bd_score(const struct bd_score_options *options, struct bd_error *error)
 	struct listener listener;
 	struct job job;
 	struct err err = {0};
-	if (take(&o, sizeof o, options, &err))
+	if (take(&o, sizeof o, options, &err) || check_reserved(o.reserved, &err))
 		return give(error, &err, -1);
 	listen(&listener, o.message, o.context);
 	TAKE_ROWS(&job, &o);
@@ -192,7 +246,7 @@ int bd_train(const struct bd_train_options *options, struct bd_error *error)
 	struct job job;
 	struct err err = {0};
 	const char *value[TRAIN_ROWS_KEYS] = {NULL};
-	if (take(&o, sizeof o, options, &err) || take_keys(value, o.keys, &err))
+	if (take(&o, sizeof o, options, &err) || check_reserved(o.reserved, &err) || take_keys(value, o.keys, &err))
 		return give(error, &err, -1);
 	listen(&listener, o.message, o.context);
 	TAKE_JOB(&job, &o);

@@ -18,14 +18,15 @@
  * Zero stands for the default of every option. `size` is the struct's size as
  * the program was compiled: later versions add members at the end only, and a
  * program compiled against an older header runs unchanged. A program that sets
- * a member this library does not know gets BD_USAGE.
+ * a member this library does not know, or one called reserved, gets BD_USAGE.
  *
  * Texts belong to the caller and are only read, during the call. Messages name
  * options as the command line does: '--max-new-tokens' is max_new_tokens.
  *
  * One call at a time in a process: a second waits for nobody and must not be
  * made, neither from another thread nor from a callback. Callbacks come from
- * the calling thread. Nothing is printed, and the process is never ended.
+ * the calling thread. Nothing is printed, and the process is never ended: a
+ * limit on files (SIGXFSZ) is BD_IO.
  * Backends are opened at run time from the folder the library was configured
  * for, or from $BALDISTILL_MODULE_DIR.
  */
@@ -83,6 +84,7 @@ struct bd_score_options {
 	uint64_t memory;           /* bound of weights and arrays in bytes; 0: none */
 	uint64_t threads;          /* 0: all of the machine's */
 	int batch_invariant;       /* not 0: rows do not depend on their neighbours, exactly */
+	int reserved;              /* 0 */
 };
 
 /* A completion for every row; a killed call goes on where it was. */
@@ -119,6 +121,7 @@ struct bd_train_options {
 	uint64_t save_steps;       /* a checkpoint every so many steps; 0: every epoch */
 	uint64_t tokens;           /* computed together at most; 0: 2048, on a GPU 8192 */
 	int no_shuffle;            /* not 0: keep the order of the file */
+	int reserved;              /* 0 */
 };
 
 /* The whole distillation that a plan describes; a killed call goes on where it was. */

@@ -3,12 +3,15 @@
  * api_program.c - bd_train, bd_run and what the library refuses, for tests/install_test.sh, which builds it as C and
  * as C++ against the installed header and library:
  *
- *     api_program version | train MODEL ROWS OUTPUT | run PLAN [UNTIL] | refuse MODEL ROWS
+ *     api_program version | train MODEL ROWS OUTPUT | run PLAN [UNTIL] | refuse MODEL ROWS | limit MODEL ROWS OUTPUT
  */
 #include <baldistill.h>
 #include <locale.h>
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int lines;
 
@@ -102,6 +105,17 @@ static void refuse_older(const char *model)
 	expect("older header", bd_score(&options, &error), &error, BD_USAGE, "--output");
 }
 
+/* What lies behind the last member of a struct would be the first place of a member to come. */
+static void refuse_reserved(void)
+{
+	struct bd_score_options score = {sizeof score};
+	struct bd_train_options training = {sizeof training};
+	struct bd_error error;
+	score.reserved = training.reserved = 1;
+	expect("reserved of bd_score", bd_score(&score, &error), &error, BD_USAGE, "reserved");
+	expect("reserved of bd_train", bd_train(&training, &error), &error, BD_USAGE, "reserved");
+}
+
 static void refuse_values(const char *model, const char *rows)
 {
 	static const char *const keys[] = {"learning_rat=1", NULL};
@@ -115,7 +129,17 @@ static void refuse_values(const char *model, const char *rows)
 	generate.output = "refused.jsonl";
 	generate.top_p = 2;
 	expect("top_p", bd_generate(&generate, &error), &error, BD_CONFIG, "--top-p");
+	generate.top_p = (double)NAN;
+	expect("top_p is no number", bd_generate(&generate, &error), &error, BD_CONFIG, "--top-p");
 	generate.top_p = 0;
+	generate.temperature = (double)NAN;
+	expect("temperature is no number", bd_generate(&generate, &error), &error, BD_CONFIG, "--temperature");
+	generate.temperature = (double)INFINITY;
+	expect("temperature", bd_generate(&generate, &error), &error, BD_CONFIG, "--temperature");
+	generate.temperature = 0;
+	generate.top_k = (uint64_t)1 << 31;
+	expect("top_k", bd_generate(&generate, &error), &error, BD_CONFIG, "--top-k");
+	generate.top_k = 0;
 	generate.data = "absent.jsonl";
 	expect("no rows", bd_generate(&generate, &error), &error, BD_NOINPUT, "absent.jsonl");
 	training.keys = keys;
@@ -131,7 +155,33 @@ static int refuse(char **argv)
 {
 	refuse_sizes();
 	refuse_older(argv[0]);
+	refuse_reserved();
 	refuse_values(argv[0], argv[1]);
+	return failures != 0;
+}
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+/* A file that may not grow is a failure to write, not the end of the caller, whose signals are as before. */
+static int limit(char **argv)
+{
+	const struct rlimit least = {500, 500};
+	struct bd_score_options options = {sizeof options};
+	struct bd_error error;
+	sigset_t mask, waiting;
+	options.model = argv[0];
+	options.data = argv[1];
+	options.output = argv[2];
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGPIPE);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	raise(SIGPIPE);
+	setrlimit(RLIMIT_FSIZE, &least);
+	expect("a limit", bd_score(&options, &error), &error, BD_IO, argv[2]);
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	sigpending(&waiting);
+	if (!sigismember(&mask, SIGPIPE) || sigismember(&mask, SIGXFSZ) || !sigismember(&waiting, SIGPIPE))
+		failures++;
 	return failures != 0;
 }
 
@@ -146,5 +196,7 @@ int main(int argc, char **argv)
 		return run(argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "refuse"))
 		return refuse(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "limit"))
+		return limit(argv + 2);
 	return BD_USAGE;
 }

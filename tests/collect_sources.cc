@@ -171,7 +171,7 @@ TEST(CollectServer, AKeyIsLent)
 	planned.plan.teacher.base_url = url.c_str();
 	planned.plan.teacher.api_key_env = "COLLECT_TEST_KEY";
 	setenv("COLLECT_TEST_KEY", CANARY, 1);
-	ASSERT_EQ(source_read_key(&key, &planned.plan.teacher, &planned.err), 0) << planned.err.message;
+	ASSERT_EQ(source_read_key(&key, &planned.plan.teacher, true, &planned.err), 0) << planned.err.message;
 	planned.options.key = &key;
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(planned.open(), 0) << planned.err.message;

@@ -123,6 +123,7 @@ trains_in_any_locale()
 		cmp "$folder/by_library/adapter_model.safetensors" "$folder/by_comma/adapter_model.safetensors"
 }
 
+limited() { silently limit "$tiny" "$tiny/rows.jsonl" "$folder/limited.jsonl" && [ ! -e "$folder/limited.jsonl" ]; }
 refuses() { silently refuse "$tiny" "$tiny/rows.jsonl"; }
 
 nothing_left() { run_make uninstall && [ -z "$(find "$folder/root" ! -type d)" ]; }
@@ -138,5 +139,6 @@ check "bd_train trains the command's adapter" trains_like_the_command
 check "and in a locale with a decimal comma" trains_in_any_locale
 check "bd_run runs the command's run, and goes on with it" runs_like_the_command
 check "bd_ functions refuse with code and message" refuses
+check "a file that may not grow is BD_IO, and the caller's signals are as before" limited
 check "make uninstall leaves nothing" nothing_left
 echo "1..$cases"

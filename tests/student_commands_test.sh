@@ -251,12 +251,50 @@ inspect_chat()
 		grep '|<|im_start|>|a|s|s|i|s|t|a|n|t|Ċ\[g\]\[r\]\[a\]\[i\]\[n\]\[<|im_end|>\]$' out
 }
 
+# asks ANSWER: the greedy ids for a conversation that ends with this answer of the assistant's, none where it is empty
+asks()
+{
+	answer=${1:+",{\"role\":\"assistant\",\"content\":\"$1\"}"}
+	printf '{"id":1,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},%s%s]}\n' \
+		'{"role":"user","content":"c"}' "$answer" >asked.jsonl
+	quietly generate --chat-template "$family" --max-new-tokens 5 --data asked.jsonl
+}
+
+# A last answer is what is asked for: it is no part of the prompt, whatever it says.
+last_answer_is_dropped()
+{
+	for family in chatml zephyr llama2; do
+		asks '' | number completion_ids >none && [ -s none ] || return 1
+		for answer in grain 'no such thing at all'; do
+			asks "$answer" | number completion_ids | diff none - || return 1
+		done
+	done
+	echo '{"messages":[{"role":"assistant","content":"b"}]}' >asked.jsonl
+	ends 65 'asked.jsonl:1.*needs a message' generate --quiet --model "$tiny" --chat-template chatml --data asked.jsonl
+}
+
+# The ids that generate wrote into a row of messages are its targets, in every command.
+ids_before_messages()
+{
+	"$program" generate --quiet --model "$tiny" --data "$tiny/chat.jsonl" --chat-template chatml --max-new-tokens 9 \
+		--output answered.jsonl && number nll <answered.jsonl >a && [ -s a ] || return 1
+	quietly score --chat-template chatml --data answered.jsonl | number nll_conditional | paste -d ' ' a - | near 1e-5 ||
+		return 1
+	sed 's/.*"completion_ids":\[\([^]]*\)\].*/\1/' answered.jsonl >a
+	quietly inspect --json --chat-template chatml --data answered.jsonl | sed 's/.*"ids":\[\([^]]*\)\].*/\1/' |
+		paste -d ' ' a - | awk '{ if (substr($2, length($2) - length($1)) != "," $1) bad = 1 } END { exit bad || !NR }' &&
+		"$program" train --quiet --model "$tiny" --data answered.jsonl --chat-template chatml --num-train-epochs 1 \
+			--output taught && grep -q "$(awk -F, '{ n += NF } END { print n }' a) of them targets" taught/README.md
+}
+
 check "tokenize and --decode round trip" round_trip
 check "inspect: counts, ids and mask are those of score" inspect_counts
 check "inspect: tokens of the prompt between bars, targets in brackets" inspect_text
 check "inspect: control and bidirectional characters are escaped" inspect_escapes
 check "inspect: colours on a terminal, the same text" inspect_colours
 check "inspect: the last answer of a conversation is the target" inspect_chat
+check "generate: a last answer is no part of the prompt" last_answer_is_dropped
+check "score, train, inspect: the ids of a row of messages are its targets" ids_before_messages
 
 # ---- what is refused ----
 
@@ -320,6 +358,7 @@ check "score: onednn and openblas agree" onednn_agrees
 check "tokenize: a row without text is named" refuses_row tokenize "'text'" '{"prompt":"a"}'
 check "generate: no token asked for: 78" ends 78 "max-new-tokens" generate --model "$tiny" --data rows.jsonl --max-new-tokens 0
 check "generate: a temperature below 0: 78" ends 78 "temperature" generate --model "$tiny" --data rows.jsonl --temperature -1
+check "generate: top-k beyond 2^31: 78" ends 78 "top-k" generate --model "$tiny" --data rows.jsonl --top-k 4294967296
 check "generate: top-p of 0: 78" ends 78 "top-p" generate --model "$tiny" --data rows.jsonl --top-p 0
 
 mkdir hollow
@@ -355,11 +394,11 @@ check "no command writes over its rows: 73" rows_stay
 work() { "$program" generate --model "$tiny" --data rows.jsonl --slots 1 --max-new-tokens 30 --temperature 1 "$@"; }
 work --quiet --output whole.jsonl || echo "# generate failed"
 
-# killed_at N: killed by the system when a file would grow past N pieces of 512 bytes, with no chance to tidy up
+# killed_at N: stopped where a file would grow past N pieces of 512 bytes; the blocks are left as a kill there leaves them
 killed_at()
 {
-	(ulimit -c 0; ulimit -f "$1"; work --quiet --output part.jsonl) 2>/dev/null
-	[ $? -gt 128 ]
+	(ulimit -f "$1"; work --quiet --output part.jsonl) 2>/dev/null
+	[ $? -eq 74 ]
 }
 
 # goes_on ROWS: a new start says that it goes on after so many, and ends with the same bytes
@@ -489,7 +528,7 @@ disk_full()
 too_large()
 {
 	rm -f part.jsonl*
-	(trap '' XFSZ; ulimit -f 4; work --quiet --output part.jsonl 2>err)
+	(ulimit -f 4; work --quiet --output part.jsonl 2>err)
 	[ $? -eq 74 ] && grep "'part.jsonl.part'" err && [ ! -e part.jsonl ] && [ ! -e part.jsonl.part ]
 }
 

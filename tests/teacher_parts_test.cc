@@ -990,16 +990,30 @@ TEST(KeySource, Environment)
 	setenv("TEACHER_TEST_KEY", CANARY, 1);
 	const char *where = getenv("TEACHER_TEST_KEY");
 	size_t n = strlen(where);
-	ASSERT_EQ(teacher_key_from_env(&key, "TEACHER_TEST_KEY", &err), 0) << err.message;
+	ASSERT_EQ(teacher_key_from_env(&key, "TEACHER_TEST_KEY", true, &err), 0) << err.message;
 	EXPECT_STREQ(key.text, CANARY);
 	EXPECT_EQ(key.n, n);
 	EXPECT_EQ(getenv("TEACHER_TEST_KEY"), nullptr);
 	EXPECT_EQ(std::string(where, n), std::string(n, '\0')) << "the old place still shows the key";
 	teacher_key_release(&key);
 	EXPECT_EQ(key.text, nullptr);
-	EXPECT_EQ(teacher_key_from_env(&key, "TEACHER_TEST_KEY", &err), -1);
+	EXPECT_EQ(teacher_key_from_env(&key, "TEACHER_TEST_KEY", true, &err), -1);
 	EXPECT_EQ(err.code, ERR_NOPERM);
 	EXPECT_NE(std::string(err.message).find("TEACHER_TEST_KEY"), std::string::npos);
+}
+
+// A caller of the library may have put a literal there, which cannot be written to, or still read what it put there.
+TEST(KeySource, EnvironmentOfAnother)
+{
+	static const char literal[] = "TEACHER_TEST_KEY=sk-literal";
+	struct teacher_key key;
+	struct err err = {};
+	putenv(const_cast<char *>(literal));
+	ASSERT_EQ(teacher_key_from_env(&key, "TEACHER_TEST_KEY", false, &err), 0) << err.message;
+	EXPECT_STREQ(key.text, "sk-literal");
+	EXPECT_EQ(getenv("TEACHER_TEST_KEY"), nullptr);
+	EXPECT_STREQ(literal, "TEACHER_TEST_KEY=sk-literal");
+	teacher_key_release(&key);
 }
 
 TEST(KeySource, Content)
@@ -1022,7 +1036,7 @@ TEST(KeySource, Content)
 		struct teacher_key key;
 		struct err err = {};
 		setenv("TEACHER_TEST_KEY", c.text.c_str(), 1);
-		int rc = teacher_key_from_env(&key, "TEACHER_TEST_KEY", &err);
+		int rc = teacher_key_from_env(&key, "TEACHER_TEST_KEY", true, &err);
 		EXPECT_EQ(rc, c.good ? 0 : -1) << c.text;
 		if (c.good) {
 			EXPECT_EQ(key.text, c.text);

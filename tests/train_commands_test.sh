@@ -32,6 +32,27 @@ adapter_is_whole()
 		grep -q '^# LoRA adapter' lora/README.md && ! ls -d lora/checkpoint-* 2>/dev/null
 }
 
+# names_base DIRECTORY FILE...: each configuration names the base as it is found from everywhere
+names_base()
+{
+	base=$(cd "$1" && pwd -P)
+	shift
+	for config; do
+		grep -F "\"base_model_name_or_path\": \"$base\"" "$config" || { grep base_model "$config"; return 1; }
+	done
+}
+
+# Begun in one folder and finished from another.
+base_is_absolute()
+{
+	mkdir shells && cp -R "$tiny" planned && chmod -R u+w planned && rm -rf planned/run &&
+		(cd planned && "$program" run --quiet plan.yaml --until 0.train) &&
+		(cd shells && "$program" run --quiet ../planned/plan.yaml) &&
+		names_base planned planned/run/stage-*/adapter/adapter_config.json planned/run/final/adapter/adapter_config.json &&
+		(cd planned && "$program" train --quiet --model . --data rows.jsonl --num-train-epochs 1 --output ../near) &&
+		names_base planned near/adapter_config.json
+}
+
 log_falls()
 {
 	lines=$(wc -l <lora/trainer_log.jsonl)
@@ -131,6 +152,13 @@ random_weights_learn()
 		"$program" generate --quiet --model grown --data "$tiny/rows.jsonl" --max-new-tokens 3
 }
 
+# "text" is what is learned only where a row has nothing else to learn.
+text_comes_last()
+{
+	sed 's/^{/{"text": "some words of no meaning", /' "$tiny/rows.jsonl" >both.jsonl
+	"$program" train $short --data both.jsonl --output both && cmp lora/adapter_model.safetensors both/adapter_model.safetensors
+}
+
 gradients_are_dumped()
 {
 	train dumped --dump-gradients g.safetensors &&
@@ -219,6 +247,23 @@ card_of_another()
 		grep -q '^| lora_r | 8 |' further/README.md && grep -q '^| lora_alpha | 16 |' further/README.md
 }
 
+# one_alpha DIRECTORY: the card's is that of the configuration
+one_alpha()
+{
+	card=$(sed -n 's/^| lora_alpha | \(.*\) |$/\1/p' "$1/README.md")
+	config=$(sed -n 's/.*"lora_alpha": \(.*\),$/\1/p' "$1/adapter_config.json")
+	echo "$1: $card, $config"
+	awk "BEGIN { d = $card - $config; exit !($config > 17 && d < 1e-6 && d > -1e-6) }"
+}
+
+# An rsLoRA adapter is written as the plain one of the same scale, its card too, and one that goes on from another's.
+card_of_rslora()
+{
+	train scaled --use-rslora true && one_alpha scaled && cp -r lora others &&
+		sed -i 's/"revision": null/"use_rslora": true/' others/adapter_config.json &&
+		train scaled_on --init-adapter others && one_alpha scaled_on
+}
+
 loaders_say_yes()
 {
 	"$program" check-adapter lora >out && cat out && [ "$(grep -c ' yes' out)" -eq 3 ]
@@ -259,6 +304,58 @@ loaders_look_at_tensors()
 		grep -q '"target_modules": "all-linear"' edited/adapter_config.json
 }
 
+# with_key KEYS PEFT VLLM LLAMA: what the three say where these keys are added, as patterns
+with_key()
+{
+	for verdict in "peft $2" "vllm $3" "llama.cpp $4"; do
+		verdict "s/\"revision\": null/$1/" "${tensors-}" "${verdict%% *}" "${verdict#* }" || { echo "$1: $verdict"; return 1; }
+	done
+}
+
+# What a loader does not read although it changes what is computed.
+loaders_read_keys()
+{
+	with_key '"alpha_pattern": {"q_proj": 4}' yes 'no .*alpha_pattern' 'no .*alpha_pattern' &&
+		with_key '"rank_pattern": {"k_proj": 4}' yes 'no .*rank_pattern' yes &&
+		with_key '"layer_replication": [[0, 2], [1, 2]]' yes 'no .*layer_replication' 'no .*layer_replication' &&
+		with_key '"layer_replication": null, "alpha_pattern": {}, "exclude_modules": []' yes yes yes || return 1
+	for left in '"layers_to_transform": [0]' '"layers_to_transform": 0'; do
+		with_key "$left" 'no .*layers.1.*layers_to_transform' 'no .*layers_to_transform' 'no .*layers_to_transform' || return 1
+	done
+	with_key '"layers_to_transform": [1, 0]' yes yes yes && with_key '"layers_to_transform": []' yes yes yes &&
+		with_key '"exclude_modules": ["layers.0.self_attn.k_proj", "_proj"]' yes yes yes &&
+		with_key '"exclude_modules": ["v_proj"]' 'no .*v_proj.*exclude' 'no .*exclude' 'no .*exclude' || return 1
+	for init in pissa olora loftq; do
+		verdict "s/\(\"init_lora_weights\": \)true/\1\"$init\"/" '' peft yes || return 1
+		for loader in vllm llama.cpp; do
+			verdict "s/\(\"init_lora_weights\": \)true/\1\"$init\"/" '' $loader "no .*init_lora_weights is '$init'" || return 1
+		done
+	done
+	for init in gaussian eva orthogonal; do
+		verdict "s/\(\"init_lora_weights\": \)true/\1\"$init\"/" '' vllm yes || return 1
+	done
+	for alpha in '"lora_alpha": null' '"x": 1'; do
+		verdict "s/\"lora_alpha\": 16/$alpha/" '' peft yes && verdict "s/\"lora_alpha\": 16/$alpha/" '' vllm 'no .*lora_alpha' &&
+			verdict "s/\"lora_alpha\": 16/$alpha/" '' llama.cpp 'no .*lora_alpha' || return 1
+	done
+}
+
+# What PEFT reads beside A and B: biases of B, and modules by the end of their names, which is any end.
+loaders_read_more_than_pairs()
+{
+	biases='s/layers.0.self_attn.q_proj.lora_A.weight":/layers.0.self_attn.q_proj.lora_B.bias":  /
+		s/layers.0.self_attn.q_proj.lora_B.weight":/layers.0.self_attn.k_proj.lora_B.bias":  /'
+	norms='s/layers.0.self_attn.q_proj.lora_A.weight":/layers.0.input_layernorm.weight":        /
+		s/layers.0.self_attn.q_proj.lora_B.weight":/layers.0.other_layernorm.weight":        /'
+	tensors=$biases with_key '"lora_bias": true' yes 'no .*lora_B.bias' 'no .*lora_B.bias' &&
+		tensors=$biases with_key '"lora_bias": false' 'no .*lora_B.bias' no no || return 1
+	for saved in yes:norm yes:input_layernorm,other_layernorm no:norms; do
+		words=$(echo "${saved#*:}" | sed 's/,/", "/')
+		verdict "s/\"modules_to_save\": null/\"modules_to_save\": [\"$words\"]/" "$norms" peft "${saved%:*}" || return 1
+	done
+	verdict 's/"modules_to_save": null/"modules_to_save": []/' '' vllm yes
+}
+
 # A tensor that is no A or B, at home in a module that modules_to_save names, or in none.
 loaders_look_beside_pairs()
 {
@@ -272,6 +369,7 @@ rows='--model '$tiny' --data '$tiny/rows.jsonl
 printf '{"prompt": "a b", "completion": "c"}\n{"prompt": "%s", "completion": "c"}\n' "$(yes word | head -n 400 | tr '\n' ' ')" >long.jsonl
 
 check "a training leaves an adapter, its card and its log" adapter_is_whole
+check "an adapter names its base wherever it was trained from" base_is_absolute
 check "the log has a line a step, and the loss falls" log_falls
 check "the same seed gives the same bytes" same_again
 check "accumulation gives the losses of the large batch" split_is_the_same
@@ -283,6 +381,7 @@ check "score takes the adapter" adapter_is_used
 check "merged is what base and adapter were" merged_says_the_same
 check "full fine-tuning leaves a checkpoint" full_is_a_checkpoint
 check "random weights learn plain text" random_weights_learn
+check "plain text beside prompt and completion is not learned" text_comes_last
 check "the first gradients are written" gradients_are_dumped
 check "generation ends where training taught it to" ends_where_taught
 check "merging around a tensor that is no weight" merges_around_buffers
@@ -291,9 +390,12 @@ check "a failed merge can be given again" merge_begins_again
 check "merging where config.json tells no type" merge_without_dtype
 check "what was trained is saved by the next start" saves_later
 check "a card of an adapter that went on" card_of_another
+check "a card of an rsLoRA adapter" card_of_rslora
 check "three loaders take the adapter" loaders_say_yes
 check "and refuse what they cannot run" loaders_say_no
 check "each looks at kind, modules and names" loaders_look_at_tensors
+check "each looks at the keys that it does not read" loaders_read_keys
+check "peft reads biases and whole modules" loaders_read_more_than_pairs
 check "a tensor beside the pairs is a no" loaders_look_beside_pairs
 check "a finished output is not overwritten" ends 73 "'lora' holds a finished" train $rows --output lora
 check "a row without room for a target is named" ends 65 'long.jsonl:2: .*max_length' train --model "$tiny" \

@@ -477,6 +477,11 @@ TEST_P(Train, RefusesAdaptersItCannotRun)
 		{"\"q_proj\"", "\".*q_proj\"", "target_modules"},
 		{"\"q_proj\",", "\"q_proj\", \"k_proj\",", "k_proj.lora_A.weight' is missing"},
 		{"\"q_proj\",", "", "self_attn.q_proj.lora_A.weight' has no place"},
+		{"\"q_proj\",", "\"model.layers.0.self_attn.q_proj\",", "1 of the model's 2 layers"},
+		{"\"q_proj\",", "\"model.layers.1.self_attn.q_proj\",", "of layer 1 than of layer 0"},
+		{"\"q_proj\",", "\"model.layers.0.mlp.q_proj\",", "layers.0.mlp.q_proj"},
+		{"\"q_proj\",", "\"model.layers.00.self_attn.q_proj\",", "layers.00"},
+		{"\"q_proj\",", "\"model.layers.1024.self_attn.q_proj\",", "layers.1024"},
 	};
 	for (const auto &c : cases) {
 		std::string text = good;
@@ -487,10 +492,21 @@ TEST_P(Train, RefusesAdaptersItCannotRun)
 		EXPECT_EQ(err.code, ERR_DATA) << err.message;
 		EXPECT_NE(std::string(err.message).find(c.says), std::string::npos) << c.to << ": " << err.message;
 	}
-	write_file(folder / "adapter_config.json", good);
-	struct adapter *adapter = adapter_load(model, folder.path.c_str(), &err);
-	EXPECT_NE(adapter, nullptr) << err.message;
-	adapter_free(adapter);
+	const struct {
+		const char *from, *to;
+	} same[] = {
+		{"", ""},
+		{"\"init_lora_weights\": true", "\"init_lora_weights\": \"eva\""},
+		{"\"init_lora_weights\": true", "\"init_lora_weights\": \"orthogonal\""},
+		{"\"q_proj\",", "\"model.layers.1.self_attn.q_proj\", \"model.layers.0.self_attn.q_proj\","},
+	};
+	for (const auto &c : same) {
+		std::string text = good;
+		write_file(folder / "adapter_config.json", text.replace(text.find(c.from), strlen(c.from), c.to));
+		struct adapter *adapter = adapter_load(model, folder.path.c_str(), &err);
+		EXPECT_NE(adapter, nullptr) << c.to << ": " << err.message;
+		adapter_free(adapter);
+	}
 	std::filesystem::remove(folder / "adapter_model.safetensors");
 	EXPECT_EQ(adapter_load(model, folder.path.c_str(), &err), nullptr);
 	EXPECT_EQ(err.code, ERR_DATA) << err.message;

@@ -15,13 +15,15 @@
 /* What the loaders look at. */
 struct facts {
 	int64_t r;
-	bool alpha, base, rslora, dora, patterns, saves_modules, biases;
+	bool alpha, base, rslora, dora, ranks, alphas, saves_modules, biases, lora_biases, replicates;
+	char init[32];                    /* init_lora_weights where it is a kind that changes the base, or "" */
 	size_t pairs;                     /* tensors that are A or B of a matrix */
 	char outside[256];                /* first tensor that is no A or B of a layer's matrix; "" if none */
 	char unpaired[256];               /* first that is no A or B at all; "" if none */
 	char unlisted[256];               /* first that is in addition nothing PEFT would read; "" if none */
 	char fault[512];                  /* what keeps every loader from it, a message; "" if nothing */
-	struct json_value targets, saved; /* target_modules, modules_to_save; while reading */
+	/* target_modules, exclude_modules, layers_to_transform, modules_to_save; while reading */
+	struct json_value targets, excluded, layers, saved;
 };
 
 static void keep_first(char *room, size_t size, const char *name)
@@ -68,10 +70,57 @@ static bool is_named(struct json_value list, const char *path, size_t path_n)
 	return false;
 }
 
-/* target_modules as a text is an expression in Python's syntax, or all-linear: not tried. */
-static bool is_target(const struct facts *f, const char *path, size_t path_n)
+/* The last number of a path, which PEFT takes for the layer's; -1: none. */
+static int64_t layer_of(const char *path, size_t path_n)
 {
-	return json_kind(f->targets) == JSON_STRING || is_named(f->targets, path, path_n);
+	int64_t layer = -1;
+	for (size_t at = 0, n; at < path_n; at += n + 1) {
+		n = strcspn(path + at, ".");
+		if (n && n < 10 && strspn(path + at, "0123456789") == n)
+			layer = strtoll(path + at, NULL, 10);
+	}
+	return layer;
+}
+
+/* layers_to_transform, a number or a list; an empty one, or none, stands for all layers. */
+static bool in_layers(struct json_value layers, int64_t layer)
+{
+	int64_t number;
+	size_t items = 0;
+	if (!json_get_int64(layers, &number, NULL))
+		return number == layer;
+	if (json_get_length(layers, &items, NULL))
+		return true;
+	for (size_t i = 0; i < items; i++)
+		if (!json_get_int64(json_at(layers, i), &number, NULL) && number == layer)
+			return true;
+	return items == 0;
+}
+
+/*
+ * Why PEFT would make no pair for a module, or NULL: it passes over its tensors then, and others do not. An expression
+ * in Python's syntax, or all-linear, is not tried.
+ */
+static const char *left_out(const struct facts *f, const char *path, size_t path_n)
+{
+	if (json_kind(f->targets) != JSON_STRING && !is_named(f->targets, path, path_n))
+		return "of a module that target_modules does not name";
+	if (is_named(f->excluded, path, path_n))
+		return "of a module that exclude_modules names";
+	return in_layers(f->layers, layer_of(path, path_n)) ? NULL : "of a layer that layers_to_transform does not name";
+}
+
+/* modules_to_save names a module by any end of its path, also within a word: "norm" is every layer's input_layernorm. */
+static bool is_saved(const struct facts *f, const char *path, size_t path_n)
+{
+	const char *end;
+	size_t items = 0;
+	if (json_get_length(f->saved, &items, NULL))
+		return false;
+	for (size_t i = 0; i < items; i++)
+		if (!json_get_string(json_at(f->saved, i), &end, NULL, NULL) && ends_with(path, path_n, end))
+			return true;
+	return false;
 }
 
 /* What PEFT writes beside A and B: biases, magnitudes, whole modules, and embeddings that have grown or are targets. */
@@ -80,9 +129,10 @@ static bool is_listed(const struct facts *f, const char *name)
 	if (strncmp(name, prefix, sizeof prefix - 1))
 		return false;
 	for (const char *dot = name; (dot = strchr(dot, '.')); dot++)
-		if (is_named(f->saved, name, (size_t)(dot - name)))
+		if (is_saved(f, name, (size_t)(dot - name)))
 			return true;
 	return (f->biases && ends_with(name, strlen(name), ".bias")) ||
+	       (f->lora_biases && ends_with(name, strlen(name), ".lora_B.bias")) ||
 	       (f->dora && strstr(name, ".lora_magnitude_vector")) || strstr(name, ".embed_tokens.") ||
 	       strstr(name, ".lm_head.");
 }
@@ -99,7 +149,7 @@ static bool has_pair(const struct safetensors *file, const char *name, char lett
 	return safetensors_find(file, other, &info);
 }
 
-static void look_at_pair(struct facts *f, const struct safetensors *file, const char *name, char letter, bool target)
+static void look_at_pair(struct facts *f, const struct safetensors *file, const char *name, char letter, const char *why)
 {
 	struct tensor_info info;
 	char shown[200];
@@ -111,10 +161,9 @@ static void look_at_pair(struct facts *f, const struct safetensors *file, const 
 	text_escape_line(shown, sizeof shown, name, strlen(name));
 	if (!has_pair(file, name, letter))
 		snprintf(f->fault, sizeof f->fault, "tensor '%s' has no partner", shown);
-	else if (!target)
-		snprintf(f->fault, sizeof f->fault, "tensor '%s' is of a module that target_modules does not name",
-			 shown);
-	else if (rank != f->r && !f->patterns)
+	else if (why)
+		snprintf(f->fault, sizeof f->fault, "tensor '%s' is %s", shown, why);
+	else if (rank != f->r && !f->ranks)
 		snprintf(f->fault, sizeof f->fault, "tensor '%s' has rank %lld, adapter_config.json says %lld", shown,
 			 (long long)rank, (long long)f->r);
 }
@@ -128,7 +177,7 @@ static void look_at(struct facts *f, const struct safetensors *file, const char 
 	if (!letter || strncmp(path, layers, sizeof layers - 1))
 		keep_first(f->outside, sizeof f->outside, name);
 	if (letter) {
-		look_at_pair(f, file, name, letter, is_target(f, path, path_n));
+		look_at_pair(f, file, name, letter, left_out(f, path, path_n));
 		return;
 	}
 	keep_first(f->unpaired, sizeof f->unpaired, name);
@@ -157,6 +206,8 @@ static int read_kind(struct facts *f, struct json_value root, struct err *err)
 	if (json_opt_string(json_in(root, "peft_type"), "", &kind, &n, err))
 		return -1;
 	f->targets = json_in(root, "target_modules");
+	f->excluded = json_in(root, "exclude_modules");
+	f->layers = json_in(root, "layers_to_transform");
 	f->saved = json_in(root, "modules_to_save");
 	if (strcmp(kind, "LORA"))
 		snprintf(f->fault, sizeof f->fault, "peft_type is '%s', not 'LORA'",
@@ -166,19 +217,39 @@ static int read_kind(struct facts *f, struct json_value root, struct err *err)
 	return 0;
 }
 
+static bool has_items(struct json_value list)
+{
+	size_t n = 0;
+	return !json_get_length(list, &n, NULL) && n;
+}
+
+/* PEFT changes the base as it makes such an adapter, and again as it loads it; for others it is one of another base. */
+static void read_init(struct facts *f, struct json_value init)
+{
+	const char *kind;
+	size_t n;
+	if (json_kind(init) == JSON_STRING && !json_get_string(init, &kind, &n, NULL) && !adapter_keeps_base(kind))
+		text_escape_line(f->init, sizeof f->init, kind, n);
+}
+
 static int read_config(struct facts *f, struct json_value root, struct err *err)
 {
 	const char *bias = "none";
+	double alpha;
 	if (read_kind(f, root, err) || json_get_int64(json_in(root, "r"), &f->r, err) ||
 	    json_opt_string(json_in(root, "bias"), "none", &bias, NULL, err))
 		return -1;
-	f->alpha = json_kind(json_in(root, "lora_alpha")) != JSON_ABSENT;
+	f->alpha = !json_get_double(json_in(root, "lora_alpha"), &alpha, NULL);
 	f->base = json_kind(json_in(root, "base_model_name_or_path")) == JSON_STRING;
 	f->rslora = is_on(root, "use_rslora");
 	f->dora = is_on(root, "use_dora");
-	f->patterns = has_members(json_in(root, "rank_pattern")) || has_members(json_in(root, "alpha_pattern"));
-	f->saves_modules = json_kind(json_in(root, "modules_to_save")) == JSON_ARRAY;
+	f->ranks = has_members(json_in(root, "rank_pattern"));
+	f->alphas = has_members(json_in(root, "alpha_pattern"));
+	f->saves_modules = has_items(f->saved);
 	f->biases = strcmp(bias, "none") != 0;
+	f->lora_biases = is_on(root, "lora_bias");
+	f->replicates = has_items(json_in(root, "layer_replication"));
+	read_init(f, json_in(root, "init_lora_weights"));
 	return 0;
 }
 
@@ -233,33 +304,49 @@ static const char *peft_rule(const struct facts *f, char *note, size_t room)
 	return note;
 }
 
+/* What both others pass over in silence, although another model comes of it. */
+static const char *base_rule(const struct facts *f, char *note, size_t room)
+{
+	if (f->replicates)
+		return "layer_replication is set, which it does not read: the base has fewer layers";
+	if (!f->init[0])
+		return NULL;
+	snprintf(note, room, "init_lora_weights is '%s', which it does not read: the base is another", f->init);
+	return note;
+}
+
 /* vllm/lora/peft_helper.py refuses what its kernels lack; ranks beyond max_lora_rank need the option. */
 static const char *vllm_rule(const struct facts *f, char *note, size_t room)
 {
 	enum { DEFAULT_MAX_RANK = 16 };
 	if (f->fault[0])
 		return f->fault;
+	if (!f->alpha)
+		return "lora_alpha is missing";
 	if (f->dora)
 		return "use_dora is set, which it does not run";
 	if (f->saves_modules)
 		return "modules_to_save is set, which it does not load";
 	if (f->biases)
 		return "bias is not none";
-	if (f->patterns)
+	if (f->ranks || f->alphas)
 		return "rank_pattern or alpha_pattern is set, which it does not read";
 	if (f->unpaired[0]) {
 		snprintf(note, room, "tensor '%s' is no A or B", f->unpaired);
 		return note;
 	}
-	if (f->r > DEFAULT_MAX_RANK)
+	const char *why = base_rule(f, note, room);
+	if (!why && f->r > DEFAULT_MAX_RANK)
 		snprintf(note, room, "start it with --max-lora-rank %lld", (long long)f->r);
-	return NULL;
+	return why;
 }
 
-/* convert_lora_to_gguf.py reads lora_alpha and base_model_name_or_path alone and aborts on any other tensor. */
+/*
+ * convert_lora_to_gguf.py reads lora_alpha and base_model_name_or_path alone and aborts on any other tensor; ranks are
+ * those of the tensors.
+ */
 static const char *llama_rule(const struct facts *f, char *note, size_t room)
 {
-	(void)note, (void)room;
 	if (f->fault[0])
 		return f->fault;
 	if (!f->alpha)
@@ -268,9 +355,11 @@ static const char *llama_rule(const struct facts *f, char *note, size_t room)
 		return "base_model_name_or_path is missing";
 	if (f->rslora)
 		return "use_rslora is set, which it ignores: the scale would be wrong";
+	if (f->alphas)
+		return "alpha_pattern is set, which it ignores: scales would be wrong";
 	if (f->dora)
 		return "use_dora is set, which it does not run";
-	return f->outside[0] ? f->outside : NULL;
+	return f->outside[0] ? f->outside : base_rule(f, note, room);
 }
 
 static const struct {

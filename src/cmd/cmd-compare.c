@@ -136,6 +136,7 @@ static int run(struct arguments *args, struct err *err)
 	signals_catch(&voice);
 	c.options.run.voice = &voice;
 	c.options.run.version = PACKAGE_STRING;
+	c.options.run.erase_key = true;
 	int rc = options_expect(&cmd_compare, args, 1, 1, err) || compare(&c, args, err) ? -1 : 0;
 	free(c.names);
 	return rc;

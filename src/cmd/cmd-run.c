@@ -41,7 +41,7 @@ static int run(struct arguments *args, struct err *err)
 	const char *until = NULL;
 	struct progress_output progress;
 	struct voice voice = {.say = print_note, .context = args, .progress = &progress};
-	struct run_options options = {.voice = &voice, .version = PACKAGE_STRING};
+	struct run_options options = {.voice = &voice, .version = PACKAGE_STRING, .erase_key = true};
 	const struct option_row rows[] = {
 		{"until", OPTION_TEXT, &until, "STEP", "stop after this step: [STAGE.]select, annotate, synthesise, train or evaluate"},
 		{"allow-http", OPTION_FLAG, &options.allow_http, NULL, "talk to a teacher on another machine without TLS"},

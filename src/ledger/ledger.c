@@ -2,11 +2,11 @@
 #include "src/ledger/ledger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
@@ -187,6 +187,16 @@ static int begin_epoch(struct ledger *l, const struct ledger_options *o, struct 
 	return database_commit(&l->db, err);
 }
 
+/* The user's alone from the first byte on; what SQLite puts beside it takes its mode. */
+static int make_database(const struct ledger *l, struct err *err)
+{
+	int fd = openat(l->directory_fd, "ledger.db", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_set_errno(err, ERR_CANTCREATE, "cannot create '%s/ledger.db'", l->directory);
+	close(fd);
+	return 0;
+}
+
 static int open_database(struct ledger *l, const char *vfs, struct err *err)
 {
 	size_t room = strlen(l->directory) + sizeof "/ledger.db";
@@ -194,9 +204,7 @@ static int open_database(struct ledger *l, const char *vfs, struct err *err)
 	if (!path)
 		return -1;
 	snprintf(path, room, "%s/ledger.db", l->directory);
-	mode_t before = umask(077);
-	int failed = database_open(&l->db, path, vfs, err);
-	umask(before);
+	int failed = make_database(l, err) || database_open(&l->db, path, vfs, err) ? -1 : 0;
 	free(path);
 	return failed;
 }

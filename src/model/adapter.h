@@ -55,6 +55,7 @@ struct adapter_config {
 	double alpha, dropout;
 	bool use_rslora;
 	unsigned targets; /* 1 << module_id, or-ed */
+	int64_t layers;   /* that a file names one by one, from 0 on; 0: none */
 };
 
 enum { TARGETS_ALL_LINEAR = (1 << MODULES) - 1 };
@@ -89,12 +90,21 @@ void adapter_bind(struct adapter *adapter, const struct parameters *params);
 /* Scratch that operations with this adapter need is asked for with its rank; 0 for NULL. */
 int64_t adapter_rank(const struct adapter *adapter);
 
+/* Whether adapters of this init_lora_weights are of the base as it is; other kinds of PEFT's change its weights. */
+bool adapter_keeps_base(const char *init);
+
 /* Only the configuration: what check-adapter and `open` read first. Keys that change the arithmetic are refused. */
 int adapter_config_load(struct adapter_config *config, const char *directory, struct err *err);
 
 struct adapter *adapter_load(struct model *model, const char *directory, struct err *err);
 
-/* Both files into a directory that exists; `base` is written as base_model_name_or_path. */
+/* alpha of the plain adapter of the same scale, which is what files and cards tell of an rsLoRA adapter. */
+double adapter_plain_alpha(const struct adapter_config *config);
+
+/*
+ * Both files into a directory that exists; `base` is written as base_model_name_or_path, a path that exists as the one
+ * that holds wherever the adapter is loaded from.
+ */
 int adapter_save(const struct adapter *adapter, const char *directory, const char *base, struct err *err);
 
 #ifdef __cplusplus

@@ -79,7 +79,13 @@ static int expect_word(struct json_value root, const char *key, const char *want
 					       text_escape(shown, sizeof shown, word, strlen(word)), wanted);
 }
 
-/* PEFT writes true, false or a kind; kinds that change the base weights give adapters of another base. */
+bool adapter_keeps_base(const char *init)
+{
+	static const char *const kinds[] = {"gaussian", "eva", "orthogonal", NULL};
+	return listed(kinds, init);
+}
+
+/* PEFT writes true, false or a kind. */
 static int check_init(struct json_value init, struct err *err)
 {
 	const char *word;
@@ -87,13 +93,60 @@ static int check_init(struct json_value init, struct err *err)
 		return 0;
 	if (json_get_string(init, &word, NULL, err))
 		return -1;
-	return !strcmp(word, "gaussian") ? 0
-					 : err_set(err, ERR_DATA,
-						   "'init_lora_weights' names a kind that changes the base weights");
+	return adapter_keeps_base(word) ? 0
+					: err_set(err, ERR_DATA,
+						  "'init_lora_weights' names a kind that changes the base weights");
 }
 
-static int read_targets(struct json_value list, unsigned *targets, struct err *err)
+/* target_modules: modules of all layers by their names, and of single layers by their paths. */
+struct targets {
+	unsigned all, of[LIMIT_LAYERS]; /* as in adapter_config */
+	int64_t layers;                 /* one more than the last that a path names */
+};
+
+/* "model.layers.1.mlp.down_proj" */
+static bool add_path(struct targets *targets, const char *path, size_t n)
 {
+	char known[128];
+	long long layer = -1;
+	if (sscanf(path, "model.layers.%4lld", &layer) != 1 || layer < 0 || layer >= LIMIT_LAYERS)
+		return false;
+	for (int module = 0; module < MODULES; module++) {
+		module_path(known, sizeof known, layer, module);
+		if (strlen(known) != n || memcmp(known, path, n))
+			continue;
+		targets->of[layer] |= 1u << module;
+		targets->layers = layer < targets->layers ? targets->layers : layer + 1;
+		return true;
+	}
+	return false;
+}
+
+/* Paths are fine where they name the same modules in every layer. */
+static int take_targets(struct adapter_config *c, const struct targets *targets, struct err *err)
+{
+	c->targets = targets->all | targets->of[0];
+	c->layers = targets->layers;
+	for (int64_t layer = 1; layer < c->layers; layer++)
+		if ((targets->all | targets->of[layer]) != c->targets)
+			return err_set(err, ERR_DATA,
+				       "'target_modules' names other modules of layer %lld than of layer 0; "
+				       "only adapters that are the same in all layers are run", (long long)layer);
+	return 0;
+}
+
+static int check_layers(const struct adapter_config *c, const struct model *model, struct err *err)
+{
+	int64_t layers = model->config.num_hidden_layers;
+	return !c->layers || c->layers == layers
+		       ? 0 : err_set(err, ERR_DATA,
+				     "'target_modules' names modules of %lld of the model's %lld layers; "
+				     "only adapters that are the same in all layers are run", (long long)c->layers, (long long)layers);
+}
+
+static int read_targets(struct json_value list, struct adapter_config *c, struct err *err)
+{
+	struct targets targets = {0};
 	size_t n, bytes;
 	const char *name;
 	char shown[128];
@@ -103,12 +156,12 @@ static int read_targets(struct json_value list, unsigned *targets, struct err *e
 		if (json_get_string(json_at(list, i), &name, &bytes, err))
 			return -1;
 		unsigned bit = adapter_target(name, bytes);
-		if (!bit || bit == TARGETS_ALL_LINEAR)
+		if (bit == TARGETS_ALL_LINEAR || (!bit && !add_path(&targets, name, bytes)))
 			return err_set(err, ERR_DATA, "'target_modules' holds '%s'; known are the seven of a layer, q_proj to down_proj",
 				       text_escape(shown, sizeof shown, name, bytes));
-		*targets |= bit;
+		targets.all |= bit;
 	}
-	return 0;
+	return take_targets(c, &targets, err);
 }
 
 static int read_config(struct adapter_config *c, struct json_value root, struct err *err)
@@ -122,7 +175,7 @@ static int read_config(struct adapter_config *c, struct json_value root, struct 
 			       json_get_double(json_in(root, "lora_alpha"), &c->alpha, err) ||
 			       json_opt_double(json_in(root, "lora_dropout"), 0, &c->dropout, err) ||
 			       json_opt_bool(json_in(root, "use_rslora"), false, &c->use_rslora, err) ||
-			       read_targets(json_in(root, "target_modules"), &c->targets, err)
+			       read_targets(json_in(root, "target_modules"), c, err)
 		       ? -1 : 0;
 }
 
@@ -147,7 +200,7 @@ struct adapter *adapter_load(struct model *model, const char *directory, struct 
 	struct adapter_config config;
 	if (adapter_config_load(&config, directory, err))
 		return NULL;
-	struct adapter *a = adapter_new(model, &config, err);
+	struct adapter *a = check_layers(&config, model, err) ? NULL : adapter_new(model, &config, err);
 	if (!a) {
 		err_prefix(err, "%s/%s", directory, config_name);
 		return NULL;
@@ -184,10 +237,16 @@ static void put_targets(struct json_writer *w, unsigned targets)
 }
 
 /*
- * The keys every loader knows. Loaders that know no rsLoRA (llama.cpp) divide
- * alpha by r whatever use_rslora says, so an rsLoRA adapter is written as the
- * plain one of alpha * sqrt(r), which has the same scale.
+ * Loaders that know no rsLoRA (llama.cpp) divide alpha by r whatever
+ * use_rslora says, so an rsLoRA adapter is written as the plain one of
+ * alpha * sqrt(r), which has the same scale.
  */
+double adapter_plain_alpha(const struct adapter_config *c)
+{
+	return c->use_rslora ? c->alpha * sqrt((double)c->r) : c->alpha;
+}
+
+/* The keys every loader knows. */
 static void put_config(struct json_writer *w, const struct adapter_config *c, const char *base)
 {
 	json_begin_object(w);
@@ -198,7 +257,7 @@ static void put_config(struct json_writer *w, const struct adapter_config *c, co
 	json_put_key(w, "r");
 	json_put_int(w, c->r);
 	json_put_key(w, "lora_alpha");
-	double alpha = c->use_rslora ? c->alpha * sqrt((double)c->r) : c->alpha;
+	double alpha = adapter_plain_alpha(c);
 	if (alpha == floor(alpha) && alpha < 1e15)
 		json_put_int(w, (int64_t)alpha);
 	else
@@ -229,13 +288,15 @@ static int save_config(const struct adapter_config *config, const char *path, co
 int adapter_save(const struct adapter *a, const char *directory, const char *base, struct err *err)
 {
 	struct parameters names;
+	char *found = realpath(base, NULL);
 	parameters_init(&names, a->model->dev);
 	char *tensors = tree_join(directory, tensors_name, err);
 	char *config = tensors ? tree_join(directory, config_name, err) : NULL;
 	int rc = !config || adapter_add((struct adapter *)a, &names, err) || parameters_save(&names, PARAMETER_VALUES, tensors, err) ||
-				 save_config(&a->config, config, base, err)
+				 save_config(&a->config, config, found ? found : base, err)
 			 ? -1 : 0;
 	parameters_release(&names);
+	free(found);
 	free(tensors);
 	free(config);
 	return rc;

@@ -9,7 +9,7 @@
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/base/tree.h"
-#include "src/model/directory.h"
+#include "src/model/adapter.h"
 
 /* The hub reads the part between the dashes; names come from the command line, so line ends and quotes leave them. */
 static void put_head(FILE *f, const struct card *card, const char *base)
@@ -29,7 +29,7 @@ static void put_settings(FILE *f, const struct train_config *c)
 	fprintf(f, "| setting | value |\n|---|---|\n| finetuning_type | %s |\n", c->kind.full ? "full" : "lora");
 	if (!c->kind.full) {
 		put_row(f, "lora_r", (double)c->kind.lora.r);
-		put_row(f, "lora_alpha", c->kind.lora.alpha);
+		put_row(f, "lora_alpha", adapter_plain_alpha(&c->kind.lora));
 		put_row(f, "lora_dropout", c->kind.lora.dropout);
 	}
 	put_row(f, "learning_rate", o->learning_rate);

@@ -129,9 +129,9 @@ static int add_cassette(struct comparison *c, const struct plan *plan, struct er
 }
 
 /* Once for all runs that need it. */
-static int read_key(struct comparison *c, const struct plan *plan, struct err *err)
+static int read_key(struct comparison *c, const struct plan *plan, bool erase, struct err *err)
 {
-	return c->key.text || !plan->method.method->teacher ? 0 : source_read_key(&c->key, &plan->teacher, err);
+	return c->key.text || !plan->method.method->teacher ? 0 : source_read_key(&c->key, &plan->teacher, erase, err);
 }
 
 static int do_cell(struct comparison *c, struct comparison_cell *cell, const struct compare_options *o, const char *method,
@@ -145,8 +145,8 @@ static int do_cell(struct comparison *c, struct comparison_cell *cell, const str
 	options.cassettes = c->cassettes;
 	options.key = &c->key;
 	voice_say(o->run.voice, "%s, seed %llu", method, (unsigned long long)seed);
-	int rc = make_parents(plan.output_dir, err) || read_key(c, &plan, err) || run_cell(cell, &plan, &options, err) ||
-				 score(c, cell, &plan, err) || add_cassette(c, &plan, err)
+	int rc = make_parents(plan.output_dir, err) || read_key(c, &plan, o->run.erase_key, err) ||
+				 run_cell(cell, &plan, &options, err) || score(c, cell, &plan, err) || add_cassette(c, &plan, err)
 			 ? -1 : 0;
 	plan_release(&plan);
 	return rc;

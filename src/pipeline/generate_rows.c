@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/generate_rows.h"
 
+#include <float.h>
 #include <stdlib.h>
 
 #include "src/base/mem.h"
@@ -48,8 +49,12 @@ static int check_settings(struct generate_options *out, const struct generate_ro
 {
 	if (!o->max_new_tokens || o->max_new_tokens > 1 << 20)
 		return err_set(err, ERR_CONFIG, "'--max-new-tokens' takes 1 to 1048576");
-	if (o->temperature < 0 || o->top_p <= 0 || o->top_p > 1 || o->top_k > INT32_MAX)
-		return err_set(err, ERR_CONFIG, "'--temperature' takes 0 or more, '--top-p' more than 0 and at most 1");
+	if (!(o->temperature >= 0 && o->temperature <= (double)FLT_MAX)) /* so that what is no number is refused, too */
+		return err_set(err, ERR_CONFIG, "'--temperature' takes a number of 0 or more");
+	if (!(o->top_p > 0 && o->top_p <= 1))
+		return err_set(err, ERR_CONFIG, "'--top-p' takes a number of more than 0 and at most 1");
+	if (o->top_k > INT32_MAX)
+		return err_set(err, ERR_CONFIG, "'--top-k' takes at most 2147483647");
 	*out = (struct generate_options){.slots = (int64_t)job->slots, .max_new_tokens = (int64_t)o->max_new_tokens,
 					 .rule = {(float)o->temperature, (int)o->top_k, (float)o->top_p},
 					 .seed = job->seed, .memory = job->memory};

@@ -49,23 +49,25 @@ static int read_messages(struct json_value list, struct job_text *out, struct er
 	return out->messages ? 0 : -1;
 }
 
+/* Ids are preferred to text: a row of messages that a model has answered still ends with the answer it had before. */
 static int read_text(struct json_value row, bool needs_completion, struct job_text *out, struct err *err)
 {
 	struct example_text *text = &out->text;
+	bool chat = json_kind(json_in(row, "messages")) != JSON_ABSENT;
 	const char *reason;
-	if (json_kind(json_in(row, "messages")) != JSON_ABSENT) {
-		text->completion = needs_completion ? "" : NULL;
-		return read_messages(json_in(row, "messages"), out, err);
-	}
-	if (json_get_string(json_in(row, "prompt"), &text->prompt, &text->prompt_n, err))
+	if (chat ? read_messages(json_in(row, "messages"), out, err)
+		 : json_get_string(json_in(row, "prompt"), &text->prompt, &text->prompt_n, err))
 		return -1;
 	if (!needs_completion)
+		return 0;
+	if (json_kind(json_in(row, "completion_ids")) != JSON_ABSENT)
+		return read_ids(row, out, err);
+	text->completion = ""; /* of messages: the last of them has it */
+	if (chat)
 		return 0;
 	if (json_opt_string(json_in(row, "finish_reason"), "stop", &reason, NULL, err))
 		return -1;
 	text->cut = !strcmp(reason, "length");
-	if (json_kind(json_in(row, "completion_ids")) != JSON_ABSENT)
-		return read_ids(row, out, err);
 	return json_get_string(json_in(row, "completion"), &text->completion, &text->completion_n, err);
 }
 

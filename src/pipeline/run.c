@@ -163,7 +163,7 @@ static int make_budgets(struct run *run, struct err *err)
 static int open_all(struct run *run, struct err *err)
 {
 	const struct source_options options = {.allow_http = run->options->allow_http, .key = run->options->key,
-					       .voice = run->options->voice};
+					       .erase_key = run->options->erase_key, .voice = run->options->voice};
 	if (data_load(&run->data, run->plan, err) || make_budgets(run, err) || check_until(run, err))
 		return -1;
 	say_data(run);

@@ -52,6 +52,7 @@ struct run_options {
 	struct run_until until;
 	bool allow_http, strict;
 	const struct teacher_key *key; /* as struct source_options has it */
+	bool erase_key;                /* likewise; for a process whose environment is its own */
 	const char *const *cassette; /* [cassettes]: of runs whose paid answers serve here too */
 	size_t cassettes;
 };

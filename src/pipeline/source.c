@@ -10,7 +10,7 @@
 /* ---- openai ----------------------------------------------------------------------- */
 
 /* An empty variable name and no file: a server that wants no key. */
-int source_read_key(struct teacher_key *key, const struct plan_teacher *t, struct err *err)
+int source_read_key(struct teacher_key *key, const struct plan_teacher *t, bool erase, struct err *err)
 {
 	*key = (struct teacher_key){0};
 	if (t->kind != TEACHER_OPENAI)
@@ -18,7 +18,7 @@ int source_read_key(struct teacher_key *key, const struct plan_teacher *t, struc
 	if (t->api_key_file && *t->api_key_file)
 		return teacher_key_from_file(key, t->api_key_file, err);
 	if (t->api_key_env && *t->api_key_env)
-		return teacher_key_from_env(key, t->api_key_env, err);
+		return teacher_key_from_env(key, t->api_key_env, erase, err);
 	return 0;
 }
 
@@ -79,7 +79,8 @@ static int open_openai(struct source *s, const struct plan *plan, const struct s
 	const struct plan_teacher *t = &plan->teacher;
 	if (!t->base_url)
 		return err_set(err, ERR_CONFIG, "teacher.base_url is missing; write https://HOST/v1");
-	int rc = options->key ? teacher_key_copy(&s->key, options->key, err) : source_read_key(&s->key, t, err);
+	int rc = options->key ? teacher_key_copy(&s->key, options->key, err)
+			      : source_read_key(&s->key, t, options->erase_key, err);
 	if (rc || keep_secrets(s, &t->extra_headers, err) || copy_headers(s, &t->extra_headers, err))
 		return -1;
 	struct teacher_openai_config config = {

@@ -25,6 +25,7 @@ extern "C" {
 struct source_options {
 	bool allow_http; /* plain http to another machine */
 	const struct teacher_key *key; /* read before; NULL: read it from where the plan says */
+	bool erase_key;  /* as of source_read_key */
 	const struct voice *voice;
 };
 
@@ -43,9 +44,9 @@ void source_close(struct source *source);
 
 /*
  * The key of a teacher that wants one; text NULL for others. A variable can be read once, it is unset then: who opens
- * several sources reads it before and lends it to each.
+ * several sources reads it before and lends it to each. erase: overwrite it there (key.h).
  */
-int source_read_key(struct teacher_key *key, const struct plan_teacher *teacher, struct err *err);
+int source_read_key(struct teacher_key *key, const struct plan_teacher *teacher, bool erase, struct err *err);
 
 /* local.c: a checkpoint run by our own engine; answers come in the order asked, and cost nothing. */
 struct teacher_source *source_local_open(const struct plan *plan, const struct voice *voice, struct err *err);

@@ -104,14 +104,20 @@ static int open_directory(const char *directory, struct err *err)
 
 /* ---- rows ------------------------------------------------------------------------------- */
 
-/* {"text"} rows are completions without a prompt. */
+/* {"text"} rows are completions without a prompt; beside one, "text" is a member that somebody left there. */
+static bool is_plain(struct json_value row)
+{
+	return json_kind(json_in(row, "text")) != JSON_ABSENT && json_kind(json_in(row, "prompt")) == JSON_ABSENT &&
+	       json_kind(json_in(row, "messages")) == JSON_ABSENT;
+}
+
 static int read_row(struct training *c, size_t i, struct job_text *text, struct err *err)
 {
-	struct json_value plain = json_in(json_root(c->job->rows.row[i].doc), "text");
-	if (json_kind(plain) == JSON_ABSENT)
+	struct json_value row = json_root(c->job->rows.row[i].doc);
+	if (!is_plain(row))
 		return job_text(&c->job->rows, i, true, text, err);
 	*text = (struct job_text){.text = {.prompt = ""}};
-	if (json_get_string(plain, &text->text.completion, &text->text.completion_n, err))
+	if (json_get_string(json_in(row, "text"), &text->text.completion, &text->text.completion_n, err))
 		return row_refuse(&c->job->rows, i, err);
 	return 0;
 }
@@ -176,6 +182,7 @@ static int save(struct training *c, struct err *err)
 	if (adapter) { /* with --init-adapter they are that one's */
 		made.kind.lora.r = adapter->config.r;
 		made.kind.lora.alpha = adapter->config.alpha;
+		made.kind.lora.use_rslora = adapter->config.use_rslora;
 	}
 	struct card card = {.base = c->job->model, .data = c->job->data, .rows = c->set.n, .tokens = c->set.tokens,
 			    .targets = c->set.targets, .steps = c->result.steps, .last_loss = c->result.last_loss,

@@ -200,13 +200,27 @@ static int encode_answer(struct student *s, const struct chat_text *chat, const 
 	return encoder_encode(s->encoder, target, chat->bytes + at, answer->stop - at, false, err);
 }
 
-/* Messages to ids: the last answer and the mark that ends its turn are the targets, all before is the prompt. */
-static int encode_messages(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
+/* The answer is still to be made, or there as ids: messages that end with an answer ask for that one. */
+static int encode_asked(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
 {
 	struct chat_text chat;
-	if (chat_render(&chat, &s->chat, text->messages, text->messages_n, text->completion == NULL, err))
+	size_t n = text->messages_n;
+	if (n && !strcmp(text->messages[n - 1].role, "assistant"))
+		n--;
+	if (chat_render(&chat, &s->chat, text->messages, n, true, err))
 		return -1;
-	const struct chat_span *answer = text->completion && chat.n_answers ? &chat.answers[chat.n_answers - 1] : NULL;
+	int rc = encoder_encode(s->encoder, &out->prompt, chat.bytes, chat.n, false, err);
+	chat_text_release(&chat);
+	return rc || (text->completion_ids && append_ids(s, text, &out->target, err)) ? -1 : 0;
+}
+
+/* Messages to ids: the last answer and the mark that ends its turn are the targets, all before is the prompt. */
+static int encode_answered(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
+{
+	struct chat_text chat;
+	if (chat_render(&chat, &s->chat, text->messages, text->messages_n, false, err))
+		return -1;
+	const struct chat_span *answer = chat.n_answers ? &chat.answers[chat.n_answers - 1] : NULL;
 	int rc = encoder_encode(s->encoder, &out->prompt, chat.bytes, answer ? answer->asked : chat.n, false, err);
 	if (!rc && answer)
 		rc = encode_answer(s, &chat, answer, &out->target, err);
@@ -214,18 +228,20 @@ static int encode_messages(struct student *s, const struct example_text *text, s
 	return rc;
 }
 
-int example_encode(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
+static int encode_row(struct student *s, const struct example_text *text, struct example_ids *out, struct err *err)
+{
+	if (text->messages)
+		return text->completion ? encode_answered(s, text, out, err) : encode_asked(s, text, out, err);
+	if (encode_prompt(s, text, &out->prompt, err))
+		return -1;
+	return text->completion || text->completion_ids ? encode_target(s, text, &out->target, err) : 0;
+}
+
+int example_encode(struct student *student, const struct example_text *text, struct example_ids *out, struct err *err)
 {
 	out->prompt.n = out->target.n = 0;
-	if (text->messages) {
-		if (encode_messages(s, text, out, err))
-			return -1;
-	} else {
-		if (encode_prompt(s, text, &out->prompt, err))
-			return -1;
-		if ((text->completion || text->completion_ids) && encode_target(s, text, &out->target, err))
-			return -1;
-	}
+	if (encode_row(student, text, out, err))
+		return -1;
 	if ((text->completion || text->completion_ids) && !out->target.n)
 		return err_set(err, ERR_DATA, "the row has no target token");
 	return 0;

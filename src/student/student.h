@@ -57,7 +57,11 @@ struct student {
 struct student *student_open(const struct student_options *options, struct err *err);
 void student_close(struct student *student);
 
-/* What a row says; a completion of NULL: prompts alone. */
+/*
+ * What a row says. A completion of NULL and no ids: the prompt alone. Messages
+ * with a completion, whatever it is, have their last answer as the target;
+ * without one, as with ids, a last answer is no part of the prompt either.
+ */
 struct example_text {
 	const char *prompt;
 	size_t prompt_n;

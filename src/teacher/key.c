@@ -79,7 +79,7 @@ int teacher_key_copy(struct teacher_key *key, const struct teacher_key *from, st
 	return from->text ? teacher_key_from_value(key, from->text, err) : 0;
 }
 
-int teacher_key_from_env(struct teacher_key *key, const char *name, struct err *err)
+int teacher_key_from_env(struct teacher_key *key, const char *name, bool erase, struct err *err)
 {
 	if (key_map(key, err))
 		return -1;
@@ -87,7 +87,8 @@ int teacher_key_from_env(struct teacher_key *key, const char *name, struct err *
 	size_t n = value ? strlen(value) : 0, kept = n <= TEACHER_KEY_MAX ? n : TEACHER_KEY_MAX + 1;
 	if (value) {
 		memcpy(key->text, value, kept);
-		explicit_bzero(value, n);
+		if (erase)
+			explicit_bzero(value, n);
 		unsetenv(name);
 	}
 	if (!key_accept(key, kept, name, err))

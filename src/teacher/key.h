@@ -4,13 +4,14 @@
  * how it is kept out of everything else.
  *
  * It comes from an environment variable or a file, never from an argument or a
- * plan. The variable is wiped and unset once read, so that neither a child nor
- * /proc shows it; the file must be a regular file of the effective user that
+ * plan. The variable is unset once read, so that no child shows it, and its
+ * bytes are overwritten where the environment is this program's own, so that
+ * /proc does not; the file must be a regular file of the effective user that
  * nobody else can read, and no symbolic link. One line end at its end is cut.
  * The key is 1 to 4096 bytes of 0x21 to 0x7E, so it cannot break a header.
  *
  *     struct teacher_key key;
- *     if (teacher_key_from_env(&key, "OPENAI_API_KEY", &err))
+ *     if (teacher_key_from_env(&key, "OPENAI_API_KEY", true, &err))
  *             return -1;
  *     n = teacher_key_redact(&key, text, n);            // of anything received
  *     teacher_key_release(&key);
@@ -47,7 +48,8 @@ struct teacher_key {
 	const struct teacher_key *next; /* another secret that is sent, and redacted with this one; NULL: none; borrowed */
 };
 
-int teacher_key_from_env(struct teacher_key *key, const char *name, struct err *err);
+/* erase: overwrite the variable's bytes, which in a caller's process may be a literal's, or still in use. */
+int teacher_key_from_env(struct teacher_key *key, const char *name, bool erase, struct err *err);
 int teacher_key_from_file(struct teacher_key *key, const char *path, struct err *err);
 /* A value of at most TEACHER_KEY_MAX bytes that is no key by its form, such as a header's; the rest is cut. */
 int teacher_key_from_value(struct teacher_key *key, const char *value, struct err *err);
