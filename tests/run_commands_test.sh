@@ -216,7 +216,7 @@ made_up_id()
 # The closing sentence names no class: that is another answer than the gold one.
 no_class()
 {
-	sed 's/\("kind": "annotate".*\)The answer is [a-z]*/\1The answer is weather/' teacher.jsonl >weather.jsonl && plan weather &&
+	sed 's/\("kind": "annotate".*\)The answer is [a-z]*/\1The answer is weather/' teacher.jsonl >weather.jsonl && plan weather 'method: random-finetune-cot' &&
 		sed -i 's/cassette: teacher.jsonl/cassette: weather.jsonl/' weather.yaml && ends 80 'not one row' run --quiet weather.yaml
 }
 
@@ -423,7 +423,7 @@ signalled()
 # A cassette does not go where the ledger is.
 ledger_stays()
 {
-	ends 73 "ledger.db' is an input" ledger export paid --output paid/ledger.db && "$program" ledger audit paid >audit &&
+	ends 73 "'paid/ledger.db' is a part of the run" ledger export paid --output paid/ledger.db && "$program" ledger audit paid >audit &&
 		"$program" ledger export paid --output exported.jsonl && [ "$(wc -l <exported.jsonl)" -eq 18 ]
 }
 
