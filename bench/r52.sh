@@ -18,7 +18,9 @@ small() {
 }
 
 large() {
-	model=$student/smollm2 prompts= budget=260 stages=3 tokens=100 training='{max_length: 768}'
+	# The paper's rate is for students fifty times as large: with it this one names no class in 1,816 of 2,568 answers.
+	model=$student/smollm2 prompts= budget=260 stages=3 tokens=100
+	training='{learning_rate: 1.0e-3, lora_target_modules: [all-linear], num_train_epochs: 5, max_length: 768}'
 }
 
 . "$(dirname "$0")/recorded.sh"
