@@ -189,6 +189,11 @@ struct Template {
 /* The turns of a template, and what stands in them that makes it another one. */
 #define EACH(turn) "{% for message in messages %}" turn "{% endfor %}"
 #define CHATML     EACH("{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}")
+#define BY_ROLE(answer)                                                                                                \
+	EACH("{% if message['role']=='user' %}{{'<|im_start|>user\n' + message['content'] + '<|im_end|>\n'}}"          \
+	     "{% elif message['role']=='assistant' %}{{'" answer "\n' + message['content'] + '<|im_end|>\n' }}"        \
+	     "{% else %}{{ '<|im_start|>system\n' + message['content'] + '<|im_end|>\n' }}{% endif %}")                \
+	"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 #define LLAMA3                                                                                                         \
 	"{{ bos_token }}" EACH("{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ "                \
 			       "message['content'] | trim + '<|eot_id|>' }}")
@@ -223,6 +228,8 @@ const Template templates[] = {
 	 "chatml"},
 	{EACH("<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"), "chatml"},
 	{EACH("\n    {{- '<|im_start|>' + message.role }}\n{{ message.content -}}\n  <|im_end|>\n    "), "chatml"},
+	{BY_ROLE("<|im_start|>assistant"), "chatml"},
+	{BY_ROLE("<|im_start|>model"), nullptr},
 	{QWEN3("\\n"), "chatml"},
 	{QWEN3(""), nullptr},
 	/* what these do, the table does not: no line break, none behind the last turn, another mark, two line breaks */
@@ -244,6 +251,9 @@ const Template templates[] = {
 	{MISTRAL("'[INST] ' + message['content'] + ' [/INST]'", "message['content'] + eos_token"), "mistral"},
 	{MISTRAL("'[INST] ' + message['content'] + ' [/INST]'", "message['content'] + eos_token + ' '"), nullptr},
 	{MISTRAL("'[INST] ' + message['content'] + '[/INST]'", "message['content'] + eos_token"), nullptr},
+	/* what stands in front of the join makes another one, too */
+	{MISTRAL("'[INST] ' + message['content'] + ' [/INST]'", "' ' + message['content'] + eos_token"), nullptr},
+	{MISTRAL("bos_token + '[INST] ' + message['content'] + ' [/INST]'", "message['content'] + eos_token"), nullptr},
 	/* a system message of the template's own, in a variable or a literal, or one printed without its marks */
 	{"{% set system_message = 'Be short.' %}" CHATML, nullptr},
 	{"{%- set system_message = \"Be short.\" %}" CHATML, nullptr},

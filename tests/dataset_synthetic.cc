@@ -202,6 +202,11 @@ TEST(Copies, SignsThatTellAreWords)
 	EXPECT_TRUE(known.find("what is c++").equal);
 	for (const char *other : {"12 * 4 =", "12 / 4 =", "What is C#?", "What is C?", "3 \xc3\xb7 5", "a > b", "50"})
 		EXPECT_FALSE(known.find(other).equal) << other;
+	Known plain({"What is the capital of France?"});
+	for (const char *marked : {"**What is the capital of France?**", "# What is the capital of France?", "What is the *capital* of France?",
+				   "> What is the capital\n> of France?", "* What is the capital\n* of France?", "What is the **capital** of France?",
+				   "What is the capital of France?\n=====\n", "\xe2\x97\x8f What is the capital of France?"})
+		EXPECT_TRUE(plain.find(marked).equal) << marked;
 }
 
 /* What one text shared is forgotten before the next. */

@@ -159,6 +159,15 @@ text_comes_last()
 	"$program" train $short --data both.jsonl --output both && cmp lora/adapter_model.safetensors both/adapter_model.safetensors
 }
 
+# null is what writers of tables put where a row lacks a column.
+null_is_nothing()
+{
+	sed 's/^{/{"text": null, "messages": null, "completion_ids": null, /' "$tiny/rows.jsonl" >nulls.jsonl
+	"$program" train $short --data nulls.jsonl --output nulls && cmp lora/adapter_model.safetensors nulls/adapter_model.safetensors &&
+		echo '{"text": "the wheat crop fell", "prompt": null, "messages": null}' >plain.jsonl &&
+		"$program" train $short --data plain.jsonl --output plain
+}
+
 gradients_are_dumped()
 {
 	train dumped --dump-gradients g.safetensors &&
@@ -382,6 +391,7 @@ check "merged is what base and adapter were" merged_says_the_same
 check "full fine-tuning leaves a checkpoint" full_is_a_checkpoint
 check "random weights learn plain text" random_weights_learn
 check "plain text beside prompt and completion is not learned" text_comes_last
+check "null is as if it were not there" null_is_nothing
 check "the first gradients are written" gradients_are_dumped
 check "generation ends where training taught it to" ends_where_taught
 check "merging around a tensor that is no weight" merges_around_buffers

@@ -66,6 +66,11 @@ enum json_kind json_kind(struct json_value value)
 	return value.state == FOUND ? kinds[json_object_get_type(value.node)] : JSON_ABSENT;
 }
 
+bool json_is_there(struct json_value value)
+{
+	return json_kind(value) != JSON_ABSENT && json_kind(value) != JSON_NULL;
+}
+
 /* The value for a child that was found; remembers the way up from a container. */
 static struct json_value child_value(struct json_object *parent, struct json_object *node, const char *key,
 				     size_t index)

@@ -138,6 +138,9 @@ struct json_value json_in(struct json_value object, const char *key);
 struct json_value json_at(struct json_value array, size_t index);
 enum json_kind json_kind(struct json_value value);
 
+/* Neither absent nor null, which writers of tables put where a row lacks a column. */
+bool json_is_there(struct json_value value);
+
 /* Fail unless the value is of this kind. */
 int json_expect(struct json_value value, enum json_kind kind, struct err *err);
 /* Fail at the first key that the NULL-ended list does not hold, or where the value is not an object. */

@@ -76,16 +76,15 @@ static int print_units(struct json_value ledger, struct err *err)
 static int print_place(struct json_value root, const char *directory, struct err *err)
 {
 	int64_t stage;
-	const char *step, *now = "nothing is at work on it; the same 'baldistill run' goes on";
+	const char *step, *const nows[] = {"", ": nothing is at work on it; the command that began it goes on", ": at work"};
 	char shown[64];
 	if (json_get_int64(json_in(root, "stage"), &stage, err) ||
 	    json_get_string(json_in(root, "step"), &step, NULL, err))
 		return -1;
-	if (lock_held(directory))
-		now = "at work";
-	else if (!strcmp(step, "done"))
-		now = "finished";
-	printf("stage %lld, %s: %s\n\n", (long long)stage, text_escape_line(shown, sizeof shown, step, strlen(step)), now);
+	const char *now = nows[lock_held(directory) + 1];
+	if (now != nows[2] && !strcmp(step, "done"))
+		now = ": finished";
+	printf("stage %lld, %s%s\n\n", (long long)stage, text_escape_line(shown, sizeof shown, step, strlen(step)), now);
 	return 0;
 }
 

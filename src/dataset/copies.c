@@ -58,10 +58,42 @@ static size_t sort_runs(struct run *run, size_t n)
 	return kept;
 }
 
-/* A sign that makes another text: 12 + 4 is not 12 / 4, C++ not C#. Arrows, operators and their like, × and ÷ are. */
-static bool tells(uint32_t c)
+/* What stands in front of a sign, on its line. */
+struct place {
+	bool operand, blank; /* a word, a bracket or a sign that tells; blanks behind it */
+};
+
+static bool is_operand(uint32_t c)
+{
+	return words_inside(c) || (c && c < 0x80 && strchr("()[]{}$\\", (int)c));
+}
+
+static bool is_sign(uint32_t c)
 {
 	return c < 0x80 ? c && strchr("+*/=<>^%#", (int)c) : c == 0xd7 || c == 0xf7 || (c >= 0x2190 && c <= 0x2bff);
+}
+
+/*
+ * A sign that makes another text, as of what is behind it: 12 + 4 is not 12 / 4, nor C++ C#. Those of headings, lists
+ * and *stress* stand otherwise: without something on both sides, or with a blank on one of them.
+ */
+static bool tells(uint32_t c, const struct place *place, const char *text, size_t n)
+{
+	size_t at = 0, length;
+	if (!is_sign(c) || !place->operand)
+		return false;
+	if (!place->blank && c < 0x80 && strchr("+%#", (int)c))
+		return true;
+	while (at < n && (text[at] == ' ' || text[at] == '\t'))
+		at++;
+	return at < n && place->blank == (at > 0) && is_operand(words_char(text + at, n - at, &length));
+}
+
+static void step(struct place *place, uint32_t c, bool told)
+{
+	bool blank = words_blank(c);
+	place->operand = blank ? place->operand && c != '\n' : told || is_operand(c);
+	place->blank = blank;
 }
 
 /* The hash of each word and telling sign in turn; a text of n bytes has n at most. */
@@ -69,17 +101,19 @@ static size_t hash_words(uint64_t *word, const char *text, size_t n)
 {
 	size_t words = 0, length;
 	uint64_t hash = 0;
+	struct place place = {0};
 	for (size_t at = 0; at < n; at += length) {
 		uint32_t c = words_char(text + at, n - at, &length);
-		bool inside = words_inside(c);
+		bool inside = words_inside(c), told = tells(c, &place, text + at + length, n - at - length);
 		if (inside)
 			hash = join(hash, c);
 		if (hash && (!inside || at + length == n)) {
 			word[words++] = hash;
 			hash = 0;
 		}
-		if (tells(c))
+		if (told)
 			word[words++] = join(0, c);
+		step(&place, c, told);
 	}
 	return words;
 }

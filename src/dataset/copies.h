@@ -2,8 +2,9 @@
 /*
  * copies.h - texts that are, word for word or nearly, others that are known.
  *
- * Texts are compared as lists of words (words.h) and of signs as + * / = < > ^ %
- * #: case, punctuation and blanks do not count. Two are equal where their lists are; a text overlaps another
+ * Texts are compared as lists of words (words.h) and of signs between or behind
+ * them, as + * / = < > ^ % #: case, punctuation, blanks and the marks of headings,
+ * lists and stress do not count. Two are equal where their lists are; a text overlaps another
  * by the share of its distinct runs of 8 words that the other has too, and a
  * share of COPIES_HIGH or more makes it a near copy. A text of fewer than 8
  * words can only be equal.

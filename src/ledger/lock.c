@@ -62,12 +62,14 @@ int lock_take(int directory, const char *path, struct err *err)
 	return -1;
 }
 
-bool lock_held(const char *path)
+int lock_held(const char *path)
 {
 	struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int fd = directory < 0 ? -1 : openat(directory, "run.lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	bool held = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &whole) && whole.l_type != F_UNLCK;
+	int held = fd < 0 && errno == ENOENT ? 0 : -1;
+	if (fd >= 0 && !fcntl(fd, F_OFD_GETLK, &whole))
+		held = whole.l_type != F_UNLCK;
 	if (fd >= 0)
 		close(fd);
 	if (directory >= 0)

@@ -17,8 +17,8 @@ int lock_directory(const char *path, struct err *err);
 /* Take the lock: a descriptor to be kept, or -1 (ERR_TEMPFAIL where it is held or cannot be). */
 int lock_take(int directory, const char *path, struct err *err);
 
-/* Does a process hold the run whose directory this is? Nothing is taken; without a lock file it does not. */
-bool lock_held(const char *path);
+/* Does a process hold the run whose directory this is? 1: yes, 0: no, -1: this user may not see. Nothing is taken. */
+int lock_held(const char *path);
 
 /* The uuid in the lock file; an empty string where none is. */
 int lock_read(int lock, char uuid[SCHEMA_UUID + 1], struct err *err);

@@ -102,8 +102,8 @@ static int train(struct run *run, struct student *student, const struct train_se
 static int without_rows(const struct run *run, int64_t k, struct err *err)
 {
 	if (k + 1 == run->stages)
-		return err_set(err, ERR_BUDGET, "not one row to train on: no answer of the teacher is of use; look at them with "
-			       "'baldistill ledger export %s', and start again with another output_dir", run->directory);
+		return err_set(err, ERR_BUDGET, "not one row to train on: the teacher gave no answer of use; look at them with "
+			       "'baldistill ledger export %s --output FILE', and start again with another output_dir", run->directory);
 	voice_say(run->options->voice, "not one row to train on yet: the student stays as it is");
 	return 0;
 }

@@ -53,14 +53,14 @@ static int read_messages(struct json_value list, struct job_text *out, struct er
 static int read_text(struct json_value row, bool needs_completion, struct job_text *out, struct err *err)
 {
 	struct example_text *text = &out->text;
-	bool chat = json_kind(json_in(row, "messages")) != JSON_ABSENT;
+	bool chat = json_is_there(json_in(row, "messages"));
 	const char *reason;
 	if (chat ? read_messages(json_in(row, "messages"), out, err)
 		 : json_get_string(json_in(row, "prompt"), &text->prompt, &text->prompt_n, err))
 		return -1;
 	if (!needs_completion)
 		return 0;
-	if (json_kind(json_in(row, "completion_ids")) != JSON_ABSENT)
+	if (json_is_there(json_in(row, "completion_ids")))
 		return read_ids(row, out, err);
 	text->completion = ""; /* of messages: the last of them has it */
 	if (chat)

@@ -107,8 +107,8 @@ static int open_directory(const char *directory, struct err *err)
 /* {"text"} rows are completions without a prompt; beside one, "text" is a member that somebody left there. */
 static bool is_plain(struct json_value row)
 {
-	return json_kind(json_in(row, "text")) != JSON_ABSENT && json_kind(json_in(row, "prompt")) == JSON_ABSENT &&
-	       json_kind(json_in(row, "messages")) == JSON_ABSENT;
+	return json_is_there(json_in(row, "text")) && !json_is_there(json_in(row, "prompt")) &&
+	       !json_is_there(json_in(row, "messages"));
 }
 
 static int read_row(struct training *c, size_t i, struct job_text *text, struct err *err)

@@ -93,11 +93,6 @@ static int set_role(struct tokenizer *tok, size_t role, struct json_value value,
 	return id < 0 ? 0 : make_special(tok, id, err);
 }
 
-static bool is_none(struct json_value value)
-{
-	return json_kind(value) == JSON_ABSENT || json_kind(value) == JSON_NULL;
-}
-
 /* A special token without a role here; one that is listed as an added token already stays as it is. */
 static int put_extra(struct tokenizer *tok, struct json_value value, struct err *err)
 {
@@ -115,13 +110,13 @@ static int read_extras(struct tokenizer *tok, struct json_value list, size_t *n,
 	struct json_iter it;
 
 	*n = 0;
-	if (is_none(list))
+	if (!json_is_there(list))
 		return 0;
 	if (json_kind(list) == JSON_OBJECT) {
 		if (json_members(list, &it, err))
 			return -1;
 		for (; json_next(&it); ++*n) {
-			if (put_extra(tok, it.value, err))
+			if (json_kind(it.value) != JSON_ARRAY && put_extra(tok, it.value, err)) /* lists name tokens of pictures */
 				return -1;
 		}
 		return 0;
@@ -145,7 +140,7 @@ static int read_specials(struct tokenizer *tok, struct json_value root, struct e
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		struct json_value value = json_in(root, names[i]);
-		if (is_none(value))
+		if (!json_is_there(value))
 			continue;
 		if (find_token(&id, value, tok, &text, err) || (id >= 0 && make_special(tok, id, err)))
 			return -1;
@@ -160,7 +155,7 @@ static int read_roles(struct tokenizer *tok, struct json_value root, struct err 
 {
 	for (size_t i = 0; i < TOKENIZER_ROLES; i++) {
 		struct json_value value = json_in(root, roles[i].name);
-		if (tok->roles[i] < 0 && !is_none(value) && set_role(tok, i, value, err))
+		if (tok->roles[i] < 0 && json_is_there(value) && set_role(tok, i, value, err))
 			return -1;
 	}
 	return read_specials(tok, root, err);
@@ -194,7 +189,7 @@ static int read_decoder_table(struct tokenizer *tok, struct json_value root, str
 	const char *text;
 	size_t n;
 
-	tok->added_listed = !is_none(table);
+	tok->added_listed = json_is_there(table);
 	if (!tok->added_listed)
 		return 0;
 	if (json_members(table, &it, err))
@@ -227,7 +222,7 @@ static int read_around(struct tokenizer *tok, struct json_value root, struct err
 
 	if (json_opt_bool(bos, false, &add_bos, err) || json_opt_bool(eos, false, &add_eos, err))
 		return -1;
-	if (is_none(bos) && is_none(eos))
+	if (!json_is_there(bos) && !json_is_there(eos))
 		return 0;
 	around->n_before = around->n_after = 0;
 	if (add_bos && tok->roles[TOKENIZER_BOS] >= 0 &&

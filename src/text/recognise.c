@@ -36,6 +36,12 @@ static const struct family_signs {
 	 {"{%setcontent=message.content%}", "'<|im_start|>'+message.role+'\n'+content+'<|im_end|>\n'",
 	  "'<|im_start|>'+message.role+'\n'+content{%ifmessage.tool_calls%}", "{%endif%}'<|im_end|>\n'"},
 	 NOT_CHATML},
+	{CHAT_CHATML, /* a branch for each role */
+	 "<|im_start|>system",
+	 "\n",
+	 {"%}'<|im_start|>user\n'+message.content+'<|im_end|>\n'{%", "%}'<|im_start|>assistant\n'+message.content+'<|im_end|>\n'{%",
+	  "%}'<|im_start|>system\n'+message.content+'<|im_end|>\n'{%"},
+	 NOT_CHATML},
 	{CHAT_LLAMA3,
 	 "<|start_header_id|>system<|end_header_id|>",
 	 "\n\n",
@@ -51,12 +57,12 @@ static const struct family_signs {
 	 "<<SYS>>",
 	 "\n",
 	 {"bos_token+'[INST] '+", ".strip()+' [/INST]'{%", "'<<SYS>>\n'+", "+'\n<</SYS>>\n\n'",
-	  ".strip()+' '+eos_token{%"},
+	  "%}' '+", ".strip()+' '+eos_token{%"},
 	 {"<think>", "trim"}},
 	{CHAT_MISTRAL,
 	 NULL,
 	 NULL,
-	 {"bos_token", "'[INST] '+message.content+' [/INST]'{%", "message.content+eos_token{%"},
+	 {"bos_token", "%}'[INST] '+message.content+' [/INST]'{%", "%}message.content+eos_token{%"},
 	 {"<think>", "<<SYS>>", "trim", "strip(", "system_message", "[AVAILABLE_TOOLS]"}},
 };
 
