@@ -122,19 +122,19 @@ static void choose_settings(void)
 		setenv("GOMP_SPINCOUNT", "2000", 0);
 }
 
+/* Was a GPU let into this container? The driver's own file shows there all the same. */
+static bool has_nvidia_device(void)
+{
+	return !access("/dev/nvidiactl", F_OK);
+}
+
 /*
  * Is there a GPU's driver? A package may bring the CUDA module to machines
  * without one, where its libraries need not be: that is no fault of the machine.
  */
 static bool has_nvidia_driver(void)
 {
-	return !access("/proc/driver/nvidia/version", F_OK) || !access("/dev/nvidiactl", F_OK);
-}
-
-/* Was a GPU let into this container? The driver's own file shows there all the same. */
-static bool has_nvidia_device(void)
-{
-	return !access("/dev/nvidiactl", F_OK);
+	return !access("/proc/driver/nvidia/version", F_OK) || has_nvidia_device();
 }
 
 /* A module that is there and cannot be opened, on a machine that should open it. */

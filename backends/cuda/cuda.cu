@@ -44,11 +44,15 @@ static const struct kernels *cuda_table(void)
 
 /* ---- what is here ------------------------------------------------------------------------------ */
 
-/* The first GPU's name, processors and compute capability; NULL, or why there is none. */
-static const char *look(char *name, size_t size, int *processors, int *major)
+/*
+ * The first GPU's name, processors and compute capability; NULL, or why there is none. Not that there is none is broken:
+ * a driver too old, a device that is not let into a container, a fault of the GPU.
+ */
+static const char *look(char *name, size_t size, int *processors, int *major, bool *broken)
 {
 	int n = 0;
 	cudaError_t code = cudaGetDeviceCount(&n);
+	*broken = code != cudaSuccess && code != cudaErrorNoDevice;
 	if (code != cudaSuccess || n < 1)
 		return code == cudaSuccess ? "there is no NVIDIA GPU" : cudaGetErrorString(code);
 	if (cudaDeviceGetAttribute(processors, cudaDevAttrMultiProcessorCount, 0) != cudaSuccess ||
@@ -65,24 +69,15 @@ static const char *look(char *name, size_t size, int *processors, int *major)
 	return *major < 8 ? "the GPU is older than compute capability 8.0 (bfloat16 products)" : NULL;
 }
 
-/* Not that there is no GPU: there is a driver too old, a device that is not let into a container, a fault of the GPU. */
-static bool does_not_answer(void)
-{
-	int n = 0;
-	cudaError_t code = cudaGetDeviceCount(&n);
-	return code != cudaSuccess && code != cudaErrorNoDevice;
-}
-
 void cuda_probe(struct backend_info *info)
 {
 	int processors = 0, major = 0, version = 0;
 	char name[sizeof info->core];
-	const char *missing = look(name, sizeof name, &processors, &major);
+	const char *missing = look(name, sizeof name, &processors, &major, &info->broken);
 	snprintf(info->library, sizeof info->library, "%s", cuda_blas_version());
 	snprintf(info->dtypes, sizeof info->dtypes, "float32 bfloat16");
 	snprintf(info->reason, sizeof info->reason, "%s", missing ? missing : "");
 	info->usable = !missing;
-	info->broken = does_not_answer();
 	if (missing)
 		return;
 	cudaRuntimeGetVersion(&version);
@@ -106,12 +101,13 @@ static bool open_parts(struct cuda_device *cuda)
 struct device *cuda_open(const struct device_options *options, struct err *err)
 {
 	int major = 0;
+	bool broken;
 	struct cuda_device *cuda = (struct cuda_device *)calloc(1, sizeof *cuda);
 	if (!cuda) {
 		err_set(err, ERR_MEMORY, "no memory for the CUDA device");
 		return NULL;
 	}
-	const char *missing = look(cuda->name, sizeof cuda->name, &cuda->processors, &major);
+	const char *missing = look(cuda->name, sizeof cuda->name, &cuda->processors, &major, &broken);
 	enum dtype dtype = options && options->dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
 	struct device *dev = &cuda->dev;
 	dev->k = cuda_table();

@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "src/base/file.h"
+#include "src/base/tree.h"
 #include "src/dataset/chart.h"
-#include "src/dataset/grown.h"
 
 static int save_picture(const struct examples *examples, const char *directory, struct err *err)
 {
-	char *path = grown_format(err, "%s/domains.svg", directory);
+	char *path = tree_join(directory, "domains.svg", err);
 	char *picture = path ? chart_domains(examples, "Examples per domain", err) : NULL;
 	int rc = picture ? file_save(path, picture, strlen(picture), 0666, err) : -1;
 	free(path);
@@ -25,7 +25,7 @@ static int save_picture(const struct examples *examples, const char *directory, 
 
 static int remove_file(const char *directory, const char *name, struct err *err)
 {
-	char *path = grown_format(err, "%s/%s", directory, name);
+	char *path = tree_join(directory, name, err);
 	int rc = path ? 0 : -1;
 	if (path && unlink(path) && errno != ENOENT)
 		rc = err_set_errno(err, ERR_CANTCREATE, "cannot remove the old '%s'", path);
@@ -36,7 +36,7 @@ static int remove_file(const char *directory, const char *name, struct err *err)
 static int start(struct file_writer *writer, const char *directory, const char *name, const struct examples *examples,
 		 struct err *err)
 {
-	char *path = grown_format(err, "%s/%s", directory, name);
+	char *path = tree_join(directory, name, err);
 	int rc = path && !file_writer_open(writer, path, 0666, err) ? 0 : -1;
 	free(path);
 	return rc || examples_write(examples, writer, err) ? -1 : 0;
@@ -62,7 +62,7 @@ static int save_rows(const struct prepared *p, const char *directory, struct err
 /* Without test rows an older test set would stay beside rows that may be in it, and it may be the user's own. */
 static int spare_test_set(const char *directory, struct err *err)
 {
-	char *path = grown_format(err, "%s/test.jsonl", directory);
+	char *path = tree_join(directory, "test.jsonl", err);
 	int rc = path ? 0 : -1;
 	if (path && (!access(path, F_OK) || errno != ENOENT))
 		rc = err_set(err, ERR_CANTCREATE,
@@ -85,7 +85,7 @@ int prepare_save(const struct prepared *p, const char *directory, struct err *er
 
 static int spare(const char *directory, const char *name, const char *input, struct err *err)
 {
-	char *path = grown_format(err, "%s/%s", directory, name);
+	char *path = tree_join(directory, name, err);
 	int rc = path ? file_expect_apart(path, input, err) : -1;
 	free(path);
 	return rc;

@@ -5,38 +5,21 @@
 
 #include "src/base/text.h"
 #include "src/dataset/collection_parts.h"
+#include "src/dataset/examples_parts.h"
 #include "src/dataset/grown.h"
 
 /* ---- texts --------------------------------------------------------------------------------------- */
-
-/* Without the white space around it; *out is "" where there is nothing else. */
-static int read_trimmed(const char **out, struct json_value value, struct arena *arena, struct err *err)
-{
-	const char *text;
-	if (json_get_string(value, &text, NULL, err))
-		return -1;
-	struct span s = span_trim((struct span){text, strlen(text)});
-	*out = arena_strndup(arena, s.text, s.n, err);
-	return *out ? 0 : -1;
-}
-
-static int read_text(const char **out, struct json_value value, const char *what, struct arena *arena, struct err *err)
-{
-	if (read_trimmed(out, value, arena, err))
-		return -1;
-	return **out ? 0 : err_set(err, ERR_DATA, "the %s is empty", what);
-}
 
 static int read_input(const char **out, const struct layout *layout, struct json_value row, struct arena *arena,
 		      struct err *err)
 {
 	const char *question, *context;
-	if (read_text(&question, place_in(row, &layout->question), "question", arena, err))
+	if (example_name(&question, place_in(row, &layout->question), "question", arena, err))
 		return -1;
 	*out = question;
 	if (!layout->context.key[0])
 		return 0;
-	if (read_trimmed(&context, place_in(row, &layout->context), arena, err))
+	if (example_trimmed(&context, place_in(row, &layout->context), arena, err))
 		return -1;
 	char *both = *context ? grown_format(err, "%s\n\n%s", context, question) : NULL;
 	if (*context)
@@ -77,7 +60,7 @@ static int read_choices(struct example *example, const struct layout *layout, st
 	for (size_t i = 0; text && i < example->n_choices; i++) {
 		struct json_value one = layout->choice[0] ? json_in(choices, layout->choice[i])
 							  : choice_at(choices, i, "text");
-		if (read_text(&text[i], one, "choice", arena, err))
+		if (example_name(&text[i], one, "choice", arena, err))
 			return -1;
 	}
 	example->choices = text;
@@ -91,7 +74,7 @@ static int read_key(const char **out, struct json_value value, struct arena *are
 {
 	int64_t number;
 	if (json_kind(value) != JSON_INTEGER)
-		return read_trimmed(out, value, arena, err);
+		return example_trimmed(out, value, arena, err);
 	if (json_get_int64(value, &number, err))
 		return -1;
 	char *text = grown_format(err, "%lld", (long long)number);
@@ -157,7 +140,7 @@ static int read_first(const char **out, const struct layout *layout, struct json
 	if (!n)
 		return err_set(err, ERR_DATA, "the row has no answer; test sets without answers cannot be used");
 	struct json_value one = json_at(list, 0);
-	return read_text(out, layout->form == ANSWER_OBJECTS ? json_in(one, "text") : one, "answer", arena, err);
+	return example_name(out, layout->form == ANSWER_OBJECTS ? json_in(one, "text") : one, "answer", arena, err);
 }
 
 /* Texts one after the other, `between` between two of them; empty ones are left out. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/dataset/examples.h"
+#include "src/dataset/examples_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,30 +17,23 @@ static const char *const usual_choices[NAMES + 1] = {"choices"};
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-/* The member of that name, or the first of the usual ones that is there; else an absent one under the first name. */
-static struct json_value field(struct json_value row, const char *name, const char *const usual[])
+/* The member of that name, or the first of the usual ones that is there; without any: which, and how to name another. */
+static int find(struct json_value *out, struct json_value row, const char *name, const char *const usual[],
+		struct err *err)
 {
-	if (name)
-		return json_in(row, name);
-	for (size_t i = 0; usual[i]; i++)
-		if (json_kind(json_in(row, usual[i])) != JSON_ABSENT)
-			return json_in(row, usual[i]);
-	return json_in(row, usual[0]);
+	*out = json_in(row, name ? name : usual[0]);
+	for (size_t i = 1; !name && json_kind(*out) == JSON_ABSENT && usual[i]; i++)
+		*out = json_in(row, usual[i]);
+	if (name || json_kind(*out) != JSON_ABSENT)
+		return 0;
+	return err_set(err, ERR_DATA, "'%s' is missing%s%s%s; another key is named by --%s-field, or task.fields.%s in a plan",
+		       usual[0], usual[1] ? ", and so is '" : "", usual[1] ? usual[1] : "", usual[1] ? "'" : "", usual[0],
+		       usual[0]);
 }
 
 static bool blank(const char *text)
 {
 	return !text[strspn(text, " \t\r\n")];
-}
-
-/* A key that was looked for by its usual names: say which, and how to name another. */
-static int missing(struct json_value row, const char *name, const char *const usual[], struct err *err)
-{
-	if (name || json_kind(field(row, NULL, usual)) != JSON_ABSENT)
-		return 0;
-	return err_set(err, ERR_DATA, "'%s' is missing%s%s%s; another key is named by --%s-field, or task.fields.%s in a plan",
-		       usual[0], usual[1] ? ", and so is '" : "", usual[1] ? usual[1] : "", usual[1] ? "'" : "", usual[0],
-		       usual[0]);
 }
 
 static int read_input(const char **out, struct json_value value, struct err *err)
@@ -50,17 +43,21 @@ static int read_input(const char **out, struct json_value value, struct err *err
 	return blank(*out) ? err_set(err, ERR_DATA, "the input is empty") : 0;
 }
 
-/* Without the white space around it, which no answer would repeat. */
-static int read_name(const char **out, struct arena *arena, struct json_value value, const char *what, struct err *err)
+int example_trimmed(const char **out, struct json_value value, struct arena *arena, struct err *err)
 {
 	const char *text;
 	if (json_get_string(value, &text, NULL, err))
 		return -1;
 	struct span s = span_trim((struct span){text, strlen(text)});
-	if (!s.n)
-		return err_set(err, ERR_DATA, "the %s is empty", what);
 	*out = arena_strndup(arena, s.text, s.n, err);
 	return *out ? 0 : -1;
+}
+
+int example_name(const char **out, struct json_value value, const char *what, struct arena *arena, struct err *err)
+{
+	if (example_trimmed(out, value, arena, err))
+		return -1;
+	return **out ? 0 : err_set(err, ERR_DATA, "the %s is empty", what);
 }
 
 /* A text, or a number as it is written. */
@@ -68,7 +65,7 @@ static int read_label(const char **out, struct arena *arena, struct json_value v
 {
 	enum json_kind kind = json_kind(value);
 	if (kind != JSON_INTEGER && kind != JSON_DOUBLE)
-		return read_name(out, arena, value, what, err);
+		return example_name(out, value, what, arena, err);
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	json_put_value(&w, value);
@@ -86,7 +83,7 @@ static int read_choices(struct example *example, struct arena *arena, struct jso
 		return err_set(err, ERR_DATA, "the list of choices needs two at least");
 	const char **choices = arena_array(arena, example->n_choices, sizeof *choices, err);
 	for (size_t i = 0; choices && i < example->n_choices; i++)
-		if (read_name(&choices[i], arena, json_at(list, i), "choice", err))
+		if (example_name(&choices[i], json_at(list, i), "choice", arena, err))
 			return -1;
 	example->choices = choices;
 	return choices ? 0 : -1;
@@ -110,12 +107,12 @@ static int read_domain(const char **out, struct arena *arena, struct json_value 
 		       const char *name, const char *label, struct err *err)
 {
 	char shown[2][SHOWN];
+	struct json_value value;
 	if (type != ANSWER_CLASS)
-		return missing(row, name, usual_domain, err) ||
-			       read_label(out, arena, field(row, name, usual_domain), "domain", err) ? -1 : 0;
-	struct json_value value = json_in(row, name ? name : usual_domain[0]);
+		return find(&value, row, name, usual_domain, err) || read_label(out, arena, value, "domain", err) ? -1 : 0;
+	value = json_in(row, name ? name : usual_domain[0]);
 	*out = label;
-	if (json_kind(value) == JSON_ABSENT || json_kind(value) == JSON_NULL)
+	if (!json_is_there(value))
 		return 0;
 	if (read_label(out, arena, value, "domain", err))
 		return -1;
@@ -142,27 +139,36 @@ struct reading {
 	const struct example_fields *fields;
 };
 
+/* Its texts, but for the input, lie in the arena; *domain's, too. */
+static int read_example(struct example *example, const char **domain, const struct reading *r, struct json_value root,
+			struct arena *arena, struct err *err)
+{
+	const struct example_fields *fields = r->fields;
+	struct json_value input, label, choices;
+	if ((fields->id && expect_id(json_in(root, fields->id), err)) ||
+	    find(&input, root, fields->input, usual_input, err) || read_input(&example->input, input, err) ||
+	    find(&label, root, fields->label, usual_label, err) ||
+	    read_label(&example->label, arena, label, "label", err) ||
+	    read_domain(domain, arena, root, r->type, fields->domain, example->label, err))
+		return -1;
+	if (r->type != ANSWER_CHOICE)
+		return 0;
+	return find(&choices, root, fields->choices, usual_choices, err) || read_choices(example, arena, choices, err) ||
+			       check_choice(example, err) ? -1 : 0;
+}
+
 static int read_row(void *context, struct row *row, struct err *err)
 {
 	const struct reading *r = context;
-	const struct example_fields *fields = r->fields;
-	struct arena *arena = &r->examples->arena;
 	struct example example = {.id = row->id, .line = row->line};
-	struct json_value root = json_root(row->doc);
+	struct arena arena;
 	const char *domain;
-	if ((fields->id && expect_id(json_in(root, fields->id), err)) ||
-	    missing(root, fields->input, usual_input, err) ||
-	    read_input(&example.input, field(root, fields->input, usual_input), err) ||
-	    missing(root, fields->label, usual_label, err) ||
-	    read_label(&example.label, arena, field(root, fields->label, usual_label), "label", err) ||
-	    read_domain(&domain, arena, root, r->type, fields->domain, example.label, err))
-		return -1;
-	if (r->type == ANSWER_CHOICE &&
-	    (missing(root, fields->choices, usual_choices, err) ||
-	     read_choices(&example, arena, field(root, fields->choices, usual_choices), err) ||
-	     check_choice(&example, err)))
-		return -1;
-	return examples_add(r->examples, &example, domain, err);
+	arena_init(&arena);
+	int rc = read_example(&example, &domain, r, json_root(row->doc), &arena, err) ||
+				 examples_add(r->examples, &example, domain, err)
+			 ? -1 : 0;
+	arena_release(&arena);
+	return rc;
 }
 
 int examples_load(struct examples *examples, const char *path, enum answer_type type,

@@ -5,6 +5,7 @@
 
 #include "src/base/text.h"
 #include "src/dataset/examples.h"
+#include "src/dataset/rows.h"
 
 void examples_init(struct examples *examples)
 {
@@ -194,13 +195,6 @@ int examples_count_duplicates(const struct examples *examples, size_t *duplicate
 
 /* ---- ids ------------------------------------------------------------------------------------------ */
 
-static int by_id(const void *a, const void *b)
-{
-	const struct example *const *x = a, *const *y = b;
-	int difference = ifd_id_compare(&(*x)->id, &(*y)->id);
-	return difference ? difference : (*x > *y) - (*x < *y);
-}
-
 static int same_id(const char *path, const struct example *a, const struct example *b, struct err *err)
 {
 	char shown[128];
@@ -216,16 +210,14 @@ static int same_id(const char *path, const struct example *a, const struct examp
 
 int examples_expect_ids(const struct examples *examples, struct err *err)
 {
-	const struct example **order = mem_array(examples->n, sizeof *order, err);
-	int rc = order ? 0 : -1;
-	for (size_t i = 0; order && i < examples->n; i++)
-		order[i] = &examples->row[i];
-	if (order)
-		qsort(order, examples->n, sizeof *order, by_id);
-	for (size_t i = 1; !rc && i < examples->n; i++)
-		if (!ifd_id_compare(&order[i - 1]->id, &order[i]->id))
-			rc = same_id(examples->path, order[i - 1], order[i], err);
-	free(order);
+	struct named_row *list = mem_array(examples->n, sizeof *list, err);
+	size_t twin[2];
+	int rc = list ? 0 : -1;
+	for (size_t i = 0; list && i < examples->n; i++)
+		list[i] = (struct named_row){&examples->row[i].id, i};
+	if (list && rows_twins(twin, list, examples->n))
+		rc = same_id(examples->path, &examples->row[twin[0]], &examples->row[twin[1]], err);
+	free(list);
 	return rc;
 }
 

@@ -34,23 +34,34 @@ static int read_id(struct row *row, const char *key, struct err *err)
 
 static int by_id(const void *a, const void *b)
 {
-	const struct row *const *x = a, *const *y = b;
-	return ifd_id_compare(&(*x)->id, &(*y)->id);
+	const struct named_row *x = a, *y = b;
+	int difference = ifd_id_compare(x->id, y->id);
+	return difference ? difference : (x->i > y->i) - (x->i < y->i);
+}
+
+bool rows_twins(size_t twin[2], struct named_row *list, size_t n)
+{
+	qsort(list, n, sizeof *list, by_id);
+	for (size_t i = 1; i < n; i++)
+		if (!ifd_id_compare(list[i - 1].id, list[i].id)) {
+			twin[0] = list[i - 1].i;
+			twin[1] = list[i].i;
+			return true;
+		}
+	return false;
 }
 
 static int check_ids(const struct rows *rows, struct err *err)
 {
-	const struct row **order = mem_array(rows->n, sizeof *order, err);
-	int rc = order ? 0 : -1;
-	for (size_t i = 0; order && i < rows->n; i++)
-		order[i] = &rows->row[i];
-	if (order)
-		qsort(order, rows->n, sizeof *order, by_id);
-	for (size_t i = 1; !rc && i < rows->n; i++)
-		if (!ifd_id_compare(&order[i - 1]->id, &order[i]->id))
-			rc = err_set(err, ERR_DATA, "%s: lines %zu and %zu have the same id", rows->path,
-				     order[i - 1]->line, order[i]->line);
-	free(order);
+	struct named_row *list = mem_array(rows->n, sizeof *list, err);
+	size_t twin[2];
+	int rc = list ? 0 : -1;
+	for (size_t i = 0; list && i < rows->n; i++)
+		list[i] = (struct named_row){&rows->row[i].id, i};
+	if (list && rows_twins(twin, list, rows->n))
+		rc = err_set(err, ERR_DATA, "%s: lines %zu and %zu have the same id", rows->path,
+			     rows->row[twin[0]].line, rows->row[twin[1]].line);
+	free(list);
 	return rc;
 }
 

@@ -54,6 +54,15 @@ struct rows_reader {
 
 int rows_read(const struct rows_reader *reader, struct err *err);
 
+/* Row number i of whatever has rows. */
+struct named_row {
+	const struct ifd_id *id;
+	size_t i;
+};
+
+/* Whether two of n rows have the same id, and which; puts the list in order. */
+bool rows_twins(size_t twin[2], struct named_row *list, size_t n);
+
 /* Put "FILE:LINE: " in front of a message about a row; -1. */
 int row_refuse(const struct rows *rows, size_t i, struct err *err);
 

@@ -5,11 +5,6 @@
 #include "src/base/text.h"
 #include "src/model/config_parts.h"
 
-static bool is_set(struct json_value value)
-{
-	return json_kind(value) != JSON_ABSENT && json_kind(value) != JSON_NULL;
-}
-
 /* A number in (low, high]; absent or null fails where fallback is not. */
 static int number(struct json_value value, const char *key, double low, double high, double fallback, double *out,
 		  struct err *err)
@@ -63,7 +58,7 @@ static int read_kind(struct rope_config *rope, struct json_value from, struct er
 	char shown[60];
 	size_t n;
 
-	if (json_opt_string(json_in(from, is_set(json_in(from, "rope_type")) ? "rope_type" : "type"), "default", &name,
+	if (json_opt_string(json_in(from, json_is_there(json_in(from, "rope_type")) ? "rope_type" : "type"), "default", &name,
 			    &n, err))
 		return -1;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
@@ -103,7 +98,7 @@ static bool is_empty(struct json_value table)
 {
 	struct json_iter it;
 
-	return !is_set(table) ||
+	return !json_is_there(table) ||
 	       (json_kind(table) == JSON_OBJECT && !json_members(table, &it, NULL) && !json_next(&it));
 }
 
@@ -113,14 +108,14 @@ static int read_table(struct rope_config *rope, struct json_value from, struct j
 	struct json_value theta;
 
 	*rope = (struct rope_config){.kind = ROPE_DEFAULT};
-	if (is_set(from) && refuse_nested(from, err))
+	if (json_is_there(from) && refuse_nested(from, err))
 		return -1;
 	theta = json_in(from, "rope_theta");
 	if (json_kind(theta) == JSON_ABSENT)
 		theta = json_in(root, "rope_theta");
 	if (number(theta, "rope_theta", 1, 1e15, 10000, &rope->theta, err) || refuse_partial(root, err))
 		return -1;
-	return is_set(from) && (refuse_partial(from, err) || read_kind(rope, from, err)) ? -1 : 0;
+	return json_is_there(from) && (refuse_partial(from, err) || read_kind(rope, from, err)) ? -1 : 0;
 }
 
 static bool is_same(const struct rope_config *a, const struct rope_config *b)

@@ -83,9 +83,7 @@ static int read_layer_types(struct json_value types, int64_t layers, bool *slidi
 
 static int refuse_window(struct json_value root, struct err *err)
 {
-	enum json_kind kind = json_kind(json_in(root, "sliding_window"));
-
-	if (kind == JSON_ABSENT || kind == JSON_NULL)
+	if (!json_is_there(json_in(root, "sliding_window")))
 		return 0;
 	return err_set(err, ERR_DATA, "'sliding_window' is set; this architecture has none, set it to null");
 }
@@ -93,7 +91,7 @@ static int refuse_window(struct json_value root, struct err *err)
 int config_window(struct model_config *config, struct json_value root, enum window_rule rule, struct err *err)
 {
 	struct json_value types = json_in(root, "layer_types");
-	bool by_layer = json_kind(types) != JSON_ABSENT && json_kind(types) != JSON_NULL, sliding = false;
+	bool by_layer = json_is_there(types), sliding = false;
 	int64_t *window = &config->sliding_window, layers = config->num_hidden_layers;
 
 	*window = 0;

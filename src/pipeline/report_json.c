@@ -162,7 +162,7 @@ static int read_score(struct report *report, size_t k, struct json_value row, st
 static int read_interval(struct metrics_interval *in, struct json_value value, struct err *err)
 {
 	*in = (struct metrics_interval){(double)NAN, (double)NAN};
-	if (json_kind(value) == JSON_ABSENT || json_kind(value) == JSON_NULL)
+	if (!json_is_there(value))
 		return 0;
 	if (get_share(json_at(value, 0), &in->low, err) || get_share(json_at(value, 1), &in->high, err))
 		return -1;

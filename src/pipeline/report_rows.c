@@ -98,7 +98,7 @@ static int show_row(struct walk *walk, struct json_value row, struct err *err)
 	struct report_example *example = &report->example[report->examples];
 	struct json_value list = json_in(row, "demonstrations");
 	if (copy_row(report, row, &example->made, err) ||
-	    (json_kind(list) != JSON_ABSENT && json_kind(list) != JSON_NULL && json_get_length(list, &example->n, err)))
+	    (json_is_there(list) && json_get_length(list, &example->n, err)))
 		return -1;
 	example->n = example->n < REPORT_DEMONSTRATIONS ? example->n : REPORT_DEMONSTRATIONS;
 	for (size_t i = 0; i < example->n; i++) {

@@ -80,22 +80,30 @@ static int write_row(struct file_writer *writer, const struct run *run, int64_t 
 
 /* ---- counts ------------------------------------------------------------------------------------------------ */
 
-/* Drops of one domain by cause, each cause once, in the order of its first. */
+enum { ANY_DOMAIN = -1 };
+
+/* Drops of this one's cause, of one domain or any; 0 where one before it has the cause, so that each is told once. */
+static int64_t count_cause(const struct bought *b, size_t i, int64_t domain)
+{
+	int64_t same = 0;
+	for (size_t j = 0; j < b->drops; j++) {
+		if ((domain != ANY_DOMAIN && (size_t)domain != b->drop[j].domain) || strcmp(b->drop[j].cause, b->drop[i].cause))
+			continue;
+		if (j < i)
+			return 0;
+		same++;
+	}
+	return same;
+}
+
+/* Drops of one domain by cause, in the order of their first. */
 static void put_drops(struct json_writer *w, const struct bought *b, size_t domain)
 {
 	json_put_key(w, "dropped");
 	json_begin_object(w);
 	for (size_t i = 0; i < b->drops; i++) {
-		int64_t same = 0;
-		bool told = false;
-		if (b->drop[i].domain != domain)
-			continue;
-		for (size_t j = 0; j < b->drops; j++)
-			if (b->drop[j].domain == domain && !strcmp(b->drop[j].cause, b->drop[i].cause)) {
-				told |= j < i;
-				same++;
-			}
-		if (!told)
+		int64_t same = b->drop[i].domain == domain ? count_cause(b, i, (int64_t)domain) : 0;
+		if (same)
 			json_member_int(w, b->drop[i].cause, same);
 	}
 	json_end_object(w);
@@ -140,16 +148,11 @@ static int tell_drops(const struct run *run, const struct bought *b, size_t rows
 {
 	struct grown causes = {0};
 	for (size_t i = 0; i < b->drops; i++) {
-		size_t same = 0, before = 0;
 		char count[32];
-		for (size_t j = 0; j < b->drops; j++)
-			if (!strcmp(b->drop[j].cause, b->drop[i].cause)) {
-				before += j < i;
-				same++;
-			}
-		if (before)
+		int64_t same = count_cause(b, i, ANY_DOMAIN);
+		if (!same)
 			continue;
-		snprintf(count, sizeof count, " %zu", same);
+		snprintf(count, sizeof count, " %lld", (long long)same);
 		grown_put(&causes, causes.n ? ", " : "; not used: ");
 		grown_put(&causes, b->drop[i].cause);
 		grown_put(&causes, count);

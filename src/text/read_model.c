@@ -241,7 +241,7 @@ static int read_all_added(struct tokenizer *tok, struct json_value list, struct 
 	uint64_t id;
 	size_t n;
 
-	if (json_kind(list) == JSON_ABSENT || json_kind(list) == JSON_NULL)
+	if (!json_is_there(list))
 		return 0;
 	if (json_get_length(list, &n, err))
 		return -1;

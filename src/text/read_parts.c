@@ -85,7 +85,7 @@ static int read_part(struct tokenizer *tok, struct json_value value, const struc
 	const char *type;
 	size_t n;
 
-	if (json_kind(value) == JSON_ABSENT || json_kind(value) == JSON_NULL)
+	if (!json_is_there(value))
 		return 0;
 	if (json_get_string(json_in(value, "type"), &type, NULL, err))
 		return -1;
