@@ -4,7 +4,7 @@
  * tokenizer.c alone: tokenizer.json in pieces (read_json.c), its model
  * (read_model.c), its components (read_parts.c, with a table of known types in
  * each of read_normalizer.c, read_splitter.c and read_decoder.c), and the other
- * files (read_config.c).
+ * files (read_config.c, with the roles of tokens in read_roles.c).
  */
 #ifndef BALDISTILL_TEXT_READ_H
 #define BALDISTILL_TEXT_READ_H
@@ -30,6 +30,10 @@ int put_added(struct tokenizer *tok, const struct added *added, bool special, st
 /* Take over the flags of a token that is added already. */
 int reread_added(struct tokenizer *tok, struct json_value token, int32_t id, struct err *err);
 struct tokenizer *read_tokenizer(const char *text, size_t n, struct err *err);
+/* Roles that no file read before has given, and the special tokens that have none. */
+int read_roles(struct tokenizer *tok, struct json_value root, struct err *err);
+/* Roles by id, for a tokenizer whose own files do not name them. */
+int read_role_ids(struct tokenizer *tok, struct json_value root, struct err *err);
 /* The files beside tokenizer.json. */
 int read_config(struct tokenizer *tok, const char *dir, struct err *err);
 /* Check ids and build what encoding needs, when everything is read. */
