@@ -438,14 +438,82 @@ TEST(CollectStopped, EverythingIsRejectedForManyStarts)
 	}
 }
 
-/* The first five are rejected for themselves: the next start asks others first, and then gives them up. */
+/* A server that begins to reject everything amid a run: at most what came before the fifth in a row is lost. */
+TEST(CollectStopped, EverythingIsRejectedAfterSomeAnswers)
+{
+	for (auto late : {refused(400), refused(503, "HTTP/1.1 503 no\r\nx-should-retry: false\r\n\r\n")}) {
+		World world(60, 60);
+		Fake ill([&](const Asking &a) { return a.asked < 9 ? good(a.id) : late; });
+		EXPECT_EQ(world.collect(ill), late.status == 400 ? ERR_CONFIG : ERR_UNAVAILABLE) << world.err.message;
+		for (int start = 0; start < 2; start++) {
+			Fake fake([&](const Asking &) { return late; });
+			EXPECT_NE(world.collect(fake), 0);
+			EXPECT_LE(world.units().rejected, 4);
+		}
+		world.options.most_wait = 1;
+		Fake well(always_good);
+		EXPECT_EQ(world.collect(well), 0) << world.err.message;
+		EXPECT_GE(world.answers().size(), 56u);
+	}
+}
+
+/* A prompt that a server does not let pass ends a start, not all of them: others are asked before it, and then it is given up. */
+TEST(CollectStopped, OneQueryIsForbidden)
+{
+	World world(12, 20);
+	auto script = [](const Asking &a) { return a.id == "5" ? refused(403) : good(a.id); };
+	Fake first(script), second(script);
+	EXPECT_EQ(world.collect(first), ERR_NOPERM) << world.err.message;
+	EXPECT_EQ(world.units().rejected, 0);
+	EXPECT_EQ(world.collect(second), 0) << world.err.message;
+	EXPECT_NE(second.order.at(0), "5");
+	EXPECT_EQ(world.units().rejected, 1);
+	EXPECT_EQ(world.answers().size(), 11u);
+}
+
+/* Where it is all that is left, a few starts prove it; a key that was never any good proves nothing. */
+TEST(CollectStopped, TheLastQueryIsForbidden)
+{
+	World world(3, 5);
+	for (int start = 0; start < 4; start++) {
+		Fake fake([](const Asking &a) { return a.id == "2" ? refused(403) : good(a.id); });
+		fake.latency = 0.01;
+		world.teacher.max_concurrent_requests = 1;
+		EXPECT_EQ(world.collect(fake), start < 3 ? ERR_NOPERM : 0) << start << world.err.message;
+	}
+	EXPECT_EQ(world.units().rejected, 1);
+	World never(3, 5);
+	for (int start = 0; start < 12; start++) {
+		Fake fake([](const Asking &) { return refused(403); });
+		EXPECT_EQ(never.collect(fake), ERR_NOPERM) << never.err.message;
+	}
+	EXPECT_EQ(never.units().rejected, 0);
+}
+
+/* More than a minute allows, in one request: as 413. */
+TEST(CollectOrder, TooLargeForTheRateIsRejected)
+{
+	World world(10, 12);
+	Fake fake([](const Asking &a) {
+		Reaction r = refused(429);
+		r.body = error_body("Request too large for m on tokens per min (TPM): Limit 10, Requested 12", "\"tokens\"", "null");
+		return a.id == "4" ? r : good(a.id);
+	});
+	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(fake.order.size(), 10u);
+	EXPECT_EQ(world.units().rejected, 1);
+}
+
+/* The first five are rejected for themselves: later starts ask others first, and then give them up. */
 TEST(CollectStopped, TheFirstFiveAreRejected)
 {
 	World world(12, 20);
 	auto script = [](const Asking &a) { return std::stoi(a.id) < 5 ? refused(400) : good(a.id); };
-	Fake first(script), second(script);
+	Fake first(script), second(script), third(script);
 	EXPECT_EQ(world.collect(first), ERR_CONFIG) << world.err.message;
-	EXPECT_EQ(world.collect(second), 0) << world.err.message;
+	EXPECT_EQ(world.collect(second), ERR_CONFIG) << world.err.message;
+	EXPECT_EQ(world.answers().size(), 7u);
+	EXPECT_EQ(world.collect(third), 0) << world.err.message;
 	EXPECT_EQ(world.units().rejected, 5);
 	EXPECT_EQ(world.answers().size(), 7u);
 }

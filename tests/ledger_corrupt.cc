@@ -339,6 +339,24 @@ TEST(LedgerCorrupt, OlderThanItsWitness)
 	ledger_close(ledger);
 }
 
+/* A run.lock each, but one witness. */
+TEST(LedgerCorrupt, TwoCopiesAtOneTime)
+{
+	World world(10, 20);
+	struct ledger *ledger = world.open_step();
+	ASSERT_TRUE(ledger) << world.err.message;
+	Temporary copy;
+	ASSERT_EQ(system(("cp -r '" + world.run.path + "/.' '" + copy.path + "'").c_str()), 0);
+	world.options.directory = copy.path.c_str();
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_TEMPFAIL);
+	EXPECT_NE(strstr(world.err.message, "copy"), nullptr) << world.err.message;
+	ledger_close(ledger);
+	ledger = world.open();
+	EXPECT_TRUE(ledger) << world.err.message;
+	ledger_close(ledger);
+}
+
 TEST(LedgerCorrupt, ADamagedWitness)
 {
 	WorkedWorld world;

@@ -198,6 +198,7 @@ TEST(Answer, Causes)
 	} cases[] = {
 		{answer(), ""},
 		{"  \n" + answer() + "\n", ""},
+		{"\xEF\xBB\xBF" + answer(), ""},
 		{"", "empty body"},
 		{" \n\t", "empty body"},
 		{"<html>", "html"},
@@ -286,6 +287,9 @@ TEST(Answer, UsageDetails)
 	EXPECT_EQ(read.answer.usage.total_tokens, 30u);
 	EXPECT_EQ(read.answer.usage.cached_tokens, 4u);
 	EXPECT_EQ(read.answer.usage.reasoning_tokens, 15u);
+	Read wrong(answer("\"content\":\"x\"", "\"stop\"", ",\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":1000000000000}"));
+	EXPECT_FALSE(wrong.answer.usage.known) << "more than any model writes";
+	EXPECT_TRUE(wrong.answer.usage.flagged);
 }
 
 // No beginning of a good answer, and no answer with one byte changed, does harm.
@@ -947,7 +951,9 @@ TEST(KeyText, Redaction)
 	for (const auto &c : cases)
 		EXPECT_EQ(redacted(c.text, key), c.out) << c.text;
 	EXPECT_EQ(redacted("EMPTY", "EMPTY"), "EMPTY") << "too short to be a secret";
-	EXPECT_EQ(redacted("11111111111111111b", "1111111111"), "[key]b");
+	EXPECT_EQ(redacted("1a1a1a1a1a1a1a1a1b", "1a1a1a1a1a"), "[key]b");
+	EXPECT_EQ(redacted("it is 100000000.", "sk-0000000000000000"), "it is 100000000.") << "a number of any answer";
+	EXPECT_EQ(redacted("sk-0000000000000000", "sk-0000000000000000"), "[key]");
 	EXPECT_EQ(redacted("is required", "sk-no-key-required"), "is required") << "a word of any answer";
 	EXPECT_EQ(redacted("or ANYTHING", "ANYTHING"), "or ANYTHING");
 	EXPECT_EQ(redacted("key sk-no-key-required", "sk-no-key-required"), "key [key]");

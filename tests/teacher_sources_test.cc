@@ -253,6 +253,17 @@ TEST(Command, ReadsNoMore)
 	EXPECT_EQ(p.err.code, ERR_UNAVAILABLE);
 }
 
+// One that answers one question after the other has its time for each.
+TEST(Command, OneAfterTheOther)
+{
+	Program p("while read -r line; do " + ID + "sleep 0.3; printf '{\"id\":%s,\"content\":\"x\"}\\n' $id; done\n", 0.7);
+	for (uint64_t i = 0; i < 6; i++)
+		ASSERT_EQ(p.ask(tagged(i)), 0) << p.err.message;
+	p.poll_for(6);
+	for (uint64_t i = 0; i < 6; i++)
+		EXPECT_EQ(p.heard.reply[i].outcome.state, TEACHER_ANSWERED) << i;
+}
+
 TEST(Command, SilenceIsInDoubtAndALateAnswerIsIgnored)
 {
 	Program p("read -r line; sleep 0.6; printf '{\"id\":1,\"content\":\"late\"}\\n'; " + ECHO, 0.3);
@@ -443,6 +454,21 @@ TEST(Recorded, Attempts)
 	EXPECT_EQ(c.ask(q), -1);
 	EXPECT_EQ(c.err.code, ERR_DATA);
 	EXPECT_NE(std::string(c.err.message).find("attempt 6"), std::string::npos);
+}
+
+// Nothing was bought after it: it is no gap in the recording.
+TEST(Recorded, ALastDoubtStaysOne)
+{
+	Question q;
+	Cassette c(row(q, "\"state\":\"in_doubt\",\"reason\":\"timed out\",\"content\":null") +
+		   row(q, "\"state\":\"in_doubt\",\"reason\":\"http 451\",\"content\":null"));
+	for (uint64_t i : {0, 1}) {
+		q.attempt = q.tag = i;
+		ASSERT_EQ(c.ask(q), 0) << c.err.message;
+	}
+	EXPECT_EQ(c.poll(), 2);
+	EXPECT_TRUE(c.heard.reply[0].outcome.retry);
+	EXPECT_FALSE(c.heard.reply[1].outcome.retry);
 }
 
 TEST(Recorded, WhatIsMissing)

@@ -164,14 +164,14 @@ static int put_events(struct ledger *l, struct json_writer *w, struct err *err)
 	return got;
 }
 
-/* Sends without a unit, but for those that never reached the teacher. */
-static int put_not_counted(struct ledger *l, const struct ledger_counts *counts, struct json_writer *w, struct err *err)
+/* Sends without a unit, but for those that never reached the teacher. An answer that is shared is a unit without a send. */
+static int put_not_counted(struct ledger *l, struct json_writer *w, struct err *err)
 {
-	int64_t unsent;
-	if (database_int(&l->db, err, &unsent, 0,
-			 "SELECT count(*) FROM attempt WHERE wire=1 AND state='RELEASED' AND reason='not connected'", ""))
+	int64_t n;
+	if (database_int(&l->db, err, &n, 0, "SELECT wire-used+(SELECT count(*) FROM attempt WHERE wire=0 AND state='ANSWERED')"
+			 "-(SELECT count(*) FROM attempt WHERE wire=1 AND state='RELEASED' AND reason='not connected')"
+			 " FROM budget", ""))
 		return -1;
-	int64_t n = counts->wire - counts->used - unsent;
 	json_member_int(w, "not_counted", n > 0 ? n : 0);
 	return 0;
 }
@@ -189,7 +189,7 @@ int ledger_audit(struct ledger *l, struct json_writer *w, struct err *err)
 	ledger_put_counts(w, &counts);
 	put_string(w, "refusal", refusal.code ? refusal.message : NULL);
 	json_member_int(w, "cost", counts.cost);
-	if (put_not_counted(l, &counts, w, err) || put_tokens(l, w, err) || put_doubts(l, w, err) || put_events(l, w, err))
+	if (put_not_counted(l, w, err) || put_tokens(l, w, err) || put_doubts(l, w, err) || put_events(l, w, err))
 		return -1;
 	json_end_object(w);
 	return 0;

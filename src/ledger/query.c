@@ -79,17 +79,15 @@ static int select_due(struct ledger *l, int64_t stage, const char *step, int64_t
 	return failed;
 }
 
-#define WAITING "FROM query WHERE stage=?1 AND step=?2 AND state='PENDING' AND not_before>?3"
-
 int ledger_pending(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most, bool fresh,
 		   struct ledger_pending *pending, struct err *err)
 {
 	*pending = (struct ledger_pending){0};
 	arena_init(&pending->arena);
 	if (!select_due(l, stage, step, now, most, fresh, pending, err) &&
-	    !database_int(&l->db, err, &pending->waiting, 0, "SELECT count(*) " WAITING, "iti", stage, step, now) &&
-	    !database_int(&l->db, err, &pending->wake, INT64_MAX, "SELECT min(not_before) " WAITING, "iti", stage, step,
-			  now))
+	    (pending->n || !database_int(&l->db, err, &pending->wake, INT64_MAX, "SELECT min(not_before) FROM query WHERE"
+					 " stage=?1 AND step=?2 AND state='PENDING' AND not_before>?3", "iti", stage, step,
+					 now)))
 		return 0;
 	ledger_pending_release(pending);
 	return -1;

@@ -36,8 +36,7 @@ struct ledger_query {
 struct ledger_pending {
 	struct ledger_query *query; /* [n], all owned by the arena */
 	size_t n;
-	int64_t waiting;            /* further queries of the step that must wait */
-	int64_t wake;               /* when the first of those may be asked; INT64_MAX: none waits */
+	int64_t wake;               /* where n is 0: when the first may be asked; INT64_MAX: none waits */
 	struct arena arena;
 };
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE /* F_OFD_SETLK */
 #include "src/ledger/witness.h"
 
 #include <errno.h>
@@ -79,6 +80,16 @@ static int create(const char *path, struct err *err)
 	return file_save(path, "0000000000000000000\n", NUMBER_BYTES, 0600, err);
 }
 
+/* Copies of a run have a lock each, but one witness. Where its file system has no locks, only the number is left. */
+static int take(const struct witness *witness, const char *path, struct err *err)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (!fcntl(witness->fd, F_OFD_SETLK, &whole) || (errno != EAGAIN && errno != EACCES))
+		return 0;
+	return err_set(err, ERR_TEMPFAIL, "witness '%s' is held: a copy of this run is at work; wait for it or stop it",
+		       path);
+}
+
 static int open_in(struct witness *witness, char *directory, const char *uuid, struct err *err)
 {
 	char name[64];
@@ -89,7 +100,7 @@ static int open_in(struct witness *witness, char *directory, const char *uuid, s
 	if (!failed) {
 		witness->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 		failed = witness->fd < 0 ? err_set_errno(err, ERR_IO, "cannot open witness '%s'", path)
-					 : read_number(witness, path, err);
+					 : take(witness, path, err) || read_number(witness, path, err);
 	}
 	free(path);
 	return failed ? -1 : 0;

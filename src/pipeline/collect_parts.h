@@ -16,7 +16,8 @@ enum { COLLECT_USAGE_ROOM = 4096 };
 struct flight {
 	bool busy;
 	const struct collect_query *query;
-	int64_t id, sends; /* of the ledger's query; sends before this one */
+	int64_t id, sends; /* of the ledger's query; sends before this one, */
+	int64_t refusals;  /* of which so many cost nothing */
 	double began;
 	struct ledger_shot shot;
 	struct teacher_slot slot; /* the shot's */
@@ -88,11 +89,6 @@ void collect_land(struct collecting *c, struct flight *flight);
 /* What an outcome says to the ledger; its strings are borrowed from outcome and answer. teacher NULL: no prices. */
 void collect_verdict(struct ledger_verdict *verdict, const struct plan_teacher *teacher,
 		     const struct teacher_outcome *outcome, const struct teacher_answer *answer);
-/*
- * A rejection before the first answer of a start may be the fault of every request: a wrong key, a member the server
- * does not know. The query stays; where an earlier start had answers, it is given up when it is rejected again in this.
- */
-bool collect_is_doubtful(const struct collector *collector, const struct teacher_outcome *outcome, bool again);
 /* The usage of a reply as it was received, into text; NULL where there is none that can be trusted. */
 const char *collect_usage(char text[COLLECT_USAGE_ROOM], const struct teacher_answer *answer, const char *raw,
 			  size_t n);

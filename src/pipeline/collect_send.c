@@ -55,6 +55,7 @@ static struct flight *take_off(struct collecting *c, const struct ledger_query *
 	struct flight *f = free_flight(c);
 	struct slot *slot = shot->slot;
 	*f = (struct flight){.busy = true, .query = collect_find(c, query), .id = query->id, .sends = query->attempts,
+			     .refusals = query->attempts - query->doubts,
 			     .began = clock_seconds(), .shot = *shot};
 	f->slot = (struct teacher_slot){.head = slot->head, .body = slot->body, .head_room = slot->head_room,
 					.body_room = slot->body_room};

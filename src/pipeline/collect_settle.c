@@ -13,6 +13,7 @@
 enum { BACKOFF_STREAM = 0x77616974 }; /* "wait" */
 
 static const int64_t again_ms = 2000; /* until a query that may have been rejected for all is asked again */
+static const int64_t many = 3;        /* refusals of a query, in as many starts at the least */
 
 void collect_land(struct collecting *c, struct flight *f)
 {
@@ -62,14 +63,17 @@ static int finish_slot(const struct flight *f, const struct teacher_reply *reply
 
 /*
  * Full jitter, drawn from the query and the attempt, so that nothing depends on
- * who came first. What ends the run leaves it to the user when to go on.
+ * who came first. What ends the run leaves it to the user when to go on; the
+ * next start then asks others first.
  */
 static int64_t back_off(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
 {
 	struct philox_key stream = philox_stream(c->collector->seed, PHILOX_SHUFFLE, BACKOFF_STREAM, 0, 0);
 	double u = philox_uniform(philox_at(stream, (uint32_t)f->sends, (uint64_t)f->id));
-	if (!c->collector->source->billable || o->changes || o->stop)
+	if (!c->collector->source->billable || o->changes)
 		return 0;
+	if (o->stop)
+		return collect_now(c);
 	return collect_now(c) + (int64_t)(teacher_retry_backoff((unsigned)f->sends, o->wait, u) * 1000);
 }
 
@@ -92,9 +96,31 @@ static void heed_refusal(struct collecting *c, const struct flight *f, const str
 	}
 }
 
-static bool is_doubtful(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
+static bool always_refused(const struct collecting *c, const struct flight *f)
 {
-	return collect_is_doubtful(c->collector, o, c->rejected[f->query - c->queries]);
+	return f->refusals >= many && (c->collector->heard || c->collector->ever_heard);
+}
+
+/*
+ * A rejection may be the fault of every request: a wrong key, a member the server does not know, another server under
+ * the same name. Before the first answer of a start, and where so many came in a row that they end the run, the query
+ * stays. Where there are answers it is given up when it is rejected again in this start, or was in every other.
+ */
+static bool is_doubtful(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o, int ending)
+{
+	bool proved = (c->rejected[f->query - c->queries] && c->collector->ever_heard) || always_refused(c, f);
+	return o->state == TEACHER_REJECTED && c->collector->source->billable && !proved && (ending || !c->collector->heard);
+}
+
+/* A server that moderates says 403 as well: what ends the run at first is the query's matter when others are answered. */
+static void narrow(const struct collecting *c, const struct flight *f, struct teacher_reply *reply)
+{
+	bool alone = (c->collector->heard && f->refusals) || always_refused(c, f);
+	if (reply->exchange.status != 403 || reply->outcome.stop != ERR_NOPERM || !alone)
+		return;
+	reply->outcome.state = TEACHER_REJECTED;
+	reply->outcome.stop = 0;
+	reply->outcome.retry = false;
 }
 
 /* What is known of the prices of answers, before the next requests are armed. */
@@ -111,14 +137,15 @@ static void learn(struct collecting *c, const struct flight *f, const struct tea
 }
 
 /* Where no turn can begin the ledger tries one for this reply alone, and sees to its slot where that fails. */
-static int settle(struct collecting *c, const struct flight *f, const struct teacher_reply *reply, struct err *err)
+static int settle(struct collecting *c, const struct flight *f, const struct teacher_reply *reply, bool doubtful,
+		  struct err *err)
 {
 	struct ledger_verdict verdict;
 	char usage[COLLECT_USAGE_ROOM];
 	if (finish_slot(f, reply, err))
 		return -1;
 	collect_verdict(&verdict, c->collector->teacher, &reply->outcome, &reply->answer);
-	if (is_doubtful(c, f, &reply->outcome)) {
+	if (doubtful) {
 		verdict.reject = false;
 		verdict.not_before = collect_now(c) + again_ms;
 	}
@@ -133,15 +160,6 @@ static int settle(struct collecting *c, const struct flight *f, const struct tea
 	verdict.bytes_down = (int64_t)reply->exchange.received;
 	c->turn = c->turn || !ledger_turn_begin(c->collector->ledger, err);
 	return ledger_settle(c->collector->ledger, f->shot.attempt, &verdict, collect_now(c), err);
-}
-
-/* What will never be asked again is done, though nothing was bought. */
-static enum teacher_state state_of(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
-{
-	bool gone = o->state == TEACHER_RELEASED && !o->retry && !o->stop;
-	if (is_doubtful(c, f, o))
-		return TEACHER_RELEASED;
-	return gone ? TEACHER_REJECTED : o->state;
 }
 
 static void count(struct collecting *c, enum teacher_state state, int64_t came)
@@ -180,7 +198,11 @@ static void say(struct collecting *c, const struct teacher_reply *reply)
 	if (reply->answer.other_model && !c->collector->told_model)
 		voice_say(voice, "the teacher answers as model '%s', not as '%s'; teacher.model says which is meant",
 			  reply->answer.model, c->collector->teacher->model);
+	if (reply->answer.usage.flagged && !c->collector->told_usage && collect_cost(c->collector->teacher, 0, 0) >= 0)
+		voice_say(voice, "the teacher tells counts of tokens that cannot be (usage); what is reserved for such an "
+			  "answer counts as its cost");
 	c->collector->told_model |= reply->answer.other_model;
+	c->collector->told_usage |= reply->answer.usage.flagged;
 	if (o->changes)
 		voice_say(voice, "the teacher refuses a part of the requests (%s); they are changed and asked again",
 			  reply->error.message);
@@ -189,36 +211,44 @@ static void say(struct collecting *c, const struct teacher_reply *reply)
 }
 
 /* Recorded doubts were paid for long ago: only what is wrong with the answers ends a run that buys nothing. */
-static void judge_run(struct collecting *c, const struct teacher_reply *reply)
+static int judge_run(struct collecting *c, const struct teacher_outcome *o)
 {
-	struct err err;
-	int code = teacher_stop_note(&c->collector->stop, &reply->outcome, clock_seconds());
-	if (!code || (!c->collector->source->billable && code != ERR_DATA))
-		return;
-	collect_explain_stop(&err, code, reply);
-	collect_fail(c, &err);
+	int code = teacher_stop_note(&c->collector->stop, o, clock_seconds());
+	return c->collector->source->billable || code == ERR_DATA ? code : 0;
 }
 
-void collect_reply(void *context, const struct teacher_reply *reply)
+static void land(struct collecting *c, struct flight *f, const struct teacher_reply *reply)
 {
-	struct collecting *c = context;
-	struct flight *f = flight_of(c, reply->tag);
+	const struct teacher_outcome *o = &reply->outcome;
 	struct err err = {0};
-	if (!f)
-		return;
-	teacher_pace_finish(&c->collector->pace, clock_seconds(), f->began, &reply->outcome);
-	heed_refusal(c, f, &reply->outcome);
-	enum teacher_state state = state_of(c, f, &reply->outcome);
-	learn(c, f, reply);
-	int failed = settle(c, f, reply, &err);
-	c->rejected[f->query - c->queries] |= reply->outcome.state == TEACHER_REJECTED;
+	int ending = judge_run(c, o);
+	bool doubtful = is_doubtful(c, f, o, ending);
+	int failed = settle(c, f, reply, doubtful, &err);
+	c->rejected[f->query - c->queries] |= o->state == TEACHER_REJECTED;
 	collect_land(c, f);
 	if (failed) {
 		collect_fail(c, &err);
 		return;
 	}
 	c->bound = LEDGER_GO;
-	c->came[state]++;
+	c->came[doubtful ? TEACHER_RELEASED : o->state]++;
 	say(c, reply);
-	judge_run(c, reply);
+	if (ending) {
+		collect_explain_stop(&err, ending, reply);
+		collect_fail(c, &err);
+	}
+}
+
+void collect_reply(void *context, const struct teacher_reply *told)
+{
+	struct collecting *c = context;
+	struct flight *f = flight_of(c, told->tag);
+	struct teacher_reply reply = *told;
+	if (!f)
+		return;
+	narrow(c, f, &reply);
+	teacher_pace_finish(&c->collector->pace, clock_seconds(), f->began, &reply.outcome);
+	heed_refusal(c, f, &reply.outcome);
+	learn(c, f, &reply);
+	land(c, f, &reply);
 }

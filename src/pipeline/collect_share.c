@@ -60,7 +60,10 @@ static void ask_all(struct collecting *c, struct teacher_source *cassette)
 		s.query = pending.query[i].id;
 		if (q && !pending.query[i].attempts)
 			ask(&s, cassette, q);
-		c->counts->shared += s.taken && !s.full;
+		if (s.taken && !s.full) {
+			c->counts->shared++;
+			progress_add(&c->progress, 1);
+		}
 		s.taken = false;
 	}
 	ledger_pending_release(&pending);

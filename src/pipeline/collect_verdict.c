@@ -25,16 +25,10 @@ int64_t collect_cost(const struct plan_teacher *t, double tokens_in, double toke
 	return (int64_t)fmin(most, ceil(cost));
 }
 
-/* A query that must not be asked again: its refusal is final, its doubt never due. What ends the run proves nothing. */
-static bool is_final(const struct teacher_outcome *o)
+/* Where what ends the run leaves a query in doubt, that proves nothing. */
+static bool is_last_doubt(const struct teacher_outcome *o)
 {
-	return o->state == TEACHER_REJECTED || (!o->retry && !o->stop);
-}
-
-bool collect_is_doubtful(const struct collector *collector, const struct teacher_outcome *o, bool again)
-{
-	bool proved = again && collector->ever_heard;
-	return o->state == TEACHER_REJECTED && !proved && !collector->heard && collector->source->billable;
+	return o->state == TEACHER_IN_DOUBT && !o->retry && !o->stop;
 }
 
 static const char *or_null(const char *text)
@@ -54,8 +48,8 @@ void collect_verdict(struct ledger_verdict *v, const struct plan_teacher *teache
 	*v = (struct ledger_verdict){.state = states[o->state], .reason = or_null(o->reason), .cost = -1,
 				     .finish_reason = or_null(answer->finish_reason), .content = answer->content,
 				     .content_n = answer->n};
-	v->reject = v->state == LEDGER_RELEASED && is_final(o);
-	v->not_before = v->state == LEDGER_IN_DOUBT && is_final(o) ? INT64_MAX : 0;
+	v->reject = o->state == TEACHER_REJECTED;
+	v->not_before = is_last_doubt(o) ? INT64_MAX : 0;
 	if (!usage->known)
 		return;
 	v->tokens_in = count_of(usage->prompt_tokens);
@@ -128,7 +122,7 @@ int collect_judge(void *context, const struct ledger_query *query, const struct 
 	if (!j || decide(collector, j, received, err))
 		return -1;
 	collect_verdict(verdict, collector->teacher, &j->outcome, &j->answer);
-	verdict->reject = verdict->reject && !collect_is_doubtful(collector, &j->outcome, false);
+	verdict->reject = verdict->reject && !collector->source->billable;
 	verdict->http = received->http;
 	verdict->provider_request_id = or_null(j->headers.request_id);
 	verdict->usage = collect_usage(j->usage, &j->answer, received->body, received->body_n);

@@ -2,6 +2,7 @@
 /*
  * Why a run ends, in words a user can act on.
  */
+#include "src/base/text.h"
 #include "src/pipeline/collect_parts.h"
 
 static const struct {
@@ -13,18 +14,22 @@ static const struct {
 	{ERR_UNAVAILABLE, "the teacher cannot be reached, or leaves requests without an answer",
 	 "the same command goes on"},
 	{ERR_MEMORY, "no memory or descriptors are left for requests to the teacher", "the same command goes on"},
-	{ERR_TEMPFAIL, "the teacher refuses for longer than teacher.max_wait", "the same command goes on later"},
+	{ERR_TEMPFAIL, "the teacher refuses, for longer than teacher.max_wait or for good", "the same command goes on later"},
 	{ERR_PROTOCOL, "what answers does not speak the teacher's protocol", "check teacher.base_url"},
-	{ERR_NOPERM, "the teacher refuses the key",
+	{ERR_NOPERM, "the teacher refuses the key, or what it is asked",
 	 "check teacher.api_key_env or teacher.api_key_file; the same command goes on"},
 	{ERR_CONFIG, "the teacher knows no such address or model, or rejects whatever it is asked",
-	 "check teacher.base_url, teacher.model and the other keys of teacher; the same command goes on"},
+	 "check teacher.base_url, teacher.model and the other keys of teacher; the same command goes on, but with other keys "
+	 "only in another output_dir"},
 	{ERR_QUOTA, "the teacher's quota or credit is used up", "the same command goes on when there is more"},
 };
 
 void collect_explain_stop(struct err *err, int code, const struct teacher_reply *reply)
 {
+	char begins[100];
 	const char *words = *reply->error.message ? reply->error.message : reply->exchange.detail;
+	if (code == ERR_DATA && !*words && reply->raw && !reply->answer.content)
+		words = text_escape_line(begins, sizeof begins, reply->raw, reply->raw_n);
 	size_t i = 0;
 	while (i + 1 < sizeof stops / sizeof *stops && stops[i].code != code)
 		i++;

@@ -107,11 +107,12 @@ static void give_up_one(struct hearing *h, struct asked *a)
 	command_settle_without(h, a, TEACHER_TIMED_OUT, told);
 }
 
+/* A program may answer one after the other: a question's time begins again with each answer. */
 static void give_up(struct hearing *h)
 {
 	struct command *c = h->command;
 	for (size_t i = 0; i < c->n; i++)
-		if (c->asked[i].busy && clock_seconds() - c->asked[i].began > c->timeout)
+		if (c->asked[i].busy && clock_seconds() - fmax(c->asked[i].began, c->heard) > c->timeout)
 			give_up_one(h, &c->asked[i]);
 }
 

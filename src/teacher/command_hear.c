@@ -43,7 +43,7 @@ static int bad_line(const struct command *c, const char *line, size_t n, const c
 /* {"id", "error"}: it tried, and nobody knows what that cost. */
 static void decide_error(struct teacher_reply *reply, const struct pick *error)
 {
-	bool told = error->kind == JSON_STRING;
+	bool told = error->kind == JSON_STRING || error->kind == JSON_OBJECT;
 	reply->error.found = true;
 	text_escape(reply->error.message, sizeof reply->error.message, told ? error->bytes : "", told ? error->n : 0);
 	reply->outcome = (struct teacher_outcome){.state = TEACHER_IN_DOUBT,
@@ -76,6 +76,7 @@ static int hear_row(struct hearing *h, const char *line, size_t n, const struct 
 {
 	struct command *c = h->command;
 	uint64_t tag;
+	c->heard = clock_seconds();
 	if (json_event_uint64(&id->event, &tag, NULL))
 		return bad_line(c, line, n, "no id", err);
 	struct asked *a = find(c, tag);

@@ -20,7 +20,7 @@ struct command {
 	struct teacher_source source;
 	char *name; /* of the program, for messages */
 	struct teacher_program program;
-	double timeout;
+	double timeout, heard;          /* seconds; when the last line came */
 	bool ended;                     /* it closed its output */
 	uint64_t written, queued, late; /* of the stream to it; late: answers that were given up */
 	char *out;                      /* queued and not written */

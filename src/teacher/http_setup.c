@@ -130,6 +130,8 @@ static CURLUcode endpoint(CURLU *u, const char *path, char **url)
 	size_t n = strlen(path);
 	while (n && path[n - 1] == '/')
 		n--;
+	if (n >= sizeof tail - 1 && !strncmp(path + n - (sizeof tail - 1), tail, sizeof tail - 1))
+		n -= sizeof tail - 1; /* some write all of it */
 	if (snprintf(whole, sizeof whole, "%.*s%s", (int)n, path, tail) >= (int)sizeof whole)
 		return CURLUE_MALFORMED_INPUT;
 	CURLUcode rc = curl_url_set(u, CURLUPART_PATH, whole, 0);

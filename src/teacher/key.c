@@ -160,15 +160,16 @@ static uint32_t window_bit(const char *s)
 	return (uint32_t)((word * 0x9E3779B97F4A7C15u) >> 48);
 }
 
-/* Letters of one case are a word. */
+/* Letters of one case are a word, digits a number: with a key like sk-00000000 answers would lose theirs. */
 static bool is_word(const char *s)
 {
-	bool lower = true, upper = true;
+	bool lower = true, upper = true, digit = true;
 	for (size_t i = 0; i < TEACHER_KEY_RUN; i++) {
 		lower = lower && s[i] >= 'a' && s[i] <= 'z';
 		upper = upper && s[i] >= 'A' && s[i] <= 'Z';
+		digit = digit && s[i] >= '0' && s[i] <= '9';
 	}
-	return lower || upper;
+	return lower || upper || digit;
 }
 
 /* How many of the n bytes at s, at least a run, are the key's. */

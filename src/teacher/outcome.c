@@ -136,9 +136,16 @@ static const struct rule *rule_of(int status)
 	return rule;
 }
 
+/* A prompt that is longer than what a minute allows is refused as if there were too many: no wait helps. */
+static bool is_too_large(int status, const struct teacher_error *e)
+{
+	return status == 413 || (status == 429 && e && strstr(e->message, "equest too large"));
+}
+
 static void decide_status(struct teacher_outcome *o, const struct teacher_exchange *x, const struct teacher_facts *f)
 {
-	const struct rule *rule = rule_of(x->status >= 0 && x->status <= 999 ? x->status : 0);
+	const int status = is_too_large(x->status, f->error) ? 413 : x->status;
+	const struct rule *rule = rule_of(status >= 0 && status <= 999 ? status : 0);
 	unsigned change = wanted_change(x->status, f->error);
 	o->state = rule->state;
 	o->code = rule->code;
@@ -160,16 +167,18 @@ static void decide_status(struct teacher_outcome *o, const struct teacher_exchan
 	}
 }
 
-/* A wait is asked for with a refusal; one that is too long ends the run. */
+/* A wait is asked for with a refusal; one that is too long ends the run. A changed request is another one. */
 static void heed_headers(struct teacher_outcome *o, const struct teacher_facts *f)
 {
-	if (f->headers->never_retry)
-		o->retry = false;
-	if (!o->slow_down)
-		return;
-	o->wait = f->headers->wait;
+	if (o->slow_down)
+		o->wait = f->headers->wait;
 	if (o->wait > f->max_wait)
 		o->stop = o->code;
+	if (!f->headers->never_retry || o->changes)
+		return;
+	o->retry = false;
+	if (o->state == TEACHER_RELEASED && !o->stop)
+		o->state = TEACHER_REJECTED;
 }
 
 void teacher_outcome_decide(struct teacher_outcome *o, const struct teacher_exchange *x, const struct teacher_facts *f)

@@ -146,6 +146,21 @@ static int answer_with(struct recorded *r, const struct recording_row *e, struct
 	return rc ? -1 : 0;
 }
 
+/* A doubt behind which the recording has no attempt was the last: it is not asked again here either. */
+static int find_last_doubt(struct recorded *r, const struct teacher_question *q, struct teacher_outcome *o,
+			   struct err *err)
+{
+	const struct recording_row *next;
+	struct teacher_question again = *q;
+	again.attempt++;
+	if (o->state != TEACHER_IN_DOUBT)
+		return 0;
+	if (recording_find(&r->recording, &again, &next, err))
+		return -1;
+	o->retry = next != NULL;
+	return 0;
+}
+
 static int answer_one(struct recorded *r, const struct teacher_question *q, teacher_callback *done, void *context,
 		      struct err *err)
 {
@@ -156,7 +171,8 @@ static int answer_one(struct recorded *r, const struct teacher_question *q, teac
 						  .code = ERR_DATA,
 						  .wait = TEACHER_NO_WAIT,
 						  .reason = "not recorded"}};
-	if (recording_find(&r->recording, q, &e, err) || (e && answer_with(r, e, &reply, err)))
+	if (recording_find(&r->recording, q, &e, err) || (e && answer_with(r, e, &reply, err)) ||
+	    find_last_doubt(r, q, &reply.outcome, err))
 		return -1;
 	done(context, &reply);
 	teacher_answer_release(&reply.answer);

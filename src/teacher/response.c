@@ -91,12 +91,13 @@ static int take_name(char *out, size_t room, const struct pick *pick, const stru
 	return 0;
 }
 
-/* 1 where a count was read, 0 where there is none, -1 where it is something else. */
+/* 1 where a count was read, 0 where there is none, -1 where it is something else, or more than any model takes. */
 static int take_count(uint64_t *out, const struct pick *pick)
 {
+	const uint64_t most = 100000000;
 	if (pick->kind == JSON_ABSENT || pick->kind == JSON_NULL)
 		return 0;
-	return json_event_uint64(&pick->event, out, NULL) || *out > INT64_MAX ? -1 : 1;
+	return json_event_uint64(&pick->event, out, NULL) || *out > most ? -1 : 1;
 }
 
 static void take_usage(struct teacher_usage *usage, const struct pick *p)
@@ -247,10 +248,15 @@ static int take_body(struct teacher_answer *answer, const struct pick *p, const 
 	return 0;
 }
 
+static size_t byte_order_mark(const char *body, size_t n)
+{
+	return n >= 3 && !memcmp(body, "\xEF\xBB\xBF", 3) ? 3 : 0;
+}
+
 /* Bodies that are no JSON at a glance. */
 static enum teacher_cause first_look(const char *body, size_t n)
 {
-	size_t start = 0;
+	size_t start = byte_order_mark(body, n);
 	while (start < n && is_blank(body + start, 1))
 		start++;
 	if (start == n)
@@ -269,7 +275,8 @@ int teacher_answer_read(struct teacher_answer *answer, const char *body, size_t 
 		return 0;
 	for (int i = 0; i < PICKS; i++)
 		picks[i].path = body_paths[i];
-	int rc = pick_read(&text, body, n, picks, PICKS, &why) || take_body(answer, picks, model, key, &why);
+	size_t mark = byte_order_mark(body, n);
+	int rc = pick_read(&text, body + mark, n - mark, picks, PICKS, &why) || take_body(answer, picks, model, key, &why);
 	pick_release(&text);
 	if (!rc || why.code == ERR_DATA)
 		return 0;

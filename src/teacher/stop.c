@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/teacher/stop.h"
 
-enum { DOUBTS_IN_ROW = 5, DOUBTS = 10, DOUBTS_PER_BUDGET = 50, PAGES_IN_ROW = 3, ANSWERS = 20, REJECTED = 5 };
+enum { DOUBTS_IN_ROW = 5, DOUBTS = 10, DOUBTS_PER_BUDGET = 50, PAGES_IN_ROW = 3, ANSWERS = 20, REJECTED_IN_ROW = 5 };
 
 void teacher_stop_init(struct teacher_stop *stop, uint64_t budget, double max_wait, double now)
 {
@@ -15,12 +15,15 @@ static void count(struct teacher_stop *stop, const struct teacher_outcome *o, do
 	stop->answers += answer;
 	stop->unusable += o->state == TEACHER_UNUSABLE;
 	stop->doubts += doubt;
-	stop->rejected += o->state == TEACHER_REJECTED;
 	/* Refusals stand between two doubts without telling anything about them. */
 	if (doubt)
 		stop->doubts_in_row++;
 	else if (answer)
 		stop->doubts_in_row = 0;
+	if (o->state == TEACHER_REJECTED)
+		stop->rejected_in_row++;
+	else if (answer)
+		stop->rejected_in_row = 0;
 	if (answer)
 		stop->pages_in_row = o->html ? stop->pages_in_row + 1 : 0;
 	if (o->state != TEACHER_RELEASED || o->changes)
@@ -33,8 +36,8 @@ int teacher_stop_note(struct teacher_stop *stop, const struct teacher_outcome *o
 	count(stop, o, now);
 	if (o->stop)
 		return o->stop;
-	if (!stop->answers && stop->rejected >= REJECTED)
-		return ERR_CONFIG;
+	if (stop->rejected_in_row >= REJECTED_IN_ROW)
+		return o->code == ERR_DATA ? ERR_CONFIG : o->code;
 	if (stop->pages_in_row >= PAGES_IN_ROW)
 		return ERR_PROTOCOL;
 	if (stop->doubts_in_row >= DOUBTS_IN_ROW || stop->doubts > most)

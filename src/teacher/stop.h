@@ -4,7 +4,7 @@
  *
  *   in doubt, 5 in a row or more than max(10, 2 % of the budget)   69
  *   unusable, more than half of at least 20 paid answers           65
- *   rejected, 5 before the first answer                            78
+ *   rejected, 5 in a row                                           78, or what their status stands for
  *   web pages with a status of success, 3 in a row                 76
  *   nothing but refusals for max_wait seconds                      75 or 69, the last refusal's
  *
@@ -28,7 +28,7 @@ struct teacher_stop {
 	uint64_t budget;
 	double max_wait;
 	double progress; /* when the teacher last did more than refuse */
-	uint64_t doubts_in_row, doubts, pages_in_row, answers, unusable, rejected;
+	uint64_t doubts_in_row, doubts, pages_in_row, answers, unusable, rejected_in_row;
 };
 
 void teacher_stop_init(struct teacher_stop *stop, uint64_t budget, double max_wait, double now);
