@@ -81,21 +81,21 @@ double metrics_macro(const double *score, const bool *head, enum metrics_group g
 }
 
 /* mean[d] = 1/|d| sum over the sample's examples j of domain d of score[j] */
-void metrics_domain_means(double *mean, size_t D, const double *score, const int32_t *domain, const size_t *sample,
-			  size_t n)
+void metrics_domain_means(double *mean, size_t *count, size_t D, const double *score, const int32_t *domain,
+			  const size_t *sample, size_t n)
 {
 	for (size_t d = 0; d < D; d++) {
-		double sum = 0;
-		size_t count = 0;
-
-		for (size_t j = 0; j < n; j++) {
-			if (domain[member(sample, j)] != (int32_t)d)
-				continue;
-			sum += score[member(sample, j)];
-			count++;
-		}
-		mean[d] = count ? sum / (double)count : (double)NAN;
+		mean[d] = 0;
+		count[d] = 0;
 	}
+	for (size_t j = 0; j < n; j++) {
+		size_t i = member(sample, j);
+
+		mean[domain[i]] += score[i];
+		count[domain[i]]++;
+	}
+	for (size_t d = 0; d < D; d++)
+		mean[d] = count[d] ? mean[d] / (double)count[d] : (double)NAN;
 }
 
 /* 1/n sum of score[j] */

@@ -15,7 +15,7 @@
  *     tail  = metrics_macro(f1, head, METRICS_TAIL, C);
  *     micro = metrics_micro_f1(count, C);
  * Any score per example (right or wrong as 1 and 0, word F1):
- *     metrics_domain_means(mean, D, score, domain, NULL, n);
+ *     metrics_domain_means(mean, count, D, score, domain, NULL, n);
  *     macro = metrics_macro(mean, NULL, METRICS_ALL, D);
  *     micro = metrics_mean(score, NULL, n);
  *
@@ -60,9 +60,9 @@ enum metrics_group { METRICS_ALL, METRICS_HEAD, METRICS_TAIL };
 /* Unweighted mean of score[D] over the group's domains, those with NaN left out. head may be NULL for METRICS_ALL. */
 double metrics_macro(const double *score, const bool *head, enum metrics_group group, size_t D);
 
-/* mean[D] = mean score of each domain's examples, NaN for a domain without any. 0 <= domain[] < D. */
-void metrics_domain_means(double *mean, size_t D, const double *score, const int32_t *domain, const size_t *sample,
-			  size_t n);
+/* mean[D] = mean score of each domain's count[D] examples, NaN for a domain without any. 0 <= domain[] < D. */
+void metrics_domain_means(double *mean, size_t *count, size_t D, const double *score, const int32_t *domain,
+			  const size_t *sample, size_t n);
 
 /* Mean over examples, NaN for none. */
 double metrics_mean(const double *score, const size_t *sample, size_t n);

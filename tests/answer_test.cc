@@ -212,6 +212,20 @@ TEST(Answer, ClosingSentenceGivesItsAnswerBack)
 		EXPECT_EQ(value, found(extract(ANSWER_MATH, {}, closed("7", value))));
 }
 
+/* Marks that decorate other names belong to these. */
+const std::vector<const char *> marked = {"__label__sport", "*nix", "\"quoted\"", "`code`", "_private", ":smile:",
+					  "\u00absaid\u00bb", "O'Neil \"Q\"", "6\"", "Rock 'n'", "students'", "earn"};
+
+TEST(Answer, MarksMayBelongToAName)
+{
+	for (const char *name : marked) {
+		EXPECT_EQ(name, found(extract(ANSWER_CLASS, marked, closed("It is so.", name)))) << name;
+		EXPECT_EQ(name, found(extract(ANSWER_CLASS, marked, std::string("The answer is: **") + name + "**."))) << name;
+		EXPECT_EQ(name, found(extract(ANSWER_CHOICE, marked, closed("It is so.", name)))) << name;
+	}
+	EXPECT_EQ("earn", found(extract(ANSWER_CLASS, marked, "The answer is _earn_.")));
+}
+
 /* Texts on which a second look at what was seen already would show. */
 std::vector<std::string> hostile(size_t n)
 {

@@ -129,6 +129,30 @@ TEST(Examples, FindsUsualKeysAndNamedOnes)
 	EXPECT_STREQ("12.50", answer.set.row[0].label);
 }
 
+/* GSM8K's answers are solutions. */
+TEST(Examples, TheLabelOfMathIsTheFinalAnswer)
+{
+	Loaded l(row("q", "It is 8 * 9 = <<8*9=72>>72.\\n#### 72", ", \"domain\": \"d\""), ANSWER_MATH);
+	ASSERT_EQ("ok", l.message());
+	EXPECT_STREQ("72", l.set.row[0].label);
+	Loaded empty(row("q", "no\\n#### \\n.\\n####", ", \"domain\": \"d\""), ANSWER_MATH);
+	EXPECT_NE("ok", empty.message());
+	Loaded qa(row("q", "see\\n#### 72", ", \"domain\": \"d\""), ANSWER_QA);
+	EXPECT_STREQ("see\n#### 72", qa.set.row[0].label);
+}
+
+TEST(Examples, EqualRowsOfTwoDomainsStayTwo)
+{
+	Loaded l(row("q", "1", ", \"domain\": \"a\"") + row("q", "1", ", \"domain\": \"b\"") +
+			 row("q", "1", ", \"domain\": \"a\""), ANSWER_MATH);
+	ASSERT_EQ("ok", l.message());
+	struct err err = {};
+	size_t n;
+	ASSERT_EQ(0, examples_drop_duplicates(&l.set, &n, &err));
+	EXPECT_EQ(1u, n);
+	EXPECT_EQ("a:1 b:1 ", l.domains());
+}
+
 /* Spreadsheets leave blanks around names, and no answer would repeat them. */
 TEST(Examples, NamesLoseTheBlanksAroundThem)
 {

@@ -100,6 +100,22 @@ TEST(Synthetic, EveryForm)
 		EXPECT_EQ(c.expected, Parsed(c.type, c.text).all()) << c.text;
 }
 
+TEST(Synthetic, MarksMayBelongToAName)
+{
+	const std::vector<const char *> names = {"__label__sport", "*nix", "\"quoted\"", "O'Neil \"Q\"", "6\"", "students'"};
+	const answer_task task = {ANSWER_CLASS, names.data(), names.size()};
+	for (const char *name : names)
+		for (const std::string &said : {std::string(name), std::string(name) + ".", "The answer is " + std::string(name) + "."}) {
+			const std::string text = "Input: a\nRationale: b\nAnswer: " + said;
+			synthetic s;
+			synthetic_cause cause;
+			struct err err;
+			ASSERT_EQ(0, synthetic_parse(&s, &cause, &task, text.data(), text.size(), &err));
+			EXPECT_STREQ(name, s.label) << said;
+			synthetic_release(&s);
+		}
+}
+
 TEST(Synthetic, NamesEveryCause)
 {
 	for (int cause = 0; cause < SYNTHETIC_CAUSES; cause++) {

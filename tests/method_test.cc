@@ -799,17 +799,19 @@ TEST(Metrics, SampleRepeatsExamples)
 	const double score[] = {1, 0.5, 0.25};
 	metrics_class count[2];
 	double mean[2];
+	size_t examples[2];
 
 	metrics_count(count, 2, gold, predicted, sample, 3);
 	EXPECT_EQ(1, count[0].tp);
 	EXPECT_EQ(2, count[0].fp);
 	EXPECT_EQ(2, count[1].fn);
 	EXPECT_EQ(0, count[1].tp);
-	metrics_domain_means(mean, 2, score, domain, sample, 3);
+	metrics_domain_means(mean, examples, 2, score, domain, sample, 3);
+	EXPECT_EQ(1u, examples[0]);
 	EXPECT_DOUBLE_EQ(1, mean[0]);
 	EXPECT_DOUBLE_EQ(0.25, mean[1]);
 	EXPECT_DOUBLE_EQ(0.5, metrics_mean(score, sample, 3));
-	metrics_domain_means(mean, 2, score, domain, sample, 2);
+	metrics_domain_means(mean, examples, 2, score, domain, sample, 2);
 	EXPECT_TRUE(std::isnan(mean[0]));
 }
 
@@ -820,7 +822,8 @@ TEST(Metrics, AccuracyOverDomainsAndExamples)
 		std::vector<int32_t> domain = integers(in);
 		std::vector<double> correct = numbers(in), mean(D), want = numbers(in), both = numbers(in);
 
-		metrics_domain_means(mean.data(), D, correct.data(), domain.data(), nullptr, correct.size());
+		std::vector<size_t> count(D);
+		metrics_domain_means(mean.data(), count.data(), D, correct.data(), domain.data(), nullptr, correct.size());
 		for (size_t d = 0; d < D; d++)
 			expect_close(mean[d], want.at(d), "domain " + std::to_string(d));
 		expect_close(metrics_macro(mean.data(), nullptr, METRICS_ALL, D), both.at(0), "macro");

@@ -45,7 +45,8 @@ static size_t sentence_length(const char *text, size_t n)
 	return n;
 }
 
-bool answer_closing(struct span *rest, const char *text, size_t n)
+/* What follows the last opening, up to the end. */
+static bool closing_part(struct span *rest, const char *text, size_t n)
 {
 	static const char opening[] = "the answer is";
 	size_t start = 0;
@@ -54,9 +55,14 @@ bool answer_closing(struct span *rest, const char *text, size_t n)
 		if (length)
 			start = at + length;
 	}
-	if (!start)
-		return false;
 	*rest = (struct span){text + start, n - start};
+	return start > 0;
+}
+
+bool answer_closing(struct span *rest, const char *text, size_t n)
+{
+	if (!closing_part(rest, text, n))
+		return false;
 	*rest = span_strip(*rest); /* in front, before a full stop is looked for */
 	rest->n = sentence_length(rest->text, rest->n);
 	*rest = span_strip(*rest);
@@ -129,11 +135,16 @@ static void last_name(struct answer *answer, const struct answer_task *task, con
 
 /* ---- by type ------------------------------------------------------------------------ */
 
-static void stated_before(struct answer *answer, const struct answer_task *task, struct span s, const char *end)
+/* Marks at the edges of `written` are no part of a name but where there is none without them: "__label__sport". */
+static void stated_before(struct answer *answer, const struct answer_task *task, struct span written, const char *end)
 {
-	s = span_strip(s);
+	struct span s = span_strip(written);
 	if (task->type == ANSWER_CLASS || task->type == ANSWER_CHOICE) {
 		first_name(answer, task, s, end);
+		if (!answer->found)
+			first_name(answer, task, s, s.text + s.n); /* "_earn_" */
+		if (!answer->found)
+			first_name(answer, task, written, end);
 		return;
 	}
 	if (task->type == ANSWER_MATH)
@@ -148,10 +159,11 @@ void answer_stated(struct answer *answer, const struct answer_task *task, struct
 
 void answer_extract(struct answer *answer, const struct answer_task *task, const char *text, size_t n)
 {
-	struct span s;
+	struct span s, written;
 	*answer = (struct answer){0};
-	if (answer_closing(&s, text, n)) {
-		stated_before(answer, task, s, text + n);
+	if (answer_closing(&s, text, n) && closing_part(&written, text, n)) {
+		written.n = (size_t)(s.text + s.n - written.text);
+		stated_before(answer, task, written, text + n);
 		return;
 	}
 	if (task->type == ANSWER_CLASS || task->type == ANSWER_CHOICE) {

@@ -102,6 +102,22 @@ static int check_choice(const struct example *example, struct err *err)
 		       text_escape(shown, sizeof shown, example->label, strlen(example->label)), example->n_choices);
 }
 
+/* The label of a math example is its final answer: of a solution that ends in "#### 72", as GSM8K writes it, what follows. */
+static int final_answer(const char **label, struct arena *arena, struct err *err)
+{
+	static const char mark[] = "\n####";
+	const char *last = NULL;
+	for (const char *at = *label; (at = strstr(at, mark)); at += sizeof mark - 1)
+		last = at + sizeof mark - 1;
+	if (!last)
+		return 0;
+	struct span s = span_trim((struct span){last, strlen(last)});
+	*label = arena_strndup(arena, s.text, s.n, err);
+	if (*label && !s.n)
+		return err_set(err, ERR_DATA, "the label ends in '####' without an answer");
+	return *label ? 0 : -1;
+}
+
 /* For classification the label, which a key "domain" must not contradict. */
 static int read_domain(const char **out, struct arena *arena, struct json_value row, enum answer_type type,
 		       const char *name, const char *label, struct err *err)
@@ -149,6 +165,7 @@ static int read_example(struct example *example, const char **domain, const stru
 	    find(&input, root, fields->input, usual_input, err) || read_input(&example->input, input, err) ||
 	    find(&label, root, fields->label, usual_label, err) ||
 	    read_label(&example->label, arena, label, "label", err) ||
+	    (r->type == ANSWER_MATH && final_answer(&example->label, arena, err)) ||
 	    read_domain(domain, arena, root, r->type, fields->domain, example->label, err))
 		return -1;
 	if (r->type != ANSWER_CHOICE)

@@ -137,10 +137,12 @@ int examples_remove(struct examples *examples, const bool *drop, struct err *err
 
 /* ---- duplicates --------------------------------------------------------------------------------- */
 
-/* Input, label and choices: the same question with other choices is another. */
+/* Input, label, domain and choices: the same question with other choices, or in another domain, is another. */
 static int compare_content(const struct example *x, const struct example *y)
 {
 	int difference = strcmp(x->input, y->input);
+	if (!difference)
+		difference = (x->domain > y->domain) - (x->domain < y->domain);
 	if (!difference)
 		difference = strcmp(x->label, y->label);
 	if (!difference)

@@ -161,13 +161,18 @@ static bool stated(struct span *label, const struct answer_task *task, struct sp
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	struct answer answer;
-	struct span rest;
-	s = answer_closing(&rest, s.text, s.n) ? rest : span_strip(s);
+	struct span rest, written = s;
+	bool closing = answer_closing(&rest, s.text, s.n);
+	s = closing ? rest : span_strip(s);
 	while (s.n && s.text[s.n - 1] == '.')
 		s.n--;
 	answer_gold(&answer, task, s.text, s.n); /* a name's own full stop need not be there */
-	if (!answer.found)
-		answer_stated(&answer, task, s);
+	if (!answer.found && !closing)
+		answer_gold(&answer, task, written.text, written.n); /* with the marks that belong to it */
+	if (!answer.found && closing)
+		answer_extract(&answer, task, written.text, written.n);
+	else if (!answer.found)
+		answer_stated(&answer, task, written);
 	*label = answer.span;
 	if (answer.found && task->type == ANSWER_CHOICE && answer.index < sizeof letters - 1)
 		*label = (struct span){letters + answer.index, 1};

@@ -63,12 +63,20 @@ int bought_add_drop(struct bought *b, size_t domain, const char *cause, bool syn
 	return 0;
 }
 
-const char *bought_close(struct bought *b, const struct answer_task *task, const char *rationale,
-				   const char *label, struct err *err)
+/* The label where the teacher knew it, or says nothing else: the last number of a proof is often its check's. */
+static struct span said_in(const struct run *run, const struct example *example, const char *rationale)
 {
+	struct answer_task task = data_task(&run->data, example);
 	struct answer answer;
-	answer_extract(&answer, task, rationale, strlen(rationale));
-	struct span said = answer.found && task->type != ANSWER_QA ? answer.span : (struct span){label, strlen(label)};
+	struct span label = {example->label, strlen(example->label)};
+	if (task.type == ANSWER_QA || data_gold_shown(&run->data))
+		return label;
+	answer_extract(&answer, &task, rationale, strlen(rationale));
+	return answer.found ? answer.span : label;
+}
+
+const char *bought_close(struct bought *b, const char *rationale, struct span said, struct err *err)
+{
 	char *text = answer_close(rationale, strlen(rationale), said, err);
 	const char *kept = text ? arena_strdup(&b->arena, text, err) : NULL;
 	free(text);
@@ -114,13 +122,12 @@ static int add_annotated(struct bought *b, const struct run *run, size_t pool, c
 		return -1;
 	if (wrong)
 		return bought_add_drop(b, example->domain, "wrong answer", false, err);
-	struct answer_task task = data_task(&run->data, example);
 	struct bought_row *row = bought_add_row(b, err);
 	if (!row)
 		return -1;
 	fill_pool_row(row, run, pool, id);
 	row->rationale = o->content;
-	row->completion = bought_close(b, &task, o->content, example->label, err);
+	row->completion = bought_close(b, o->content, said_in(run, example, o->content), err);
 	return row->completion ? 0 : -1;
 }
 

@@ -29,9 +29,8 @@ void bought_gather_release(struct bought_gather *g);
 struct bought_row *bought_add_row(struct bought *b, struct err *err);
 int bought_add_drop(struct bought *b, size_t domain, const char *cause, bool synthetic, struct err *err);
 
-/* The rationale as the student learns it; the gold or requested answer closes one that states none. */
-const char *bought_close(struct bought *b, const struct answer_task *task, const char *rationale, const char *label,
-			 struct err *err);
+/* The rationale as the student learns it: one without a closing sentence is closed with the answer `said`. */
+const char *bought_close(struct bought *b, const char *rationale, struct span said, struct err *err);
 
 /* bought_tail.c: real rows shown again, and synthetic ones. */
 int bought_repeats(struct bought *b, const struct run *run, const struct run_stage *stage, struct err *err);

@@ -92,8 +92,7 @@ static int keep_choices(struct bought *b, struct bought_row *row, const struct s
 	return list ? 0 : -1;
 }
 
-static int keep_synthetic(struct bought *b, const struct run *run, const struct bought_row *draft,
-			  const struct synthetic *s, struct err *err)
+static int keep_synthetic(struct bought *b, const struct bought_row *draft, const struct synthetic *s, struct err *err)
 {
 	struct bought_row *row = bought_add_row(b, err);
 	if (!row)
@@ -104,10 +103,7 @@ static int keep_synthetic(struct bought *b, const struct run *run, const struct 
 	row->rationale = row->label ? arena_strdup(&b->arena, s->rationale, err) : NULL;
 	if (!row->rationale || keep_choices(b, row, s, err))
 		return -1;
-	struct answer_task task = run->data.task;
-	if (task.type == ANSWER_CHOICE)
-		task = (struct answer_task){ANSWER_CHOICE, row->choices, row->n_choices};
-	row->completion = bought_close(b, &task, row->rationale, row->label, err);
+	row->completion = bought_close(b, row->rationale, (struct span){row->label, strlen(row->label)}, err);
 	return row->completion ? 0 : -1;
 }
 
@@ -124,7 +120,7 @@ static int add_synthetic(struct bought *b, const struct run *run, const struct b
 			 ? -1 : 0;
 	if (!rc)
 		rc = cause ? bought_add_drop(b, draft->domain, synthetic_causes[cause], true, err)
-			   : keep_synthetic(b, run, draft, &s, err);
+			   : keep_synthetic(b, draft, &s, err);
 	synthetic_release(&s);
 	return rc;
 }

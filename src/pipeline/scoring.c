@@ -17,6 +17,7 @@ static void detail_free(struct scoring_detail *d)
 	free(d->score);
 	free(d->head);
 	free(d->by_domain);
+	free(d->examples);
 	free(d->count);
 	free(d->gold);
 	free(d);
@@ -32,6 +33,7 @@ static struct scoring_detail *detail_new(const struct scoring_options *options, 
 	    (d->predicted = mem_array(n, sizeof *d->predicted, err)) &&
 	    (d->score = mem_array(n, sizeof *d->score, err)) &&
 	    (d->by_domain = mem_array(d->l, sizeof *d->by_domain, err)) &&
+	    (d->examples = mem_array(d->l, sizeof *d->examples, err)) &&
 	    (d->count = mem_array(d->l, sizeof *d->count, err)) && (d->gold = mem_array(d->l, sizeof *d->gold, err)) &&
 	    (!options->head || (d->head = mem_dup(options->head, d->l * sizeof *d->head, err))))
 		return d;

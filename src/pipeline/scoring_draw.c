@@ -14,7 +14,7 @@ enum { STREAM = 0x6576616c };
 void scoring_sample(struct scoring_detail *d, const size_t *sample, size_t n)
 {
 	if (!d->by_class) {
-		metrics_domain_means(d->by_domain, d->l, d->score, d->domain, sample, n);
+		metrics_domain_means(d->by_domain, d->examples, d->l, d->score, d->domain, sample, n);
 		return;
 	}
 	metrics_count(d->count, d->l, d->domain, d->predicted, sample, n);

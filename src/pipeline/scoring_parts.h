@@ -11,7 +11,8 @@ struct scoring_detail {
 	int32_t *predicted;          /* [n] class, -1 for an invalid answer */
 	double *score;               /* [n] where not by_class */
 	bool *head;                  /* [l], NULL: not known */
-	double *by_domain;           /* [l] of the sample looked at */
+	double *by_domain;           /* [l] of the sample looked at, */
+	size_t *examples;            /* [l] and of how many examples, where not by_class */
 	struct metrics_class *count; /* [l] likewise */
 	size_t *gold;                /* [l] gold examples of each */
 	size_t n, l;

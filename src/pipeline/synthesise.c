@@ -115,10 +115,10 @@ static int make_query(struct collect_query *q, struct run *run, const struct rat
 {
 	size_t shown[BOUGHT_DEMONSTRATIONS];
 	const char *name = run->data.pool.domain[domain].name;
-	const struct example none = {0};
+	const struct example of_domain = {.label = name}; /* for a classification the label is the domain */
 	int n = demonstrations_draw(shown, run, known, k, domain, ordinal, err);
 	char *text = n >= 0 ? demonstrations_text(run, known, shown, n, err) : NULL;
-	char *prompt = text ? data_prompt(&run->data, PROMPT_SYNTHESISE, &none, name, text, err) : NULL;
+	char *prompt = text ? data_prompt(&run->data, PROMPT_SYNTHESISE, &of_domain, name, text, err) : NULL;
 	char *body = prompt ? data_request(run->plan, prompt, run->plan->teacher.temperature_synthesise, &q->body_n, err)
 			    : NULL;
 	q->kind = "synthesise";
