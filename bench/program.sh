@@ -14,4 +14,5 @@ find_program()
 	[ -n "${BALDISTILL-}" ] || fail 64 'BALDISTILL is not set: set it to the program'
 	program=$(command -v "$BALDISTILL") || fail 66 "no program '$BALDISTILL': set BALDISTILL to one, by path or by name"
 	program=$(realpath "$program")
+	[ -z "${BALDISTILL_MODULE_DIR-}" ] || BALDISTILL_MODULE_DIR=$(realpath "$BALDISTILL_MODULE_DIR")
 }

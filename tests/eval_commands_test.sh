@@ -73,6 +73,12 @@ check "macro and micro in per cent" prints '^macro  *58.33   \[' said
 check "micro" prints '^micro  *57.14   \[' said
 check "heads that are not known are a dash" prints '^head macro  *-$' said
 check "a class of the training file counts as 0" prints '^macro  *38.89 ' said --train "$folder/train"
+cat "$folder/train" "$folder/train" >"$folder/doubled"
+check "equal training rows count once" prints '^earn  *66.67  *2$' said --train "$folder/doubled" --head-above 3
+check "or as often as they are there" prints '^earn  *66.67  *2  head$' said --train "$folder/doubled" --head-above 3 --keep-duplicates
+sed 's/"input"/"question"/; s/"label"/"class"/; s/"id"/"key"/' "$folder/gold" >"$folder/named"
+check "examples with keys of their own" "$program" eval --predictions "$folder/said" --gold "$folder/named" --type classification \
+	--input-field question --label-field class --id-field key
 check "heads from the training file" prints '^earn  *66.67  *2  head$' said --train "$folder/train" --head-above 2
 check "heads by name, without intervals" prints \
 	'"head_macro":0.5,"tail_macro":0.6666666666666666,"intervals":{},' said --head-domains acq --bootstrap 0 --json

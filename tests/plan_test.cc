@@ -878,7 +878,7 @@ TEST_F(PlanTest, WhatMayChangeBetweenStarts)
 		{"text: \"true\"", "text: true", "'teacher.extra_body'"},
 		{"bootstrap: 0", "bootstrap: 10", "'evaluation.bootstrap'"},
 		{"merged: false", "merged: true", "'export.merged' is true, but this run was begun with false"},
-		{"output_dir: out", "output_dir: other", "'output_dir'"},
+		{"output_dir: out", "output_dir: other", nullptr},
 		{"seed: 42", "seed: 43", "'seed' is 43, but this run was begun with 42"},
 	};
 	Plan before(whole);

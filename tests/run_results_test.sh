@@ -284,6 +284,25 @@ held_to()
 	echo 'Be brief.' >>prompts/synthesise.txt && ends 78 'began with' run --quiet held.yaml
 }
 
+# A run that was moved goes on at its new place, and buys nothing again.
+moved()
+{
+	plan moved && run moved --until 1.select && mkdir away && mv moved away/run &&
+		sed -i 's|^output_dir: .*|output_dir: away/run|' moved.yaml && run moved && grep -q '"used": 18,' away/run/status.json &&
+		plan stayed && run stayed && cmp away/run/predictions.jsonl stayed/predictions.jsonl && [ ! -e moved ]
+}
+
+# A rationale that ends in no sentence of its own is closed with the label that its example has; {label} may stand in a template.
+closes_with_the_label()
+{
+	cp -R "$TEST_SRCDIR/data/prompts/classification" labelled && chmod -R u+w labelled && echo 'Class: {label}' >>labelled/synthesise.txt &&
+		plan closes 'method: baldistill-naive' && sed -i 's/test: test.jsonl/test: test.jsonl, prompts: labelled/; s/^budget: .*/budget: 48/' closes.yaml || return 1
+	sed 's|Rationale: It is $domain.|Rationale: It is $domain, not wheat.|' teacher.sh >other.sh && taught_by closes sh "$folder/other.sh" "$folder/told" &&
+		"$program" plan --quiet closes.yaml && run closes || return 1
+	grep -h '"origin":"synthetic"' closes/stage-*/train.jsonl >rows && grep -o '"completion":"[^"]*"' rows | sort | uniq -c
+	grep -q 'not wheat. The answer is ship' rows && ! grep '"label":"ship"' rows | grep -q 'The answer is wheat' && grep -q 'Class: ship' told
+}
+
 check 'a stage trains on all stages so far' joins_all_stages
 check 'a stage trains afresh from the base' trains_afresh
 check 'what is published is the last stage' publishes_the_last
@@ -296,6 +315,8 @@ check 'duplicates repeat up to what is required' repeats_up_to_required
 check 'selection follows its keys' selects_as_planned
 check 'the teacher is asked as METHOD says' asks
 check 'why a run ends is told before its answers are waited for' tells_why
+check 'a run that was moved goes on' moved
+check 'a synthetic rationale is closed with its label' closes_with_the_label
 check 'where gold is shown its rationale is kept' shows_gold
 check 'a stage without a row of use is passed over' learns_later
 check 'status tells whether anything is at work' status_tells

@@ -10,7 +10,8 @@
 # the package `tokenizers`.
 set -eu
 work=${1:-student.work}
-program=${BALDISTILL:-baldistill}
+program=$(command -v "${BALDISTILL:-baldistill}") || { echo "no program '${BALDISTILL:-baldistill}': set BALDISTILL" >&2; exit 66; }
+program=$(realpath "$program")
 python=${PYTHON:-python3}
 
 mkdir -p "$work/init" student

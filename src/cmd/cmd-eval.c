@@ -19,6 +19,8 @@ enum { MOST_REPLICATES = 1000000 };
 
 struct settings {
 	const char *predictions, *gold, *train, *type, *heads, *output;
+	struct example_fields fields;
+	bool keep_duplicates;
 	uint64_t above, bootstrap, seed;
 	struct eval_model model; /* directory NULL: predictions are given */
 };
@@ -142,9 +144,8 @@ static void print_table(const struct scoring *s)
 		print_figure(s, (enum scoring_figure)f);
 	printf("\n%-24s %8s %8s\n", "domain", "score", "examples");
 	for (size_t d = 0; d < s->l; d++) {
-		char shown[128];
 		const struct scoring_domain *domain = &s->domain[d];
-		printf("%-24s", text_escape_line(shown, sizeof shown, domain->name, strlen(domain->name)));
+		print_name(domain->name, strlen(domain->name));
 		print_score(domain->score);
 		printf(" %8zu%s\n", domain->n, domain->head ? "  head" : "");
 	}
@@ -185,12 +186,21 @@ static int ask_model(struct evaluation *e, const struct settings *s, struct err 
 	return e->text && (!s->output || !predictions_save(&e->gold, &e->said, s->output, err)) ? 0 : -1;
 }
 
+/* As a run does: the order of the domains, and which are the head, follow from their rows. */
+static int drop_duplicates(struct examples *train, struct err *err)
+{
+	size_t dropped;
+	return examples_drop_duplicates(train, &dropped, err);
+}
+
 static int load(struct evaluation *e, const struct settings *s, struct err *err)
 {
-	if (examples_load(&e->gold, s->gold, e->type, NULL, err) ||
+	if (examples_load(&e->gold, s->gold, e->type, &s->fields, err) ||
 	    (s->predictions && rows_load(&e->predictions, s->predictions, err)))
 		return -1;
-	return s->train ? examples_load(&e->train, s->train, e->type, NULL, err) : 0;
+	if (s->train && examples_load(&e->train, s->train, e->type, &s->fields, err))
+		return -1;
+	return s->train && !s->keep_duplicates ? drop_duplicates(&e->train, err) : 0;
 }
 
 static int evaluate(const struct settings *s, bool json, struct err *err)
@@ -254,8 +264,14 @@ static int run(struct arguments *args, struct err *err)
 		{"threads", OPTION_NUMBER, &s.model.threads, "N", "threads (all of the machine's)"},
 		{"type", OPTION_TEXT, &s.type, "TYPE", "classification, multiple_choice, math or qa"},
 		{"train", OPTION_TEXT, &s.train, "FILE", "training examples: the domains, and which are the head"},
+		{"keep-duplicates", OPTION_FLAG, &s.keep_duplicates, NULL, "count equal training rows as often as they are there"},
 		{"head-domains", OPTION_TEXT, &s.heads, "NAME,...", "the head by name"},
 		{"head-above", OPTION_NUMBER, &s.above, "N", "domains of more training rows are the head (50)"},
+		{"id-field", OPTION_TEXT, &s.fields.id, "KEY", "key of the id (id, else the line number)"},
+		{"input-field", OPTION_TEXT, &s.fields.input, "KEY", "key of the input (input, text)"},
+		{"label-field", OPTION_TEXT, &s.fields.label, "KEY", "key of the label (label, answer, gt_choice)"},
+		{"domain-field", OPTION_TEXT, &s.fields.domain, "KEY", "key of the domain (domain, source)"},
+		{"choices-field", OPTION_TEXT, &s.fields.choices, "KEY", "key of the choices (choices)"},
 		{"bootstrap", OPTION_NUMBER, &s.bootstrap, "N", "replicates for the intervals; 0: none (1000)"},
 		{"seed", OPTION_NUMBER, &s.seed, "N", "what the replicates draw (1)"},
 		{0},

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* plan: what a run will do and cost, without spending anything. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/text.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
 #include "src/pipeline/forecast.h"
@@ -78,8 +78,8 @@ static void print_allocation(const struct forecast *f)
 	puts("\n");
 	for (size_t d = 0; d < f->data.pool.l; d++) {
 		const struct example_domain *domain = &f->data.pool.domain[d];
-		char name[128];
-		printf("%-24s %8zu", text_escape_line(name, sizeof name, domain->name, strlen(domain->name)), domain->n);
+		print_name(domain->name, strlen(domain->name));
+		printf(" %8zu", domain->n);
 		for (int64_t k = 0; k < f->stages; k++) {
 			const struct allocation_domain *a = &f->stage[k].domain[d];
 			char cell[48];
@@ -103,7 +103,7 @@ static void print_table(const struct forecast *f)
 	if (f->has_tokens)
 		printf("tokens     %.0f in, at most %.0f out\n", f->tokens_in, f->tokens_out);
 	if (f->cost >= 0)
-		printf("cost       at most %.2f\n", f->cost);
+		printf("cost       at most %.4f\n", ceil(f->cost * 1e4) / 1e4);
 	printf("student    answers %lld rows to select and %lld to evaluate, learns from %lld rows an epoch\n",
 	       (long long)f->candidates, (long long)f->evaluated, (long long)f->trained);
 	if (f->has_probe)

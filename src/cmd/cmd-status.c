@@ -9,6 +9,7 @@
 #include "src/base/progress.h"
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/print.h"
 #include "src/ledger/lock.h"
 
 enum { MAX_STATUS = 16 << 20 };
@@ -25,12 +26,6 @@ static int read_domain(struct domain *d, struct json_value row, struct err *err)
 	    json_get_int64(json_in(row, "answered"), &d->answered, err))
 		return -1;
 	return json_get_int64(json_in(row, "unusable"), &d->unusable, err);
-}
-
-static void print_name(const char *name, size_t n)
-{
-	char shown[256];
-	printf("%-24s", text_escape_line(shown, sizeof shown, name, n));
 }
 
 static int print_domains(struct json_value list, struct err *err)

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/text.h"
 #include "src/cmd/print.h"
 #include "src/dataset/chart.h"
 
@@ -41,14 +40,12 @@ void prepare_print(const struct prepared *p)
 	printf("%-24s %8s %8s       (bars: logarithmic)\n", "domain", "train", "test");
 	for (size_t d = 0; d < p->pool.l + p->test.l; d++) {
 		const struct example_domain *domain = domain_at(p, d);
-		char shown[128];
 		if (!domain)
 			continue;
 		size_t train = train_rows(p, d);
 		int length = (int)(BAR * chart_share(train, most) + 0.5);
-		printf("%-24s %8zu %8zu  %s %.*s\n",
-		       text_escape_line(shown, sizeof shown, domain->name, strlen(domain->name)), train,
-		       test_rows(p, domain->name), domain->head ? "head" : "tail", length, bar);
+		print_name(domain->name, strlen(domain->name));
+		printf(" %8zu %8zu  %s %.*s\n", train, test_rows(p, domain->name), domain->head ? "head" : "tail", length, bar);
 	}
 	printf("%-24s %8zu %8zu\n", "all", p->pool.n, p->test.n);
 }

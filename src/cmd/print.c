@@ -17,6 +17,18 @@ int print_document(struct json_writer *w, struct err *err)
 	return text ? 0 : -1;
 }
 
+/* printf counts bytes, a terminal characters. */
+void print_name(const char *name, size_t n)
+{
+	enum { WIDTH = 24 };
+	char shown[256];
+	int width = 0;
+	text_escape_line(shown, sizeof shown, name, n);
+	for (const char *c = shown; *c; c++)
+		width += ((unsigned char)*c & 0xc0) != 0x80;
+	printf("%s%*s", shown, width < WIDTH ? WIDTH - width : 0, "");
+}
+
 void print_score(double score)
 {
 	if (isnan(score))

@@ -8,6 +8,9 @@
 /* A finished JSON document as a line of standard output; the writer is released. */
 int print_document(struct json_writer *w, struct err *err);
 
+/* A name from outside in the first column of a table, which is 24 characters wide. */
+void print_name(const char *name, size_t n);
+
 /* A score in per cent in a column of a table, "-" where there is none. */
 void print_score(double score);
 

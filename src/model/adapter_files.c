@@ -285,6 +285,14 @@ static int save_config(const struct adapter_config *config, const char *path, co
 	return rc;
 }
 
+/* By its full path, where that can stand in JSON. */
+static const char *base_name(const char *full, const char *given)
+{
+	if (full && text_utf8_valid(full, strlen(full)) == strlen(full))
+		return full;
+	return text_utf8_valid(given, strlen(given)) == strlen(given) ? given : "";
+}
+
 int adapter_save(const struct adapter *a, const char *directory, const char *base, struct err *err)
 {
 	struct parameters names;
@@ -293,7 +301,7 @@ int adapter_save(const struct adapter *a, const char *directory, const char *bas
 	char *tensors = tree_join(directory, tensors_name, err);
 	char *config = tensors ? tree_join(directory, config_name, err) : NULL;
 	int rc = !config || adapter_add((struct adapter *)a, &names, err) || parameters_save(&names, PARAMETER_VALUES, tensors, err) ||
-				 save_config(&a->config, config, found ? found : base, err)
+				 save_config(&a->config, config, base_name(found, base), err)
 			 ? -1 : 0;
 	parameters_release(&names);
 	free(found);

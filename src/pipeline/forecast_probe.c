@@ -3,7 +3,9 @@
  * A few rows answered and learned, to know what the whole will take. Times are
  * scaled by tokens; a busy machine makes them worse than they will be.
  */
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,23 +29,27 @@ struct probe {
 
 /* ---- tokens ------------------------------------------------------------------------------------------------ */
 
-static int add_tokens(struct probe *p, double *sum, char *text, struct err *err)
+/* Of a text that is released here; a teacher may count more than the student, a third of the bytes at the most. */
+static int add_tokens(struct probe *p, double *sum, char *text, bool teacher, struct err *err)
 {
 	struct example_ids ids = {0};
 	int rc = text ? completions_encode(p->student, text, NULL, &ids, err) : -1;
-	*sum += (double)ids.prompt.n;
+	*sum += fmax((double)ids.prompt.n, teacher && text ? (double)strlen(text) / 3 : 0);
 	example_release(&ids);
 	free(text);
 	return rc;
 }
 
-/* A synthesis shows three examples; here the sampled row stands for each of them. */
+/*
+ * A synthesis shows three examples; here the sampled row stands for each of them, without a rationale, which price()
+ * counts as long as it may be.
+ */
 static char *synthesis_prompt(const struct data *data, const struct example *row, const char *domain, struct err *err)
 {
-	const struct prompt_demonstration one = {row->input, row->label, row->input, NULL}, three[] = {one, one, one};
-	const struct example none = {0};
+	const struct prompt_demonstration one = {row->input, row->label, "", NULL}, three[] = {one, one, one};
+	const struct example of_domain = {.label = domain};
 	char *shown = prompt_demonstrations(three, 3, err);
-	char *text = shown ? data_prompt(data, PROMPT_SYNTHESISE, &none, domain, shown, err) : NULL;
+	char *text = shown ? data_prompt(data, PROMPT_SYNTHESISE, &of_domain, domain, shown, err) : NULL;
 	free(shown);
 	return text;
 }
@@ -55,9 +61,9 @@ static int count_tokens(struct probe *p, struct err *err)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct example *row = &data->pool.row[p->row[i]];
 		const char *domain = data->pool.domain[row->domain].name;
-		if (add_tokens(p, &p->prompt, data_prompt(data, PROMPT_STUDENT, row, domain, NULL, err), err) ||
-		    add_tokens(p, &p->annotation, data_prompt(data, annotate, row, domain, NULL, err), err) ||
-		    add_tokens(p, &p->synthesis, synthesis_prompt(data, row, domain, err), err))
+		if (add_tokens(p, &p->prompt, data_prompt(data, PROMPT_STUDENT, row, domain, NULL, err), false, err) ||
+		    add_tokens(p, &p->annotation, data_prompt(data, annotate, row, domain, NULL, err), true, err) ||
+		    add_tokens(p, &p->synthesis, synthesis_prompt(data, row, domain, err), true, err))
 			return -1;
 	}
 	p->prompt /= (double)p->n;
@@ -71,7 +77,8 @@ static void price(struct probe *p)
 	struct forecast *f = p->forecast;
 	const struct plan_teacher *t = &p->plan->teacher;
 	f->has_tokens = true;
-	f->tokens_in = (double)f->annotate * p->annotation + (double)f->synthesise * p->synthesis;
+	double shown = 3 * (double)t->max_tokens;
+	f->tokens_in = (double)f->annotate * p->annotation + (double)f->synthesise * (p->synthesis + shown);
 	f->tokens_out = (double)(f->annotate + f->synthesise) * (double)t->max_tokens;
 	if (t->price_input >= 0 && t->price_output >= 0)
 		f->cost = (f->tokens_in * t->price_input + f->tokens_out * t->price_output) / 1e6;

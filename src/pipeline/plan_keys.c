@@ -75,7 +75,7 @@ const struct plan_key plan_keys[] = {
 	 .help = "parse: only what cannot be read drops; full: also wrong labels and copies"},
 	{"method.replace_unusable", PLAN_FLAG, AT(method.replace_unusable), .value = "true", .paper = "false",
 	 .authors = "false",
-	 .help = "ask for another example for each dropped one, inside the same budget"},
+	 .help = "ask for another example for a dropped one, where units of the budget are left over"},
 
 	{"budget", PLAN_WHOLE, AT(budget), BETWEEN(1, (double)POLICY_UNITS_MAX), .flags = KEY_REQUIRED | KEY_GROWS,
 	 .help = "teacher queries of the whole run, of all kinds"},
@@ -198,7 +198,7 @@ const struct plan_key plan_keys[] = {
 	{"export.merged", PLAN_FLAG, AT(merged), .value = "true",
 	 .help = "write the whole checkpoint beside the adapter"},
 
-	{"output_dir", PLAN_PATH, AT(output_dir), .value = "run-r52", .help = "directory of the run"},
+	{"output_dir", PLAN_PATH, AT(output_dir), .value = "run-r52", .flags = KEY_CHANGES, .help = "directory of the run"},
 	{"seed", PLAN_SEED, AT(seed), .value = "1", .help = "of everything drawn"},
 	{0},
 };

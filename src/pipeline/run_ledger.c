@@ -36,7 +36,7 @@ static int grow_budgets(void *context, struct ledger *ledger, struct err *err)
 	for (int64_t k = begun; k < run->stages; k++)
 		run->budget[k] = 1; /* the least; what it gets is policy_grow's to say */
 	if (policy_grow(run->budget, run->stages, begun, run->plan->budget))
-		return err_set(err, ERR_CONFIG, "budget: every stage has begun, so %lld cannot be used any more; start a new run, which the cassette of this one may serve",
+		return err_set(err, ERR_CONFIG, "budget: every stage has begun, so %lld cannot be used any more; start a new run, with another output_dir",
 			       (long long)run->plan->budget);
 	return 0;
 }
