@@ -164,6 +164,7 @@ const char *device_sync(struct device *dev);
  * and puts it back at its end.
  */
 void *device_scratch(struct device *dev, const char *op, size_t bytes);
+void device_scratch_free(struct device *dev); /* of a host backend, when it closes */
 
 /* ---- shapes ------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "reference/internal.h"
 
@@ -109,16 +110,36 @@ struct view ref_carve(struct view saved, size_t *at, int64_t rows, int64_t cols)
 	return v;
 }
 
+/* From so many bytes on memory is mapped: zero as it comes, and taken from the machine where it is first used. */
+enum { MAPPED = 1 << 22 };
+
+static void *zeroed(size_t bytes)
+{
+	if (bytes >= MAPPED) {
+		void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		return mapped == MAP_FAILED ? NULL : mapped;
+	}
+	void *data = aligned_alloc(ALIGNMENT, bytes);
+	return data ? memset(data, 0, bytes) : NULL;
+}
+
+static void host_free(const struct buffer *buffer)
+{
+	if (buffer->bytes >= MAPPED)
+		munmap(buffer->data, buffer->bytes);
+	else
+		free(buffer->data);
+}
+
 /* Zeroed memory; *bytes becomes what is held. */
 static void *host_bytes(struct device *dev, size_t *wanted)
 {
 	void *data = NULL;
 	size_t bytes = *wanted;
-	if (bytes > SIZE_MAX - ALIGNMENT || !(data = aligned_alloc(ALIGNMENT, *wanted = round_up(bytes ? bytes : 1)))) {
+	if (bytes > SIZE_MAX - ALIGNMENT || !(data = zeroed(*wanted = round_up(bytes ? bytes : 1)))) {
 		device_fail(dev, "alloc", "out of memory for %zu bytes (%zu held already)", bytes, dev->allocated);
 		return NULL;
 	}
-	memset(data, 0, *wanted);
 	dev->allocated += *wanted;
 	return data;
 }
@@ -141,7 +162,7 @@ static void ref_free(struct device *dev, struct buffer *buffer)
 	if (!buffer)
 		return;
 	dev->allocated -= buffer->bytes;
-	free(buffer->data);
+	host_free(buffer);
 	free(buffer);
 }
 
@@ -176,8 +197,14 @@ static void ref_reserve(struct device *dev, size_t bytes)
 	if (!data)
 		return;
 	dev->allocated -= dev->scratch.bytes;
-	free(dev->scratch.data);
+	device_scratch_free(dev);
 	dev->scratch = (struct buffer){data, bytes};
+}
+
+void device_scratch_free(struct device *dev)
+{
+	if (dev->scratch.data)
+		host_free(&dev->scratch);
 }
 
 static void ref_capture_begin(struct device *dev)
@@ -257,6 +284,6 @@ void device_reference_free(struct device *dev)
 {
 	if (!dev)
 		return;
-	free(dev->scratch.data);
+	device_scratch_free(dev);
 	free(dev);
 }

@@ -94,6 +94,25 @@ TEST(Conversation, TrainingBeginsWhereGenerationDoes)
 	}
 }
 
+/* Sets written for trainers that append no end token spell it: it is there once. */
+TEST(Completion, EndsOnce)
+{
+	TextOnly there("llama2.json", "<s>", "</s>", "none");
+	ASSERT_NE(there.student, nullptr) << there.err.message;
+	std::vector<std::vector<int32_t>> targets;
+	for (const char *completion : {"oil prices", "oil prices</s>"}) {
+		struct example_text text = {};
+		struct example_ids ids = {};
+		text.prompt = "the ", text.prompt_n = 4;
+		text.completion = completion, text.completion_n = strlen(completion);
+		ASSERT_EQ(example_encode(there.student, &text, &ids, &there.err), 0) << there.err.message;
+		targets.push_back(list_of(ids.target));
+		example_release(&ids);
+	}
+	EXPECT_EQ(targets[0], targets[1]);
+	EXPECT_EQ(targets[0].back(), there.student->eos);
+}
+
 class Student : public OnDevice {
 protected:
 	struct model *load(const TinyCheckpoint &checkpoint, enum dtype dtype = DTYPE_F32)

@@ -196,7 +196,7 @@ const Case rejected_cases[] = {
 	{"H37_503", says("503 Service Unavailable", "", "<html>"), FREE, 0, 69, true, "http 503"},
 	{"H38_529", says("529 Overloaded", "", error_body("Overloaded", "\"overloaded_error\"", "null")), FREE, 0, 69,
 	 true, "http 529"},
-	{"H39_should_not_retry", says("429 Too Many Requests", "x-should-retry: false\r\n", ""), FREE, 0, 75, false,
+	{"H39_should_not_retry", says("429 Too Many Requests", "x-should-retry: false\r\n", ""), DENIED, 0, 75, false,
 	 "http 429"},
 	{"H40_413", says("413 Payload Too Large", "", ""), DENIED, 0, 65, false, "http 413"},
 	{"H41_422", says("422 Unprocessable", "", "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"bad\"}]}"), DENIED, 0, 65,

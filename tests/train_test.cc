@@ -541,6 +541,7 @@ struct Job {
 	struct train_kind kind = lora_kind(QV, 4, 0.1);
 	TrainRows data{7};
 	int64_t resumed_from = -1; /* of the last run */
+	bool restart = false;
 
 	Job() { options.shuffle = true, options.save_steps = 3, options.num_train_epochs = 5; }
 
@@ -556,6 +557,7 @@ struct Job {
 		if (!model || trainee_open(&t, model, &kind, &err))
 			return err.message;
 		files.directory = folder.c_str();
+		files.restart = restart;
 		int rc = student_train(&t, data.rows.data(), data.rows.size(), &options, &files, &result, &err);
 		std::string out = rc ? std::to_string(err.code) + ": " + err.message : all_values(&t);
 		resumed_from = rc ? -1 : result.resumed_from;
@@ -680,6 +682,46 @@ TEST_P(Interrupted, ADamagedCheckpointIsPassedOver)
 	files.directory = folder.path.c_str();
 	ASSERT_EQ(train_finish(&files, &err), 0) << err.message;
 	EXPECT_EQ(folder.files(), std::vector<std::string>{"trainer_log.jsonl"});
+}
+
+/* A run may go on with other threads: what was begun with others is trained again, and leaves nothing. */
+TEST_P(Interrupted, AnotherTrainingsCheckpointIsBegunAnew)
+{
+	TinyCheckpoint checkpoint({});
+	Temporary whole, folder;
+	std::string want = run(checkpoint, whole.path);
+	job.options.num_train_epochs = 9;
+	run(checkpoint, folder.path);
+	job.options.num_train_epochs = 5;
+	job.restart = true;
+	EXPECT_EQ(run(checkpoint, folder.path), want);
+	EXPECT_EQ(job.resumed_from, 0);
+	EXPECT_EQ(log_of(folder.path), log_of(whole.path));
+	EXPECT_EQ(folder.files(), whole.files());
+	EXPECT_EQ(run(checkpoint, folder.path), want);
+	EXPECT_EQ(job.resumed_from, 15) << "its own are gone on with";
+}
+
+TEST_P(Train, FullFineTuningIsBoundBeforeItTakesAnything)
+{
+	struct model_options how = {};
+	struct err err = {};
+	struct train_kind kind = {};
+	struct trainee t;
+	TinyCheckpoint checkpoint({});
+	struct model *model = model_load(checkpoint.path(), dev, &how, &err);
+	ASSERT_NE(model, nullptr) << err.message;
+	size_t before = dev->allocated;
+	kind.full = true;
+	kind.memory = model->stored + dev->prepared + full_bytes(model) - 1;
+	EXPECT_EQ(trainee_open(&t, model, &kind, &err), -1);
+	EXPECT_EQ(err.code, ERR_MEMORY);
+	EXPECT_EQ(dev->allocated, before);
+	kind.memory++;
+	ASSERT_EQ(trainee_open(&t, model, &kind, &err), 0) << err.message;
+	EXPECT_EQ(full_bytes(model), parameters_bytes((uint64_t)t.params.total));
+	trainee_close(&t);
+	model_free(model);
 }
 
 TEST_P(Interrupted, AnotherTrainingsCheckpointIsRefused)

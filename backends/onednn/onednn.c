@@ -68,7 +68,7 @@ void onednn_close(struct device *dev)
 	if (!dev)
 		return;
 	matmul_free(onednn_of(dev)->matmul);
-	free(dev->scratch.data);
+	device_scratch_free(dev);
 	free(dev);
 }
 

@@ -56,7 +56,7 @@ void openblas_close(struct device *dev)
 {
 	if (!dev)
 		return;
-	free(dev->scratch.data);
+	device_scratch_free(dev);
 	free(dev);
 }
 

@@ -89,9 +89,11 @@ static int is_rounded(bool *rounded, const char *directory, struct err *err)
 static int self_check(struct merge_command *c, const float *want, const struct arguments *args, struct err *err)
 {
 	bool rounded;
-	if (is_rounded(&rounded, c->output, err))
+	enum dtype dtype;
+	if (is_rounded(&rounded, c->output, err) || job_read_dtype(c->job.dtype, &dtype, err))
 		return -1;
-	const struct model_options options = {.dtype = DTYPE_F32, .memory = c->job.memory};
+	rounded = rounded || dtype != DTYPE_F32;
+	const struct model_options options = {.dtype = dtype, .memory = c->job.memory};
 	struct model *merged = model_load(c->output, c->job.student->dev, &options, err);
 	float *got = merged ? probe(merged, err) : NULL;
 	int rc = got ? 0 : -1;
@@ -144,6 +146,7 @@ static int run(struct arguments *args, struct err *err)
 		{"adapter", OPTION_TEXT, &c.job.adapter, "DIR", "PEFT adapter"},
 		{"output", OPTION_TEXT, &c.output, "DIR", "where the merged checkpoint goes"},
 		{"backend", OPTION_TEXT, &c.job.backend, "NAME", "backend (auto)"},
+		{"dtype", OPTION_TEXT, &c.job.dtype, "TYPE", "base weights while they are compared, as float32 or bfloat16 (float32)"},
 		{"memory", OPTION_SIZE, &c.job.memory, "SIZE", "bound of weights and arrays, such as 8GiB (none)"},
 		{0},
 	};

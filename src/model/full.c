@@ -124,6 +124,24 @@ struct full *full_new(struct model *model, struct parameters *params, struct err
 	return NULL;
 }
 
+static int add_bytes(void *context, const struct slot *slot)
+{
+	uint64_t *bytes = context, n = (uint64_t)(slot->at.rows * slot->at.cols);
+	*bytes += parameters_bytes(n) + (slot->at.dtype == DTYPE_F32 ? 0 : n * sizeof(float));
+	return 0;
+}
+
+uint64_t full_bytes(struct model *model)
+{
+	size_t layers = (size_t)model->config.num_hidden_layers;
+	uint64_t bytes = 0;
+	struct full f = {.model = model, .layer = mem_array(layers, sizeof *f.layer, NULL)};
+	if (f.layer)
+		visit_all(&f, add_bytes, &bytes);
+	free(f.layer);
+	return bytes;
+}
+
 /* ---- binding ------------------------------------------------------------------------ */
 
 struct binding {

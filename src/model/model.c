@@ -74,7 +74,7 @@ static int make_room(struct model *m, enum dtype dtype, struct err *err)
 
 static int load(struct model *m, const char *directory, const struct model_options *options, struct err *err)
 {
-	enum { POSITIONS = 8192 };
+	enum { POSITIONS = 131072 };
 	int64_t most = m->config.max_position_embeddings;
 	m->positions = options->positions ? options->positions : most < POSITIONS ? most : POSITIONS;
 	if (check_memory(m, options, err) || make_room(m, options->dtype, err))

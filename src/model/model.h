@@ -32,7 +32,7 @@ extern "C" {
 
 struct model_options {
 	enum dtype dtype;      /* what matrices are stored as: DTYPE_F32 or DTYPE_BF16 */
-	int64_t positions;     /* rotary tables for so many; 0: the config's max_position_embeddings, at most 8192 */
+	int64_t positions;     /* rotary tables for so many; 0: the config's max_position_embeddings, at most 131072 */
 	uint64_t memory;       /* bound of stored and prepared weights in bytes; 0: none */
 	bool random;           /* no weights are read: matrices are drawn, normal with deviation 0.02, norms 1, biases 0 */
 	uint64_t seed;         /* of these */

@@ -83,7 +83,7 @@ static int train(struct run *run, struct student *student, const struct train_se
 	const struct train_config *config = &run->plan->training;
 	const char *base = run->plan->student.model_name_or_path;
 	const struct train_files files = {.directory = directory, .progress = voice_progress(run->options->voice),
-					  .note = note, .context = (void *)run->options->voice};
+					  .note = note, .context = (void *)run->options->voice, .restart = true};
 	struct train_result result;
 	struct trainee trainee = {0};
 	int rc = trainee_open(&trainee, student->model, &config->kind, err);

@@ -85,7 +85,7 @@ static int check_training(struct plan *plan, struct err *err)
 {
 	const struct yaml_node *training = yaml_find(yaml_root(plan->doc), "training");
 	plan->training.kind.seed = plan->training.options.seed = plan->seed;
-	plan->training.options.memory = plan->student.memory;
+	plan->training.kind.memory = plan->training.options.memory = plan->student.memory;
 	if (!train_config_check(&plan->training, err))
 		return 0;
 	return training && err->code == ERR_CONFIG ? plan_refuse(training, err) : -1;

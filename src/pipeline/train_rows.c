@@ -43,7 +43,7 @@ static int read_config(struct training *c, struct err *err)
 	c->config.options.tokens = (int64_t)c->o->tokens;
 	c->config.options.shuffle = !c->o->no_shuffle;
 	c->config.options.seed = c->config.kind.seed = c->job->seed;
-	c->config.options.memory = c->job->memory;
+	c->config.kind.memory = c->config.options.memory = c->job->memory;
 	c->config.kind.init_adapter = c->o->init_adapter;
 	return train_config_check(&c->config, err);
 }

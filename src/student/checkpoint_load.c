@@ -50,7 +50,7 @@ static int check_state(const struct checkpoint_place *place, const char *directo
 		rc = err_set(err, ERR_DATA, "%s is of step %lld", directory, (long long)found);
 	else if (!rc && strcmp(configuration, place->configuration))
 		rc = err_set(err, ERR_CANTCREATE,
-			     "%s is of another training (other options, rows, model or backend); remove it or choose another directory",
+			     "%s is of another training (other options, rows, model, backend or threads); remove it or choose another directory",
 			     directory);
 	json_free(doc);
 	return rc;
@@ -80,7 +80,10 @@ static int try_one(const struct checkpoint_place *place, struct parameters *para
 	if (verify(directory, &why)) {
 		snprintf(passed, 256, "%.255s", why.message);
 		rc = why.code == ERR_MEMORY ? err_set(err, ERR_MEMORY, "%s", why.message) : 0;
-	} else if (check_state(place, directory, step, err) || load_values(directory, params, err)) {
+	} else if (check_state(place, directory, step, &why)) {
+		snprintf(passed, 256, "%.255s", why.message);
+		rc = why.code == ERR_CANTCREATE && place->restart ? 0 : err_set(err, why.code, "%s", why.message);
+	} else if (load_values(directory, params, err)) {
 		rc = -1;
 	}
 	free(directory);

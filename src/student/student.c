@@ -175,7 +175,8 @@ static int encode_target(struct student *s, const struct example_text *text, str
 		return append_ids(s, text, target, err);
 	if (encoder_encode(s->encoder, target, text->completion, text->completion_n, false, err))
 		return err_prefix(err, "'completion'");
-	return text->cut ? 0 : append_end(s, target, err);
+	bool ended = s->eos >= 0 && target->n && target->ids[target->n - 1] == s->eos; /* the text spells it */
+	return text->cut || ended ? 0 : append_end(s, target, err);
 }
 
 /* The beginning token once, also where the text spells it. */

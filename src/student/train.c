@@ -192,8 +192,8 @@ static void set_limits(struct training *t)
 static uint64_t bytes_of(const struct training *t, const struct pass_trained *trained, const struct pass_limits *limits)
 {
 	const struct model *m = t->trainee->model;
-	return m->stored + m->dev->prepared + pass_bytes(m, trained, limits) +
-	       parameters_bytes((uint64_t)t->trainee->params.total);
+	uint64_t own = t->trainee->full ? full_bytes(t->trainee->model) : parameters_bytes((uint64_t)t->trainee->params.total);
+	return m->stored + m->dev->prepared + pass_bytes(m, trained, limits) + own;
 }
 
 static int refuse_memory(const struct training *t, uint64_t need, struct err *err)
@@ -263,9 +263,15 @@ static int resume(struct training *t, struct err *err)
 {
 	char passed[256];
 	t->place.directory = t->files->directory;
+	t->place.restart = t->files->restart;
 	if (train_hash(t->place.configuration, t->trainee, t->rows, t->n, &t->options, err) ||
 	    checkpoint_load(&t->place, &t->trainee->params, &t->result->resumed_from, passed, err))
 		return -1;
+	if (passed[0] && t->files->restart && !t->result->resumed_from) {
+		snprintf(passed, sizeof passed, "the backend, its threads or the memory are others than when this training began: it begins anew");
+		if (checkpoint_remove_all(t->files->directory, err))
+			return -1;
+	}
 	if (passed[0] && t->files->note)
 		t->files->note(t->files->context, passed);
 	parameters_refresh(&t->trainee->params);
@@ -288,7 +294,8 @@ static int run_steps(struct training *t, struct progress *progress, struct err *
 	for (int64_t step = t->result->resumed_from + 1; step <= steps; step++) {
 		if (run_step(t, step, steps, err))
 			return -1;
-		if ((step % every == 0 || step == steps) && checkpoint_save(&t->place, &t->trainee->params, step, err))
+		if ((step % every == 0 || step == steps) &&
+		    (train_log_sync(&t->log, err) || checkpoint_save(&t->place, &t->trainee->params, step, err)))
 			return -1;
 		progress_add(progress, 1);
 	}

@@ -56,7 +56,7 @@ struct train_kind {
 	bool full;
 	struct adapter_config lora;
 	const char *init_adapter; /* directory of first values, whose rank, alpha and targets count; NULL: drawn */
-	uint64_t seed;
+	uint64_t seed, memory;    /* bytes that the model and what full fine-tuning holds beside it may take; 0: any */
 };
 
 struct trainee {
@@ -102,6 +102,7 @@ struct train_files {
 	const struct progress_output *progress; /* steps; may be NULL */
 	void (*note)(void *context, const char *message); /* what the user should know; may be NULL */
 	void *context;
+	bool restart; /* checkpoints of another training (threads, backend) are removed; otherwise they are refused */
 };
 
 struct train_result {

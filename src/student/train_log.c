@@ -201,6 +201,11 @@ static int append_line(const struct train_log *log, const char *text, size_t n, 
 	return -1;
 }
 
+int train_log_sync(const struct train_log *log, struct err *err)
+{
+	return fdatasync(log->fd) ? err_set_errno(err, ERR_IO, "cannot sync '%s'", log->path) : 0;
+}
+
 int train_log_write(struct train_log *log, const struct train_line *line, struct err *err)
 {
 	struct json_writer w;

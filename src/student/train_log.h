@@ -44,5 +44,7 @@ struct train_line {
 	double epoch, learning_rate, grad_norm, seconds;
 };
 int train_log_write(struct train_log *log, const struct train_line *line, struct err *err);
+/* Before a checkpoint, whose steps' lines must outlive a power cut as it does. */
+int train_log_sync(const struct train_log *log, struct err *err);
 
 #endif

@@ -18,8 +18,21 @@ static int open_adapter(struct trainee *t, const struct train_kind *kind, struct
 	return 0;
 }
 
-static int open_full(struct trainee *t, struct err *err)
+/* Told before anything of it is taken. */
+static int check_full(struct model *m, uint64_t memory, struct err *err)
 {
+	uint64_t need = m->stored + m->dev->prepared + full_bytes(m);
+	if (!memory || need <= memory)
+		return 0;
+	return err_set(err, ERR_MEMORY, "full fine-tuning needs %llu MiB for weights, gradients and moments alone, more than the "
+		       "%llu MiB allowed; raise the bound, or train an adapter (finetuning_type lora)",
+		       (unsigned long long)(need >> 20), (unsigned long long)(memory >> 20));
+}
+
+static int open_full(struct trainee *t, uint64_t memory, struct err *err)
+{
+	if (check_full(t->model, memory, err))
+		return -1;
 	t->full = full_new(t->model, &t->params, err);
 	if (!t->full || parameters_make(&t->params, err))
 		return -1;
@@ -31,7 +44,7 @@ int trainee_open(struct trainee *trainee, struct model *model, const struct trai
 {
 	*trainee = (struct trainee){.model = model};
 	parameters_init(&trainee->params, model->dev);
-	if (!(kind->full ? open_full(trainee, err) : open_adapter(trainee, kind, err)))
+	if (!(kind->full ? open_full(trainee, kind->memory, err) : open_adapter(trainee, kind, err)))
 		return 0;
 	trainee_close(trainee);
 	return -1;
