@@ -135,6 +135,8 @@ TEST(Examples, TheLabelOfMathIsTheFinalAnswer)
 	Loaded l(row("q", "It is 8 * 9 = <<8*9=72>>72.\\n#### 72", ", \"domain\": \"d\""), ANSWER_MATH);
 	ASSERT_EQ("ok", l.message());
 	EXPECT_STREQ("72", l.set.row[0].label);
+	Loaded alone(row("q", "#### 72", ", \"domain\": \"d\""), ANSWER_MATH);
+	EXPECT_STREQ("72", alone.set.row[0].label);
 	Loaded empty(row("q", "no\\n#### \\n.\\n####", ", \"domain\": \"d\""), ANSWER_MATH);
 	EXPECT_NE("ok", empty.message());
 	Loaded qa(row("q", "see\\n#### 72", ", \"domain\": \"d\""), ANSWER_QA);

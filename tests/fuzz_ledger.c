@@ -259,7 +259,7 @@ static void spend(struct ledger *ledger, struct err *err)
 	enum ledger_stop stop;
 	size_t armed = 0;
 
-	if (ledger_pending(ledger, 0, "annotate", 1, 2, false, &pending, err)) {
+	if (ledger_pending(ledger, 0, "annotate", 1, 2, LEDGER_IN_ORDER, &pending, err)) {
 		check_refused(err);
 		return;
 	}

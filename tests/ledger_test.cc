@@ -48,7 +48,7 @@ struct ledger_shot arm_next(struct ledger *ledger, enum ledger_stop *stop, int64
 	struct ledger_shot shot = {};
 	struct err err = {};
 	size_t armed = 0;
-	EXPECT_EQ(ledger_pending(ledger, 0, "annotate", now, 1, false, &pending, &err), 0) << err.message;
+	EXPECT_EQ(ledger_pending(ledger, 0, "annotate", now, 1, LEDGER_IN_ORDER, &pending, &err), 0) << err.message;
 	EXPECT_EQ(pending.n, 1u);
 	shot.query = pending.n ? pending.query[0].id : 0;
 	shot.reserve = reserve;
@@ -76,7 +76,7 @@ void answer(const struct ledger_shot &shot, const std::string &body)
 int64_t pending_count(struct ledger *ledger, int64_t now, int64_t *wake = nullptr)
 {
 	struct ledger_pending pending;
-	EXPECT_EQ(ledger_pending(ledger, 0, "annotate", now, 100, false, &pending, nullptr), 0);
+	EXPECT_EQ(ledger_pending(ledger, 0, "annotate", now, 100, LEDGER_IN_ORDER, &pending, nullptr), 0);
 	int64_t n = (int64_t)pending.n;
 	if (wake)
 		*wake = pending.wake;
@@ -504,7 +504,7 @@ TEST(Ledger, WhatIsNotBilledIsReleasedWithoutTrace)
 	EXPECT_EQ(counts_of(ledger).used, 0);
 	EXPECT_EQ(counts_of(ledger).wire, 0);
 	struct ledger_pending pending;
-	ASSERT_EQ(ledger_pending(ledger, 0, "annotate", 1, 1, false, &pending, nullptr), 0);
+	ASSERT_EQ(ledger_pending(ledger, 0, "annotate", 1, 1, LEDGER_IN_ORDER, &pending, nullptr), 0);
 	EXPECT_EQ(pending.query[0].attempts, 0) << "a replay counts attempts from here";
 	ledger_pending_release(&pending);
 }

@@ -177,7 +177,7 @@ inline int arm_round(struct ledger *ledger, Round &next, struct err *err)
 {
 	struct ledger_pending pending;
 	enum ledger_stop stop;
-	if (ledger_pending(ledger, 0, "annotate", 3000, WORLD_SLOTS, false, &pending, err))
+	if (ledger_pending(ledger, 0, "annotate", 3000, WORLD_SLOTS, LEDGER_IN_ORDER, &pending, err))
 		return -1;
 	for (size_t i = 0; i < pending.n; i++) {
 		next.shots[i].query = pending.query[i].id;

@@ -105,10 +105,11 @@ static int check_choice(const struct example *example, struct err *err)
 /* The label of a math example is its final answer: of a solution that ends in "#### 72", as GSM8K writes it, what follows. */
 static int final_answer(const char **label, struct arena *arena, struct err *err)
 {
-	static const char mark[] = "\n####";
+	static const char mark[] = "####";
 	const char *last = NULL;
 	for (const char *at = *label; (at = strstr(at, mark)); at += sizeof mark - 1)
-		last = at + sizeof mark - 1;
+		if (at == *label || at[-1] == '\n')
+			last = at + sizeof mark - 1;
 	if (!last)
 		return 0;
 	struct span s = span_trim((struct span){last, strlen(last)});

@@ -58,8 +58,9 @@ int event_add(struct ledger *ledger, const char *kind, const char *detail, int64
 /* Read columns of `SELECT QUERY_COLUMNS FROM query q`; strings borrowed from the row. */
 #define QUERY_COLUMNS                                                                                                  \
 	"q.id,q.kind,q.domain,q.example_id,q.sample,q.req_sha256,q.stage,q.step,q.tries,"                              \
-	"(SELECT count(*) FROM attempt n WHERE n.query_id=q.id AND n.wire=1)"
-enum { QUERY_COLUMN_COUNT = 10 };
+	"(SELECT count(*) FROM attempt n WHERE n.query_id=q.id AND n.wire=1),"                                         \
+	"(SELECT count(*) FROM attempt n WHERE n.query_id=q.id AND n.state='RELEASED' AND n.http IN(400,403,413,422))"
+enum { QUERY_COLUMN_COUNT = 11 };
 int query_read(struct ledger *ledger, sqlite3_stmt *row, struct ledger_query *query, struct err *err);
 
 #endif

@@ -20,7 +20,7 @@
  *     struct ledger *ledger = ledger_open(&options, &recovery, &err);    // T5: recover
  *     ledger_stage_open(ledger, k, cum_k, &err);                         // step.h
  *     ledger_step_open(ledger, k, "annotate", queries, n, &err);         // T0: all queries before any send
- *     while (!ledger_pending(ledger, k, "annotate", now, room, false, &pending, &err) && pending.n) {
+ *     while (!ledger_pending(ledger, k, "annotate", now, room, LEDGER_IN_ORDER, &pending, &err) && pending.n) {
  *             ledger_arm(ledger, shots, pending.n, now, &armed, &stop, &err);  // T1: then, only then, send
  *             memcpy(shots[i].slot->body, bytes, n);                     // as bytes come in; no malloc
  *             slot_finish(shots[i].slot, http, head_n, body_n, &err);    // the reply is whole

@@ -17,6 +17,7 @@ int query_read(struct ledger *l, sqlite3_stmt *row, struct ledger_query *query, 
 		.step = (const char *)sqlite3_column_text(row, 7),
 		.doubts = sqlite3_column_int64(row, 8),
 		.attempts = sqlite3_column_int64(row, 9),
+		.rejections = sqlite3_column_int64(row, 10),
 	};
 	const void *digest = sqlite3_column_blob(row, 5);
 	if (!query->kind || !query->domain || !query->example_id || !query->step)
@@ -66,25 +67,29 @@ static int read_due(struct ledger *l, sqlite3_stmt *rows, size_t most, struct le
 	"SELECT " QUERY_COLUMNS ",q.body FROM query q WHERE stage=?1 AND step=?2 AND state='PENDING' AND not_before<=?3"  \
 	" ORDER BY "
 
-static int select_due(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most, bool fresh,
-		      struct ledger_pending *pending, struct err *err)
+static int select_due(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most,
+		      enum ledger_order order, struct ledger_pending *pending, struct err *err)
 {
-	const char *sql = fresh ? DUE "tries,not_before>0,id LIMIT ?4" : DUE "tries,id LIMIT ?4";
+	static const char *const sql[] = {
+		[LEDGER_IN_ORDER] = DUE "tries,id LIMIT ?4",
+		[LEDGER_REFUSED_LAST] = DUE "tries,not_before>0,id LIMIT ?4",
+		[LEDGER_MIXED] = DUE "tries,not_before>0,req_sha256,id LIMIT ?4",
+	};
 	pending->query = arena_array(&pending->arena, most, sizeof *pending->query, err);
 	if (!pending->query)
 		return -1;
-	sqlite3_stmt *rows = database_select(&l->db, err, sql, "itii", stage, step, now, (int64_t)most);
+	sqlite3_stmt *rows = database_select(&l->db, err, sql[order], "itii", stage, step, now, (int64_t)most);
 	int failed = rows ? read_due(l, rows, most, pending, err) : -1;
 	sqlite3_finalize(rows);
 	return failed;
 }
 
-int ledger_pending(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most, bool fresh,
-		   struct ledger_pending *pending, struct err *err)
+int ledger_pending(struct ledger *l, int64_t stage, const char *step, int64_t now, size_t most,
+		   enum ledger_order order, struct ledger_pending *pending, struct err *err)
 {
 	*pending = (struct ledger_pending){0};
 	arena_init(&pending->arena);
-	if (!select_due(l, stage, step, now, most, fresh, pending, err) &&
+	if (!select_due(l, stage, step, now, most, order, pending, err) &&
 	    (pending->n || !database_int(&l->db, err, &pending->wake, INT64_MAX, "SELECT min(not_before) FROM query WHERE"
 					 " stage=?1 AND step=?2 AND state='PENDING' AND not_before>?3", "iti", stage, step,
 					 now)))

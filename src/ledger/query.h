@@ -30,6 +30,7 @@ struct ledger_query {
 	const char *step;
 	int64_t attempts;        /* sends so far; not those of which no byte left */
 	int64_t doubts;          /* of them in doubt */
+	int64_t rejections;      /* of them rejected (http 400, 403, 413, 422) */
 };
 
 /* Queries that may be asked now. */
@@ -43,12 +44,17 @@ struct ledger_pending {
 /*
  * The first `most` queries of a step that are due: those never in doubt first,
  * then those with the fewest doubts, each in query order; so a second unit is
- * spent on a query only after all others had their first. fresh: likewise those
- * that were refused stand behind all others, at the price of a sort. Release in
- * any case where 0 was returned.
+ * spent on a query only after all others had their first. The other orders cost
+ * a sort. Release in any case where 0 was returned.
  */
-int ledger_pending(struct ledger *ledger, int64_t stage, const char *step, int64_t now, size_t most, bool fresh,
-		   struct ledger_pending *pending, struct err *err);
+enum ledger_order {
+	LEDGER_IN_ORDER,
+	LEDGER_REFUSED_LAST, /* those that were refused stand behind all others */
+	LEDGER_MIXED,        /* likewise, and neighbours stand apart: what is wrong with a domain is not wrong with all */
+};
+
+int ledger_pending(struct ledger *ledger, int64_t stage, const char *step, int64_t now, size_t most,
+		   enum ledger_order order, struct ledger_pending *pending, struct err *err);
 void ledger_pending_release(struct ledger_pending *pending);
 
 #ifdef __cplusplus

@@ -138,6 +138,8 @@ uint64_t full_bytes(struct model *model)
 	struct full f = {.model = model, .layer = mem_array(layers, sizeof *f.layer, NULL)};
 	if (f.layer)
 		visit_all(&f, add_bytes, &bytes);
+	else
+		bytes = UINT64_MAX / 4;
 	free(f.layer);
 	return bytes;
 }

@@ -39,7 +39,7 @@ struct full {
 
 /* ERR_MEMORY. */
 struct full *full_new(struct model *model, struct parameters *params, struct err *err);
-/* What that and parameters_make will take: copies in f32, gradients, moments. 0 where memory is short. */
+/* What that and parameters_make will take: copies in f32, gradients, moments; more than there is where memory is short. */
 uint64_t full_bytes(struct model *model);
 void full_bind(struct full *full, const struct parameters *params);
 void full_free(struct full *full);

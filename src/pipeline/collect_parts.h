@@ -17,7 +17,7 @@ struct flight {
 	bool busy;
 	const struct collect_query *query;
 	int64_t id, sends; /* of the ledger's query; sends before this one, */
-	int64_t refusals;  /* of which so many cost nothing */
+	int64_t rejections; /* of which so many were rejected */
 	double began;
 	struct ledger_shot shot;
 	struct teacher_slot slot; /* the shot's */
@@ -53,6 +53,7 @@ struct collecting {
 	double told, telling;   /* when `settled` was called last, and how long it took; */
 	bool news;              /* a reply was settled since */
 	bool *rejected;         /* [n]: once in this call already */
+	double rejection;       /* when the last one came */
 	double interrupted;     /* since when a signal is waited out; 0: none came */
 	struct err err;         /* the first failure ends the sending */
 };

@@ -55,7 +55,7 @@ static struct flight *take_off(struct collecting *c, const struct ledger_query *
 	struct flight *f = free_flight(c);
 	struct slot *slot = shot->slot;
 	*f = (struct flight){.busy = true, .query = collect_find(c, query), .id = query->id, .sends = query->attempts,
-			     .refusals = query->attempts - query->doubts,
+			     .rejections = query->rejections,
 			     .began = clock_seconds(), .shot = *shot};
 	f->slot = (struct teacher_slot){.head = slot->head, .body = slot->body, .head_room = slot->head_room,
 					.body_room = slot->body_room};
@@ -111,14 +111,23 @@ static double until(const struct collecting *c, int64_t wake)
 
 /*
  * How many more may be on their way. The first request of a start goes alone: what is wrong with all of them, and what
- * one costs, is learnt from it. After a refusal they go one at a time, until something else has come.
+ * one costs, is learnt from it. After a refusal or a rejection they go one at a time, until something else has come.
  */
 static size_t room(const struct collecting *c)
 {
 	const struct teacher_source *source = c->collector->source; /* NULL: a method that buys nothing */
-	bool alone = c->refusals || (source && source->billable && !c->collector->heard);
+	bool alone = c->refusals || (source && source->billable && (!c->collector->heard || c->collector->stop.rejected_in_row));
 	size_t most = alone ? 1 : c->flights;
 	return most > c->in_flight ? most - c->in_flight : 0;
+}
+
+/* Is a server amid a run at fault, or what it is asked? Others than the next in order tell. */
+static enum ledger_order order(const struct collecting *c)
+{
+	const struct collector *collector = c->collector;
+	if (collector->source && collector->source->billable && collector->stop.rejected_in_row)
+		return LEDGER_MIXED;
+	return collector->heard ? LEDGER_IN_ORDER : LEDGER_REFUSED_LAST;
 }
 
 /* Seconds until more may go; *armed of the pending, their shots in c->shot. */
@@ -127,7 +136,7 @@ static double arm(struct collecting *c, struct ledger_pending *pending, size_t *
 	double wait = room(c) ? teacher_pace_delay(&c->collector->pace, clock_seconds(), 0) : INFINITY;
 	if (wait > 0 || c->bound != LEDGER_GO)
 		return wait > 0 ? wait : INFINITY;
-	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), !c->collector->heard, pending, err))
+	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), room(c), order(c), pending, err))
 		return INFINITY;
 	size_t n = choose(c, pending, &wait, err);
 	if (!pending->n)

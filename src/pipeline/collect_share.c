@@ -51,7 +51,7 @@ static void ask_all(struct collecting *c, struct teacher_source *cassette)
 	struct sharing s = {.c = c};
 	struct ledger_pending pending;
 	struct err err = {0};
-	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), c->n, false, &pending, &err)) {
+	if (ledger_pending(c->collector->ledger, c->stage, c->step, collect_now(c), c->n, LEDGER_IN_ORDER, &pending, &err)) {
 		collect_fail(c, &err);
 		return;
 	}

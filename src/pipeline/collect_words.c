@@ -17,10 +17,10 @@ static const struct {
 	{ERR_TEMPFAIL, "the teacher refuses, for longer than teacher.max_wait or for good", "the same command goes on later"},
 	{ERR_PROTOCOL, "what answers does not speak the teacher's protocol", "check teacher.base_url"},
 	{ERR_NOPERM, "the teacher refuses the key, or what it is asked",
-	 "check teacher.api_key_env or teacher.api_key_file; the same command goes on"},
+	 "check teacher.api_key_env or teacher.api_key_file; the same command goes on, and gives up what alone is refused again"},
 	{ERR_CONFIG, "the teacher knows no such address or model, or rejects whatever it is asked",
-	 "check teacher.base_url, teacher.model and the other keys of teacher; the same command goes on, but with other keys "
-	 "only in another output_dir"},
+	 "check teacher.base_url, teacher.model and the other keys of teacher; the same command goes on, and gives up what "
+	 "alone is rejected again; with other keys name another output_dir"},
 	{ERR_QUOTA, "the teacher's quota or credit is used up", "the same command goes on when there is more"},
 };
 

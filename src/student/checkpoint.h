@@ -24,7 +24,7 @@
 struct checkpoint_place {
 	const char *directory;
 	char configuration[HASH_HEX_ROOM]; /* of all that decides the result */
-	bool restart;                      /* one of another configuration is passed over, not refused */
+	bool restart;                      /* those of another configuration are removed, not refused */
 };
 
 /* Before the first step: is there room for one? What a killed training left unfinished is removed. */

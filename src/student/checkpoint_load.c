@@ -68,7 +68,9 @@ static int load_values(const char *directory, struct parameters *params, struct 
 	return rc;
 }
 
-/* 1: loaded; 0: not whole, `passed` says why; -1: failure. */
+enum { OTHER = 2 };
+
+/* 1: loaded; 0 or OTHER: not whole, or of another training, `passed` says so; -1: failure. */
 static int try_one(const struct checkpoint_place *place, struct parameters *params, int64_t step, char *passed,
 		   struct err *err)
 {
@@ -81,8 +83,9 @@ static int try_one(const struct checkpoint_place *place, struct parameters *para
 		snprintf(passed, 256, "%.255s", why.message);
 		rc = why.code == ERR_MEMORY ? err_set(err, ERR_MEMORY, "%s", why.message) : 0;
 	} else if (check_state(place, directory, step, &why)) {
-		snprintf(passed, 256, "%.255s", why.message);
-		rc = why.code == ERR_CANTCREATE && place->restart ? 0 : err_set(err, why.code, "%s", why.message);
+		bool other = why.code == ERR_CANTCREATE && place->restart;
+		snprintf(passed, 256, "the backend, its threads or the memory are others than when this training began: it begins anew");
+		rc = other ? OTHER : err_set(err, why.code, "%s", why.message);
 	} else if (load_values(directory, params, err)) {
 		rc = -1;
 	}
@@ -98,12 +101,16 @@ int checkpoint_load(const struct checkpoint_place *place, struct parameters *par
 	int rc = steps ? 0 : -1;
 	*step = 0;
 	passed[0] = '\0';
-	for (size_t i = 0; !rc && i < n; i++) {
+	bool other = false;
+	for (size_t i = 0; (!rc || rc == OTHER) && i < n; i++) {
 		rc = try_one(place, params, steps[i], passed, err);
-		if (rc > 0)
+		other = other || rc == OTHER;
+		if (rc == 1)
 			*step = steps[i];
 	}
 	free(steps);
+	if (rc >= 0 && other && !*step)
+		rc = checkpoint_remove_all(place->directory, err);
 	return rc < 0 ? -1 : 0;
 }
 

@@ -267,11 +267,6 @@ static int resume(struct training *t, struct err *err)
 	if (train_hash(t->place.configuration, t->trainee, t->rows, t->n, &t->options, err) ||
 	    checkpoint_load(&t->place, &t->trainee->params, &t->result->resumed_from, passed, err))
 		return -1;
-	if (passed[0] && t->files->restart && !t->result->resumed_from) {
-		snprintf(passed, sizeof passed, "the backend, its threads or the memory are others than when this training began: it begins anew");
-		if (checkpoint_remove_all(t->files->directory, err))
-			return -1;
-	}
 	if (passed[0] && t->files->note)
 		t->files->note(t->files->context, passed);
 	parameters_refresh(&t->trainee->params);

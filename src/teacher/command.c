@@ -25,6 +25,14 @@ static void command_close(struct teacher_source *source)
 	free(c);
 }
 
+static size_t open_questions(const struct command *c)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->n; i++)
+		n += c->asked[i].busy;
+	return n;
+}
+
 static int command_ask(struct teacher_source *source, const struct teacher_question *q, struct err *err)
 {
 	struct command *c = (struct command *)source;
@@ -44,6 +52,7 @@ static int command_ask(struct teacher_source *source, const struct teacher_quest
 				     .line_n = c->queued - before,
 				     .line_end = c->queued,
 				     .began = clock_seconds(),
+				     .waits = open_questions(c),
 				     .slot = q->slot};
 	return 0;
 }
@@ -107,21 +116,22 @@ static void give_up_one(struct hearing *h, struct asked *a)
 	command_settle_without(h, a, TEACHER_TIMED_OUT, told);
 }
 
-/* A program may answer one after the other: a question's time begins again with each answer. */
+/*
+ * A program may answer one after the other: a question's time begins again with each line, but no more often than there
+ * were others before it.
+ */
+static bool is_late(const struct command *c, const struct asked *a)
+{
+	double now = clock_seconds();
+	return now - fmax(a->began, c->heard) > c->timeout || now - a->began > c->timeout * (double)(1 + a->waits);
+}
+
 static void give_up(struct hearing *h)
 {
 	struct command *c = h->command;
 	for (size_t i = 0; i < c->n; i++)
-		if (c->asked[i].busy && clock_seconds() - fmax(c->asked[i].began, c->heard) > c->timeout)
+		if (c->asked[i].busy && is_late(c, &c->asked[i]))
 			give_up_one(h, &c->asked[i]);
-}
-
-static bool any_open(const struct command *c)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (c->asked[i].busy)
-			return true;
-	return false;
 }
 
 static int command_poll(struct teacher_source *source, double seconds, teacher_callback *done, void *context,
@@ -133,7 +143,7 @@ static int command_poll(struct teacher_source *source, double seconds, teacher_c
 	for (;;) {
 		write_some(c);
 		double left = end - clock_seconds();
-		if (h.count || c->ended || !any_open(c) || left < 0)
+		if (h.count || c->ended || !open_questions(c) || left < 0)
 			return h.count;
 		struct pollfd fds[] = {{.fd = c->program.from, .events = POLLIN},
 				       {.fd = c->out_n ? c->program.to : -1, .events = POLLOUT}};

@@ -13,6 +13,7 @@ struct asked {
 	bool busy;
 	uint64_t tag, line_n, line_end; /* line_end: bytes of the whole stream up to its line's end */
 	double began;
+	size_t waits; /* questions that were open before it */
 	struct teacher_slot *slot;
 };
 

@@ -60,8 +60,8 @@ void teacher_key_release(struct teacher_key *key);
 /*
  * Replace, in place, every stretch of text[0..n) made of runs of
  * TEACHER_KEY_RUN or more bytes of the key by "[key]"; the new length, never
- * more than n. A run of letters of one case is a word that any answer may hold
- * ("sk-no-key-required"): there the whole key alone counts, of 16 bytes at the
+ * more than n. A run of letters of one case is a word, and one of digits a number, that
+ * any answer may hold ("sk-no-key-required"): there the whole key alone counts, of 16 bytes at the
  * least. A key shorter than a run is a placeholder of a local server and is
  * left alone, as is everything where key or its text is NULL.
  */

@@ -136,6 +136,15 @@ static const struct rule *rule_of(int status)
 	return rule;
 }
 
+static bool tells_content(const struct teacher_error *e)
+{
+	static const char *const words[] = {"content_filter", "content_policy_violation", "content_policy"};
+	for (size_t i = 0; e && i < sizeof words / sizeof *words; i++)
+		if (!strcmp(e->code, words[i]) || !strcmp(e->type, words[i]))
+			return true;
+	return false;
+}
+
 /* A prompt that is longer than what a minute allows is refused as if there were too many: no wait helps. */
 static bool is_too_large(int status, const struct teacher_error *e)
 {
@@ -152,6 +161,7 @@ static void decide_status(struct teacher_outcome *o, const struct teacher_exchan
 	o->retry = rule->retry;
 	o->stop = rule->verdict == STOP ? rule->code : 0;
 	o->slow_down = rule->verdict == SLOW;
+	o->content = rule->state == TEACHER_REJECTED && tells_content(f->error);
 	snprintf(o->reason, sizeof o->reason, "http %d", x->status);
 	if (is_quota(x->status, f->error)) {
 		*o = (struct teacher_outcome){.state = TEACHER_RELEASED,

@@ -79,6 +79,7 @@ struct teacher_outcome {
 	int code;         /* exit status this failure stands for, where the run ends because there are too many */
 	bool retry;       /* the query may be asked again, in the way the state allows */
 	bool slow_down;   /* the server is at its limit */
+	bool content;     /* rejected for what the prompt says, in the server's own words */
 	bool html;        /* a web page came with a status of success */
 	unsigned changes; /* enum teacher_change: make these in all requests, once, and ask again */
 	double wait;      /* seconds before any further request to this teacher; TEACHER_NO_WAIT */

@@ -105,7 +105,7 @@ struct teacher_command_config {
 	const char *const *argv; /* NULL-ended; argv[0] is looked up in PATH; no shell */
 	const char *key_name;    /* this variable is not in its environment; NULL: none */
 	size_t max_concurrent;   /* questions open at once, at least 1 */
-	double timeout;          /* seconds for one answer, or from one answer to the next; 0: 600 */
+	double timeout;          /* seconds for one answer, or from one line to the next; 0: 600 */
 };
 
 /*
