@@ -80,6 +80,14 @@ double collect_send(struct collecting *c);
 
 /* teacher_callback: settle it, in a turn that collect_commit ends. context is the struct collecting. */
 void collect_reply(void *context, const struct teacher_reply *reply);
+/* A server that moderates says 403 as well: what ends the run at first is the query's matter when others are answered. */
+void collect_narrow(const struct collecting *c, const struct flight *flight, struct teacher_reply *reply);
+/*
+ * Count an outcome; *ending: the exit status with which the run is to end, or 0. True: it is a rejection that may be
+ * the server's fault, before the first answer of a start or behind another one, and the query stays, to be asked again.
+ * Only those count together that were asked one after the other and are not the query's own matter.
+ */
+bool collect_weigh(struct collecting *c, const struct flight *flight, const struct teacher_outcome *outcome, int *ending);
 /* End the turn, where one is open, and count what came in it. -1 and c->err: nothing may be sent. */
 int collect_commit(struct collecting *c);
 /* Keep the first failure. */

@@ -13,7 +13,6 @@
 enum { BACKOFF_STREAM = 0x77616974 }; /* "wait" */
 
 static const int64_t again_ms = 2000; /* until a query that may have been rejected for all is asked again */
-static const int64_t many = 3;        /* rejections of a query, in as many starts */
 
 void collect_land(struct collecting *c, struct flight *f)
 {
@@ -94,52 +93,6 @@ static void heed_refusal(struct collecting *c, const struct flight *f, const str
 		if (c->refusals > 1)
 			c->collector->pace.hold = fmax(c->collector->pace.hold, now + teacher_retry_backoff(c->refusals - 2, o->wait, u));
 	}
-}
-
-/* Recorded doubts were paid for long ago: only what is wrong with the answers ends a run that buys nothing. */
-static int judge_run(struct collecting *c, const struct teacher_outcome *o)
-{
-	int code = teacher_stop_note(&c->collector->stop, o, clock_seconds());
-	return c->collector->source->billable || code == ERR_DATA ? code : 0;
-}
-
-static bool always_rejected(const struct collecting *c, const struct flight *f)
-{
-	return f->rejections >= many && (c->collector->heard || c->collector->ever_heard);
-}
-
-/* The query's own matter: the server says so, or others have answers and it was rejected before. */
-static bool is_proved(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
-{
-	bool answers = c->collector->heard || c->collector->ever_heard;
-	return o->content || (c->rejected[f->query - c->queries] && answers) || always_rejected(c, f);
-}
-
-/*
- * A rejection may be the fault of every request: a wrong key, a member the server does not know, another server under
- * the same name. Before the first answer of a start, and where one follows another, the query stays, to be asked again.
- * Only those count together that were asked one after the other and are not proved: `ending`.
- */
-static bool is_doubtful(struct collecting *c, const struct flight *f, const struct teacher_outcome *o, int *ending)
-{
-	double before = c->rejection;
-	bool follows = c->collector->stop.rejected_in_row > 0, rejected = o->state == TEACHER_REJECTED;
-	bool proved = rejected && is_proved(c, f, o);
-	if (rejected)
-		c->rejection = clock_seconds();
-	*ending = proved || (rejected && f->began < before) ? 0 : judge_run(c, o);
-	return rejected && c->collector->source->billable && !proved && (*ending || follows || !c->collector->heard);
-}
-
-/* A server that moderates says 403 as well: what ends the run at first is the query's matter when others are answered. */
-static void narrow(const struct collecting *c, const struct flight *f, struct teacher_reply *reply)
-{
-	bool alone = (c->collector->heard && f->rejections) || always_rejected(c, f);
-	if (reply->exchange.status != 403 || reply->outcome.stop != ERR_NOPERM || !alone)
-		return;
-	reply->outcome.state = TEACHER_REJECTED;
-	reply->outcome.stop = 0;
-	reply->outcome.retry = false;
 }
 
 /* What is known of the prices of answers, before the next requests are armed. */
@@ -234,7 +187,7 @@ static void land(struct collecting *c, struct flight *f, const struct teacher_re
 	const struct teacher_outcome *o = &reply->outcome;
 	struct err err = {0};
 	int ending;
-	bool doubtful = is_doubtful(c, f, o, &ending);
+	bool doubtful = collect_weigh(c, f, o, &ending);
 	int failed = settle(c, f, reply, doubtful, &err);
 	c->rejected[f->query - c->queries] |= o->state == TEACHER_REJECTED;
 	collect_land(c, f);
@@ -258,7 +211,7 @@ void collect_reply(void *context, const struct teacher_reply *told)
 	struct teacher_reply reply = *told;
 	if (!f)
 		return;
-	narrow(c, f, &reply);
+	collect_narrow(c, f, &reply);
 	teacher_pace_finish(&c->collector->pace, clock_seconds(), f->began, &reply.outcome);
 	heed_refusal(c, f, &reply.outcome);
 	learn(c, f, &reply);
