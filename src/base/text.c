@@ -48,6 +48,11 @@ size_t text_utf8_length(const char *s, size_t n)
 	return sequence->length;
 }
 
+size_t text_mark_length(const char *s, size_t n)
+{
+	return n >= 3 && !memcmp(s, "\xEF\xBB\xBF", 3) ? 3 : 0;
+}
+
 size_t text_utf8_valid(const char *s, size_t n)
 {
 	size_t at = 0;

@@ -31,6 +31,9 @@ extern "C" {
 /* Bytes (1 to 4) of the character that starts at s, of which n bytes may be read; 0 where none does or n is 0. */
 size_t text_utf8_length(const char *s, size_t n);
 
+/* Bytes of a byte order mark at the beginning: 3 or 0. */
+size_t text_mark_length(const char *s, size_t n);
+
 /* How many leading bytes of s[0..n) are whole valid characters: n, or the offset where the first bad one starts. */
 size_t text_utf8_valid(const char *s, size_t n);
 

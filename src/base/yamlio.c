@@ -334,10 +334,9 @@ static int check_and_build(struct builder *b, const char *text, size_t n)
 	yaml_parser_t parser;
 	int result;
 
-	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) { /* libyaml would count the mark as a column */
-		text += 3;
-		n -= 3;
-	}
+	size_t mark = text_mark_length(text, n); /* libyaml would count it as a column */
+	text += mark;
+	n -= mark;
 	if (n > YAML_MAX_BYTES)
 		return fail_at(b, 1, "the file is larger than %d bytes", YAML_MAX_BYTES);
 	size_t good = text_utf8_valid(text, n);

@@ -42,6 +42,14 @@ enum command_needs {
 	NEEDS_SECRECY = 2, /* may hold an API key: nobody looks into its memory, no core dump keeps it */
 };
 
+/* Options of the keys of examples (struct example_fields); `where` stands before each help, "" or with a blank. */
+#define FIELD_OPTIONS(fields, where)                                                                                   \
+	{"id-field", OPTION_TEXT, &(fields)->id, "KEY", where "key of the id (id, else the line number)"},             \
+	{"input-field", OPTION_TEXT, &(fields)->input, "KEY", where "key of the input (input, text)"},                 \
+	{"label-field", OPTION_TEXT, &(fields)->label, "KEY", where "key of the label (label, answer, gt_choice)"},    \
+	{"domain-field", OPTION_TEXT, &(fields)->domain, "KEY", where "key of the domain (domain, source)"},           \
+	{"choices-field", OPTION_TEXT, &(fields)->choices, "KEY", where "key of the choices (choices)"}
+
 struct arguments {
 	int argc; /* before options_parse: all words, argv[0] the command's name; after it: those that are no option */
 	char **argv;

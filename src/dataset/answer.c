@@ -45,8 +45,8 @@ static size_t sentence_length(const char *text, size_t n)
 	return n;
 }
 
-/* What follows the last opening, up to the end. */
-static bool closing_part(struct span *rest, const char *text, size_t n)
+/* What follows the last opening up to the sentence's full stop, as it is written. */
+static bool closing_sentence(struct span *written, const char *text, size_t n)
 {
 	static const char opening[] = "the answer is";
 	size_t start = 0;
@@ -55,16 +55,16 @@ static bool closing_part(struct span *rest, const char *text, size_t n)
 		if (length)
 			start = at + length;
 	}
-	*rest = (struct span){text + start, n - start};
+	*written = (struct span){text + start, n - start};
+	struct span s = span_strip(*written); /* in front, before a full stop is looked for */
+	written->n = (size_t)(s.text - written->text) + sentence_length(s.text, s.n);
 	return start > 0;
 }
 
 bool answer_closing(struct span *rest, const char *text, size_t n)
 {
-	if (!closing_part(rest, text, n))
+	if (!closing_sentence(rest, text, n))
 		return false;
-	*rest = span_strip(*rest); /* in front, before a full stop is looked for */
-	rest->n = sentence_length(rest->text, rest->n);
 	*rest = span_strip(*rest);
 	return true;
 }
@@ -159,11 +159,10 @@ void answer_stated(struct answer *answer, const struct answer_task *task, struct
 
 void answer_extract(struct answer *answer, const struct answer_task *task, const char *text, size_t n)
 {
-	struct span s, written;
+	struct span s;
 	*answer = (struct answer){0};
-	if (answer_closing(&s, text, n) && closing_part(&written, text, n)) {
-		written.n = (size_t)(s.text + s.n - written.text);
-		stated_before(answer, task, written, text + n);
+	if (closing_sentence(&s, text, n)) {
+		stated_before(answer, task, s, text + n);
 		return;
 	}
 	if (task->type == ANSWER_CLASS || task->type == ANSWER_CHOICE) {

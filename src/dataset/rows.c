@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/hash.h"
 #include "src/base/mem.h"
+#include "src/base/text.h"
 
 static const size_t most_bytes = (size_t)4 << 30; /* of a file: rows are kept in memory */
 
@@ -111,7 +112,7 @@ static bool blank(const char *text, size_t n)
 
 static int read_lines(const struct rows_reader *reader, const char *text, size_t n, struct err *err)
 {
-	size_t at = n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
+	size_t at = text_mark_length(text, n);
 	for (size_t line = 1; at < n; line++) {
 		const char *newline = memchr(text + at, '\n', n - at);
 		size_t length = newline ? (size_t)(newline - (text + at)) : n - at, end = at + length + 1;

@@ -16,16 +16,21 @@ static int judge_run(struct collecting *c, const struct teacher_outcome *o)
 	return c->collector->source->billable || code == ERR_DATA ? code : 0;
 }
 
+/* In this start or in an earlier one. */
+static bool has_answers(const struct collecting *c)
+{
+	return c->collector->heard || c->collector->ever_heard;
+}
+
 static bool always_rejected(const struct collecting *c, const struct flight *f)
 {
-	return f->rejections >= many && (c->collector->heard || c->collector->ever_heard);
+	return f->rejections >= many && has_answers(c);
 }
 
 /* The query's own matter: the server says so, or others have answers and it was rejected before. */
 static bool is_proved(const struct collecting *c, const struct flight *f, const struct teacher_outcome *o)
 {
-	bool answers = c->collector->heard || c->collector->ever_heard;
-	return o->content || (c->rejected[f->query - c->queries] && answers) || always_rejected(c, f);
+	return o->content || (c->rejected[f->query - c->queries] && has_answers(c)) || always_rejected(c, f);
 }
 
 bool collect_weigh(struct collecting *c, const struct flight *f, const struct teacher_outcome *o, int *ending)

@@ -109,6 +109,12 @@ static double until(const struct collecting *c, int64_t wake)
 	return wake == INT64_MAX ? INFINITY : wake <= now ? 0 : (double)(wake - now) / 1000;
 }
 
+/* After a rejection: is the server at fault, or what it was asked? */
+static bool is_suspect(const struct collector *collector)
+{
+	return collector->source && collector->source->billable && collector->stop.rejected_in_row;
+}
+
 /*
  * How many more may be on their way. The first request of a start goes alone: what is wrong with all of them, and what
  * one costs, is learnt from it. After a refusal or a rejection they go one at a time, until something else has come.
@@ -116,18 +122,17 @@ static double until(const struct collecting *c, int64_t wake)
 static size_t room(const struct collecting *c)
 {
 	const struct teacher_source *source = c->collector->source; /* NULL: a method that buys nothing */
-	bool alone = c->refusals || (source && source->billable && (!c->collector->heard || c->collector->stop.rejected_in_row));
+	bool alone = c->refusals || is_suspect(c->collector) || (source && source->billable && !c->collector->heard);
 	size_t most = alone ? 1 : c->flights;
 	return most > c->in_flight ? most - c->in_flight : 0;
 }
 
-/* Is a server amid a run at fault, or what it is asked? Others than the next in order tell. */
+/* Others than the next in order tell what a rejection was about. */
 static enum ledger_order order(const struct collecting *c)
 {
-	const struct collector *collector = c->collector;
-	if (collector->source && collector->source->billable && collector->stop.rejected_in_row)
+	if (is_suspect(c->collector))
 		return LEDGER_MIXED;
-	return collector->heard ? LEDGER_IN_ORDER : LEDGER_REFUSED_LAST;
+	return c->collector->heard ? LEDGER_IN_ORDER : LEDGER_REFUSED_LAST;
 }
 
 /* Seconds until more may go; *armed of the pending, their shots in c->shot. */

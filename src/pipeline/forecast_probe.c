@@ -11,6 +11,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/tree.h"
+#include "src/pipeline/bought.h"
 #include "src/pipeline/completions.h"
 #include "src/pipeline/forecast.h"
 #include "src/student/generate.h"
@@ -77,7 +78,7 @@ static void price(struct probe *p)
 	struct forecast *f = p->forecast;
 	const struct plan_teacher *t = &p->plan->teacher;
 	f->has_tokens = true;
-	double shown = 3 * (double)t->max_tokens;
+	double shown = BOUGHT_DEMONSTRATIONS * (double)t->max_tokens;
 	f->tokens_in = (double)f->annotate * p->annotation + (double)f->synthesise * (p->synthesis + shown);
 	f->tokens_out = (double)(f->annotate + f->synthesise) * (double)t->max_tokens;
 	if (t->price_input >= 0 && t->price_output >= 0)

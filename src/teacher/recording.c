@@ -6,6 +6,7 @@
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/text.h"
 
 enum { MAX_CASSETTE = 1 << 30 };
 
@@ -101,7 +102,7 @@ static int compare_rows(const void *a, const void *b)
 /* A byte order mark, CRLF, empty lines and a missing last newline are accepted. */
 static int index_rows(struct recording *r, size_t n, struct err *err)
 {
-	size_t at = n >= 3 && !memcmp(r->text, "\xEF\xBB\xBF", 3) ? 3 : 0;
+	size_t at = text_mark_length(r->text, n);
 	for (size_t line = 1; at < n; line++) {
 		const char *end = memchr(r->text + at, '\n', n - at);
 		size_t next = end ? (size_t)(end - r->text) + 1 : n, length = next - at - (end != NULL);

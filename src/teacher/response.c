@@ -248,15 +248,10 @@ static int take_body(struct teacher_answer *answer, const struct pick *p, const 
 	return 0;
 }
 
-static size_t byte_order_mark(const char *body, size_t n)
-{
-	return n >= 3 && !memcmp(body, "\xEF\xBB\xBF", 3) ? 3 : 0;
-}
-
 /* Bodies that are no JSON at a glance. */
 static enum teacher_cause first_look(const char *body, size_t n)
 {
-	size_t start = byte_order_mark(body, n);
+	size_t start = text_mark_length(body, n);
 	while (start < n && is_blank(body + start, 1))
 		start++;
 	if (start == n)
@@ -275,7 +270,7 @@ int teacher_answer_read(struct teacher_answer *answer, const char *body, size_t 
 		return 0;
 	for (int i = 0; i < PICKS; i++)
 		picks[i].path = body_paths[i];
-	size_t mark = byte_order_mark(body, n);
+	size_t mark = text_mark_length(body, n);
 	int rc = pick_read(&text, body + mark, n - mark, picks, PICKS, &why) || take_body(answer, picks, model, key, &why);
 	pick_release(&text);
 	if (!rc || why.code == ERR_DATA)
