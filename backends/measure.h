@@ -3,7 +3,7 @@
  * measure.h - how fast a device runs every operation, beside the machine's roofs.
  *
  *     struct measure measure;
- *     if (measure_init(&measure, dev, backend, &err))
+ *     if (measure_init(&measure, dev, backend, dtype, &err))
  *             …
  *     for (const struct measure_model *m = measure_models; m->name; m++)
  *             measure_run(&measure, m, NULL, visit, context, &err);

@@ -73,11 +73,11 @@ static struct view random_host(struct bench *b, int64_t rows, int64_t cols, floa
 	return v;
 }
 
-static struct view i32_rows(struct bench *b, int64_t rows, int64_t cols, int64_t step, int64_t limit)
+static struct view i32_row(struct bench *b, int64_t cols, int64_t step, int64_t limit)
 {
-	struct view v = empty(b, rows, cols, DTYPE_I32);
-	int32_t *values = malloc((size_t)(rows * cols) * sizeof *values);
-	for (int64_t j = 0; values && j < rows * cols; j++)
+	struct view v = empty(b, 1, cols, DTYPE_I32);
+	int32_t *values = malloc((size_t)cols * sizeof *values);
+	for (int64_t j = 0; values && j < cols; j++)
 		values[j] = (int32_t)(j * step % limit);
 	if (values && view_present(v))
 		b->k->upload(b->dev, v, values);
@@ -120,8 +120,8 @@ static void activations(struct bench *b)
 	b->lse = filled(b, T, m->heads, 0);
 	b->xa = filled(b, T, BENCH_RANK, 0);
 	b->norm_w = filled(b, 1, C, 1);
-	b->ids = i32_rows(b, 1, T, 7919, C < m->ffn ? C : m->ffn);
-	b->pos = i32_rows(b, 1, T, 1, T);
+	b->ids = i32_row(b, T, 7919, C < m->ffn ? C : m->ffn);
+	b->pos = i32_row(b, T, 1, T);
 	b->one_x = view_rows(b->x, 0, 1);
 	b->one_y = view_rows(b->g, 0, 1);
 }
@@ -131,16 +131,16 @@ static void targets(struct bench *b)
 	const struct measure_model *m = b->m;
 	b->rows_y = random_rows(b, BENCH_TARGETS, m->hidden, 1);
 	b->rows_dx = filled(b, BENCH_TARGETS, m->hidden, 0);
-	b->rows = i32_rows(b, 1, BENCH_TARGETS, 2, BENCH_TOKENS);
-	b->target = i32_rows(b, 1, BENCH_TARGETS, 61, m->vocab);
+	b->rows = i32_row(b, BENCH_TARGETS, 2, BENCH_TOKENS);
+	b->target = i32_row(b, BENCH_TARGETS, 61, m->vocab);
 	b->weight = filled(b, 1, BENCH_TARGETS, 1.0f / BENCH_TARGETS);
 	b->logp = filled(b, 1, BENCH_TARGETS, 0);
 	b->logits = random_rows(b, BENCH_SLOTS, m->vocab, 4);
-	b->sampled = i32_rows(b, 1, BENCH_SLOTS, 0, 1);
+	b->sampled = i32_row(b, BENCH_SLOTS, 0, 1);
 	b->sampled_logp = filled(b, 1, BENCH_SLOTS, 0);
 	b->seed = u64_row(b, 1);
 	b->row_id = u64_row(b, BENCH_SLOTS);
-	b->position = i32_rows(b, 1, BENCH_SLOTS, 1, BENCH_SLOTS);
+	b->position = i32_row(b, BENCH_SLOTS, 1, BENCH_SLOTS);
 }
 
 static void optimizer(struct bench *b)

@@ -34,18 +34,6 @@ static double ratio(int64_t numerator, int64_t denominator)
 	return denominator ? (double)numerator / (double)denominator : 0;
 }
 
-/* tp / (tp + fp) */
-double metrics_precision(const struct metrics_class *count)
-{
-	return ratio(count->tp, count->tp + count->fp);
-}
-
-/* tp / (tp + fn) */
-double metrics_recall(const struct metrics_class *count)
-{
-	return ratio(count->tp, count->tp + count->fn);
-}
-
 /* 2 tp / (2 tp + fp + fn) */
 double metrics_f1(const struct metrics_class *count)
 {

@@ -47,9 +47,7 @@ struct metrics_class {
 void metrics_count(struct metrics_class *count, size_t C, const int32_t *gold, const int32_t *predicted,
 		   const size_t *sample, size_t n);
 
-/* tp / (tp + fp),  tp / (tp + fn),  2 tp / (2 tp + fp + fn); 0 where the denominator is 0. */
-double metrics_precision(const struct metrics_class *count);
-double metrics_recall(const struct metrics_class *count);
+/* 2 tp / (2 tp + fp + fn); 0 where the denominator is 0. */
 double metrics_f1(const struct metrics_class *count);
 
 /* F1 of the sums of tp, fp and fn over the classes; NaN where C is 0. */

@@ -762,15 +762,12 @@ TEST(Metrics, F1EqualsScikitLearn)
 		std::vector<double> f1(C);
 
 		metrics_count(count.data(), C, gold.data(), predicted.data(), nullptr, gold.size());
-		for (size_t c = 0; c < C; c++) {
-			std::vector<double> want = numbers(in);
-
-			f1[c] = metrics_f1(&count[c]);
-			expect_close(metrics_precision(&count[c]), want.at(0), "precision");
-			expect_close(metrics_recall(&count[c]), want.at(1), "recall");
-			expect_close(f1[c], want.at(2), "f1");
-		}
 		std::vector<double> want = numbers(in);
+		for (size_t c = 0; c < C; c++) {
+			f1[c] = metrics_f1(&count[c]);
+			expect_close(f1[c], want.at(c), "f1");
+		}
+		want = numbers(in);
 		expect_close(metrics_macro(f1.data(), nullptr, METRICS_ALL, C), want.at(0), "macro");
 		expect_close(metrics_micro_f1(count.data(), C), want.at(1), "micro");
 	});

@@ -992,29 +992,6 @@ TEST(Crowd, NoMoreThanAgreed)
 	EXPECT_EQ(client.err.code, ERR_INTERNAL);
 }
 
-void count_done(void *context, const struct teacher_http_done *done)
-{
-	EXPECT_EQ(done->exchange.transport, TEACHER_CANCELLED);
-	++*(int *)context;
-}
-
-TEST(Crowd, Cancelled)
-{
-	Mock mock([](Connection &c) { c.hang(); });
-	Client client(mock.url());
-	struct teacher_http *http = teacher_http_new(&client.config.http, &client.err);
-	ASSERT_NE(http, nullptr);
-	int cancelled = 0;
-	ASSERT_EQ(teacher_http_send(http, 1, nullptr, REQUEST.data(), REQUEST.size(), &client.slot.slot, &client.err),
-		  0);
-	EXPECT_EQ(teacher_http_poll(http, 0.1, count_done, &cancelled, &client.err), 0);
-	EXPECT_EQ(teacher_http_in_flight(http), 1u);
-	teacher_http_cancel(http, count_done, &cancelled);
-	EXPECT_EQ(cancelled, 1);
-	EXPECT_EQ(teacher_http_in_flight(http), 0u);
-	teacher_http_free(http);
-}
-
 // Where a question may go at all.
 
 TEST(Address, Refused)

@@ -5,11 +5,20 @@
 
 #include "src/base/mem.h"
 
-int json_save(struct json_writer *w, const char *path, struct err *err)
+char *json_take(struct json_writer *w, size_t *n, struct err *err)
+{
+	char *text = json_writer_text(w, n, err) ? w->text : NULL;
+	if (text)
+		w->text = NULL;
+	json_writer_release(w);
+	return text;
+}
+
+int json_save(struct json_writer *w, const char *path, unsigned mode, struct err *err)
 {
 	size_t n;
 	const char *text = json_writer_text(w, &n, err);
-	int rc = text ? file_save(path, text, n, 0666, err) : -1;
+	int rc = text ? file_save(path, text, n, mode, err) : -1;
 	json_writer_release(w);
 	return rc;
 }

@@ -187,26 +187,6 @@ int json_expect(struct json_value value, enum json_kind kind, struct err *err)
 	return json_kind(value) == kind ? 0 : refuse(value, kind_words[kind], err);
 }
 
-static bool listed(const char *word, const char *const list[])
-{
-	while (*list && strcmp(word, *list))
-		list++;
-	return *list;
-}
-
-int json_check_keys(struct json_value object, const char *const allowed[], struct err *err)
-{
-	struct json_iter it;
-	struct path path;
-
-	if (json_members(object, &it, err))
-		return -1;
-	while (json_next(&it))
-		if (!listed(it.key, allowed))
-			return err_set(err, ERR_DATA, "unknown key '%s'", spell_path(&path, it.value));
-	return 0;
-}
-
 int json_get_string(struct json_value value, const char **out, size_t *n, struct err *err)
 {
 	if (json_kind(value) != JSON_STRING)
@@ -280,14 +260,6 @@ int json_opt_int64(struct json_value value, int64_t fallback, int64_t *out, stru
 {
 	if (!left_out(value))
 		return json_get_int64(value, out, err);
-	*out = fallback;
-	return 0;
-}
-
-int json_opt_uint64(struct json_value value, uint64_t fallback, uint64_t *out, struct err *err)
-{
-	if (!left_out(value))
-		return json_get_uint64(value, out, err);
 	*out = fallback;
 	return 0;
 }

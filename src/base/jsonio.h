@@ -143,8 +143,6 @@ bool json_is_there(struct json_value value);
 
 /* Fail unless the value is of this kind. */
 int json_expect(struct json_value value, enum json_kind kind, struct err *err);
-/* Fail at the first key that the NULL-ended list does not hold, or where the value is not an object. */
-int json_check_keys(struct json_value object, const char *const allowed[], struct err *err);
 
 /*
  * Typed getters: 0, or -1 with ERR_DATA naming the path, *out unchanged.
@@ -162,7 +160,6 @@ int json_get_length(struct json_value array, size_t *out, struct err *err);
 /* The same, but an absent or null value gives `fallback` (for a string, NUL-terminated or NULL). */
 int json_opt_string(struct json_value value, const char *fallback, const char **out, size_t *n, struct err *err);
 int json_opt_int64(struct json_value value, int64_t fallback, int64_t *out, struct err *err);
-int json_opt_uint64(struct json_value value, uint64_t fallback, uint64_t *out, struct err *err);
 int json_opt_double(struct json_value value, double fallback, double *out, struct err *err);
 int json_opt_bool(struct json_value value, bool fallback, bool *out, struct err *err);
 

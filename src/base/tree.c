@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE /* asprintf */
 #include "src/base/tree.h"
 
 #include <dirent.h>
@@ -12,14 +11,11 @@
 #include <unistd.h>
 
 #include "src/base/file.h"
+#include "src/base/grown.h"
 
 char *tree_join(const char *a, const char *b, struct err *err)
 {
-	char *path;
-	if (asprintf(&path, "%s/%s", a, b) >= 0)
-		return path;
-	err_set(err, ERR_MEMORY, "out of memory for a path in '%s'", a);
-	return NULL;
+	return grown_format(err, "%s/%s", a, b);
 }
 
 int tree_make(const char *path, unsigned mode, struct err *err)
@@ -96,12 +92,10 @@ static int list_entry(void *context, const char *path, const char *name, struct 
 {
 	struct listing *list = context, inner = *list;
 	bool directory = false;
-	char *full;
 	if (is_directory(path, &directory, err))
 		return -1;
-	if (asprintf(&full, "%s%s%s", list->prefix, name, directory ? "/" : "") < 0)
-		return err_set(err, ERR_MEMORY, "out of memory for a name in '%s'", path);
-	char *kept = arena_strdup(list->arena, full, err);
+	char *full = grown_format(err, "%s%s%s", list->prefix, name, directory ? "/" : "");
+	char *kept = full ? arena_strdup(list->arena, full, err) : NULL;
 	free(full);
 	if (!kept)
 		return -1;
@@ -238,12 +232,8 @@ int tree_remove(const char *path, struct err *err)
 char *tree_temporary(const char *name, struct err *err)
 {
 	const char *place = getenv("TMPDIR");
-	char *path;
-	if (asprintf(&path, "%s/%s-XXXXXX", place && *place == '/' ? place : "/tmp", name) < 0) {
-		err_set(err, ERR_MEMORY, "out of memory for a path");
-		return NULL;
-	}
-	if (mkdtemp(path))
+	char *path = grown_format(err, "%s/%s-XXXXXX", place && *place == '/' ? place : "/tmp", name);
+	if (!path || mkdtemp(path))
 		return path;
 	err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", path);
 	free(path);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/base/mem.h"
+#include "src/base/grown.h"
 #include "src/base/text.h"
 #include "src/cmd/job.h"
 
@@ -21,28 +21,8 @@ static const struct style {
 	const char *prompt, *target, *end;
 } plain = {"", "", ""}, colour = {"\033[2m", "\033[1;32m", "\033[0m"};
 
-/* Text that grows. */
-struct shown {
-	char *text;
-	size_t n, room;
-};
-
-static int show(struct shown *out, const char *text, size_t n, struct err *err)
-{
-	if (mem_grow(&out->text, &out->room, out->n + n, 1, err))
-		return -1;
-	memcpy(out->text + out->n, text, n);
-	out->n += n;
-	return 0;
-}
-
-static int show_word(struct shown *out, const char *word, struct err *err)
-{
-	return show(out, word, strlen(word), err);
-}
-
 /* Text from outside on one line: what text_escape leaves of it, with newline, tab and backslash as \n, \t and \\. */
-static int show_safely(struct shown *out, const char *text, size_t n, struct err *err)
+static void show_safely(struct grown *out, const char *text, size_t n)
 {
 	static const char letters[] = "\n\t\\", *const words[] = {"\\n", "\\t", "\\\\"};
 	for (size_t at = 0; at < n;) {
@@ -50,46 +30,49 @@ static int show_safely(struct shown *out, const char *text, size_t n, struct err
 		length = length ? length : 1;
 		const char *letter = text[at] ? strchr(letters, text[at]) : NULL;
 		char safe[4 * 4 + 1];
-		if (show_word(out, letter ? words[letter - letters] : text_escape(safe, sizeof safe, text + at, length), err))
-			return -1;
+		grown_put(out, letter ? words[letter - letters] : text_escape(safe, sizeof safe, text + at, length));
 		at += length;
 	}
-	return 0;
 }
 
 /* An id without a token, which a model with spare rows can write, by its number. */
-static int show_token(struct shown *out, const struct job *job, int32_t id, struct err *err)
+static void show_token(struct grown *out, const struct job *job, int32_t id)
 {
 	size_t n;
-	char number[24];
 	const char *token = tokenizer_token(job->student->tokenizer, id, &n);
 	if (token)
-		return show_safely(out, token, n, err);
-	snprintf(number, sizeof number, "<id %d>", id);
-	return show_word(out, number, err);
+		show_safely(out, token, n);
+	else
+		grown_putf(out, "<id %d>", id);
 }
 
-static int show_head(struct shown *out, const struct ifd_id *id, const struct example_ids *example, struct err *err)
+static void show_head(struct grown *out, const struct ifd_id *id, const struct example_ids *example)
 {
-	char number[24], counts[96];
-	snprintf(number, sizeof number, "%lld", (long long)id->number);
-	snprintf(counts, sizeof counts, ": %zu prompt token%s, %zu target%s\n", example->prompt.n,
-		 example->prompt.n == 1 ? "" : "s", example->target.n, example->target.n == 1 ? "" : "s");
-	const char *text = id->is_number ? number : id->text;
-	return show_word(out, "row ", err) || show_safely(out, text, strlen(text), err) || show_word(out, counts, err)
-		       ? -1 : 0;
+	grown_put(out, "row ");
+	if (id->is_number)
+		grown_putf(out, "%lld", (long long)id->number);
+	else
+		show_safely(out, id->text, strlen(id->text));
+	grown_putf(out, ": %zu prompt token%s, %zu target%s\n", example->prompt.n, example->prompt.n == 1 ? "" : "s",
+		   example->target.n, example->target.n == 1 ? "" : "s");
 }
 
-static int show_row(struct shown *out, const struct job *job, size_t i, const struct example_ids *example,
-		    const struct style *style, struct err *err)
+static void show_row(struct grown *out, const struct job *job, size_t i, const struct example_ids *example,
+		     const struct style *style)
 {
-	int rc = show_head(out, &job->rows.row[i].id, example, err) || show_word(out, style->prompt, err);
-	for (size_t t = 0; !rc && t < example->prompt.n; t++)
-		rc = (t && show_word(out, "|", err)) || show_token(out, job, example->prompt.ids[t], err);
-	rc = rc || show_word(out, style->end, err) || show_word(out, style->target, err);
-	for (size_t t = 0; !rc && t < example->target.n; t++)
-		rc = show_word(out, "[", err) || show_token(out, job, example->target.ids[t], err) || show_word(out, "]", err);
-	return rc || show_word(out, style->end, err) || show_word(out, "\n\n", err) ? -1 : 0;
+	show_head(out, &job->rows.row[i].id, example);
+	grown_put(out, style->prompt);
+	for (size_t t = 0; t < example->prompt.n; t++) {
+		grown_put(out, t ? "|" : "");
+		show_token(out, job, example->prompt.ids[t]);
+	}
+	grown_putf(out, "%s%s", style->end, style->target);
+	for (size_t t = 0; t < example->target.n; t++) {
+		grown_put(out, "[");
+		show_token(out, job, example->target.ids[t]);
+		grown_put(out, "]");
+	}
+	grown_putf(out, "%s\n\n", style->end);
 }
 
 /* ---- as JSON ---------------------------------------------------------------------- */
@@ -151,11 +134,13 @@ static int write_json(struct job *job, size_t i, const struct example_ids *examp
 static int write_row(struct job *job, size_t i, const struct example_ids *example, const struct style *style,
 		     struct err *err)
 {
-	struct shown out = {0};
+	struct grown out = {0};
 	if (!style)
 		return write_json(job, i, example, err);
-	int rc = show_row(&out, job, i, example, style, err) || job_put(job, out.text, out.n, err) ? -1 : 0;
-	free(out.text);
+	show_row(&out, job, i, example, style);
+	char *text = grown_take(&out, err);
+	int rc = text ? job_put(job, text, strlen(text), err) : -1;
+	free(text);
 	return rc;
 }
 
@@ -193,7 +178,7 @@ static int run(struct arguments *args, struct err *err)
 	int go = options_parse(&cmd_inspect, rows, args, err);
 	if (go <= 0)
 		return go;
-	int rc = options_expect(&cmd_inspect, args, 0, 0, err) || job_open(&job, args, true, err) ||
+	int rc = options_expect(&cmd_inspect, args, 0, 0, err) || job_open_text(&job, args, err) ||
 		 inspect(&job, style_of(&job, args->json), err);
 	return job_close(&job, rc ? -1 : 0, err);
 }

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grown.h"
 #include "src/base/text.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/prepare.h"
 #include "src/dataset/collection.h"
 #include "src/dataset/examples.h"
-#include "src/dataset/grown.h"
 #include "src/dataset/math_set.h"
 #include "src/dataset/reuters.h"
 
@@ -28,11 +28,10 @@ static const uint64_t all_rows = UINT64_MAX;
 
 static int prepare_reuters(struct prepared *p, struct settings *s, const char *from, struct err *err)
 {
-	struct reuters_counts counts;
 	bool r90 = s->set && !strcmp(s->set, "r90");
 	if (s->set && !r90 && strcmp(s->set, "r52"))
 		return err_set(err, ERR_CONFIG, "'--set' takes r52 or r90, not '%s'", s->set);
-	return reuters_load(&p->pool, &p->test, &counts, r90 ? REUTERS_R90 : REUTERS_R52, from, err);
+	return reuters_load(&p->pool, &p->test, r90 ? REUTERS_R90 : REUTERS_R52, from, err);
 }
 
 static int prepare_math(struct prepared *p, struct settings *s, const char *from, struct err *err)

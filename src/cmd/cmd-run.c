@@ -11,8 +11,6 @@
 #include "src/pipeline/run.h"
 #include "src/pipeline/until.h"
 
-/* ---- options -------------------------------------------------------------------------------------------------------- */
-
 /* ---- results ----------------------------------------------------------------------------------------------------------- */
 
 static void say_end(const struct run *run, const struct arguments *args)

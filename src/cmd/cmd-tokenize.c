@@ -72,7 +72,7 @@ static int run(struct arguments *args, struct err *err)
 	int go = options_parse(&cmd_tokenize, rows, args, err);
 	if (go <= 0)
 		return go;
-	int rc = options_expect(&cmd_tokenize, args, 0, 0, err) || job_open(&job, args, true, err) ? -1 : 0;
+	int rc = options_expect(&cmd_tokenize, args, 0, 0, err) || job_open_text(&job, args, err) ? -1 : 0;
 	for (size_t i = 0; !rc && i < job.rows.n; i++)
 		rc = tokenize_row(&job, i, &s, err);
 	return job_close(&job, rc, err);

@@ -29,10 +29,10 @@ void job_connect(struct job *job, const struct arguments *args)
 	job->put = to_stdout;
 }
 
-int job_open(struct job *job, const struct arguments *args, bool text_only, struct err *err)
+int job_open_text(struct job *job, const struct arguments *args, struct err *err)
 {
 	job_connect(job, args);
-	return job_begin(job, text_only, err);
+	return job_begin(job, true, err);
 }
 
 int job_open_model(struct job *job, const struct arguments *args, struct err *err)

@@ -31,8 +31,8 @@
 /* After options_parse: rows without --output go to standard output; notes and progress to standard error, unless --quiet. */
 void job_connect(struct job *job, const struct arguments *args);
 
-/* job_connect, then job_begin or job_begin_model. */
-int job_open(struct job *job, const struct arguments *args, bool text_only, struct err *err);
+/* job_connect, then job_begin of the text alone, or job_begin_model. */
+int job_open_text(struct job *job, const struct arguments *args, struct err *err);
 int job_open_model(struct job *job, const struct arguments *args, struct err *err);
 
 #endif

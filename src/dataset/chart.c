@@ -2,13 +2,10 @@
 #include "src/dataset/chart.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grown.h"
 #include "src/base/text.h"
-#include "src/dataset/grown.h"
 
 /* Pixels. */
 enum { WIDTH = 760, LEFT = 220, LONGEST = 440, ROW = 18, BAR = 12, TOP = 64 };
@@ -26,56 +23,35 @@ static void put_xml(struct grown *out, const char *text, size_t most)
 {
 	char shown[TITLE + 1];
 	text_escape_line(shown, most + 1, text, strlen(text));
-	for (const char *c = shown; *c; c++) {
-		const char *entity = *c == '&'   ? "&amp;"
-				     : *c == '<' ? "&lt;"
-				     : *c == '>' ? "&gt;"
-				     : *c == '"' ? "&quot;"
-						 : NULL;
-		if (entity)
-			grown_put(out, entity);
-		else
-			grown_add(out, c, 1);
-	}
-}
-
-static void put_format(struct grown *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put_format(struct grown *out, const char *format, ...)
-{
-	char line[512];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(line, sizeof line, format, args);
-	va_end(args);
-	grown_put(out, line);
+	grown_put_xml(out, shown);
 }
 
 static void put_bar(struct grown *out, const struct example_domain *domain, size_t most, size_t i)
 {
 	size_t y = TOP + i * ROW;
 	double length = LONGEST * chart_share(domain->n, most);
-	put_format(out, "<text x=\"%d\" y=\"%zu\" text-anchor=\"end\">", LEFT - 8, y + BAR - 2);
+	grown_putf(out, "<text x=\"%d\" y=\"%zu\" text-anchor=\"end\">", LEFT - 8, y + BAR - 2);
 	put_xml(out, domain->name, NAME);
-	put_format(out, "</text><rect x=\"%d\" y=\"%zu\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>", LEFT, y, length,
+	grown_putf(out, "</text><rect x=\"%d\" y=\"%zu\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>", LEFT, y, length,
 		   BAR, domain->head ? "#1f4e79" : "#8db3d9");
-	put_format(out, "<text x=\"%.1f\" y=\"%zu\">%zu</text>\n", LEFT + length + 6, y + BAR - 2, domain->n);
+	grown_putf(out, "<text x=\"%.1f\" y=\"%zu\">%zu</text>\n", LEFT + length + 6, y + BAR - 2, domain->n);
 }
 
 char *chart_domains(const struct examples *examples, const char *title, struct err *err)
 {
 	struct grown out = {0};
 	size_t most = examples->l ? examples->domain[0].n : 0, height = TOP + examples->l * ROW + 16;
-	put_format(&out,
+	grown_putf(&out,
 		   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%zu\" viewBox=\"0 0 %d %zu\" "
 		   "font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n<title>",
 		   WIDTH, height, WIDTH, height);
 	put_xml(&out, title, TITLE);
-	put_format(&out,
+	grown_putf(&out,
 		   "</title>\n<rect width=\"%d\" height=\"%zu\" fill=\"#fff\"/>\n<text x=\"16\" y=\"26\" "
 		   "font-size=\"16\">",
 		   WIDTH, height);
 	put_xml(&out, title, TITLE);
-	put_format(&out,
+	grown_putf(&out,
 		   "</text>\n<text x=\"16\" y=\"46\">%zu examples in %zu domains; bars on a logarithmic scale, dark: "
 		   "head, light: "
 		   "tail</text>\n",

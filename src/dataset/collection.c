@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/grown.h"
 #include "src/base/text.h"
 #include "src/dataset/collection_parts.h"
-#include "src/dataset/grown.h"
 #include "src/dataset/rows.h"
 
 static const char ending[] = ".jsonl";

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grown.h"
 #include "src/dataset/collection_parts.h"
-#include "src/dataset/grown.h"
 
 /* Of two layouts that a row could have the one that asks for more comes first; the manual page has the same table. */
 static const struct layout layouts[] = {
@@ -71,11 +71,11 @@ static bool fits(struct json_value row, const struct layout *layout)
 
 /* ---- refusing ---------------------------------------------------------------------------------- */
 
-static void put_place(struct grown *out, const char *before, const struct place *place, const char *last)
+static void put_place(struct grown *out, const struct place *place, const char *last)
 {
 	if (!place->key[0] && !last)
 		return;
-	grown_put(out, before);
+	grown_put(out, " ");
 	for (size_t i = 0; place->key[i]; i++) {
 		grown_put(out, i ? "." : "");
 		grown_put(out, place->key[i]);
@@ -88,13 +88,13 @@ static void put_layout(struct grown *out, const struct layout *layout)
 {
 	grown_put(out, out->n ? "; " : "");
 	grown_put(out, layout->name);
-	put_place(out, " ", &layout->question, NULL);
-	put_place(out, " ", &layout->context, NULL);
+	put_place(out, &layout->question, NULL);
+	put_place(out, &layout->context, NULL);
 	if (!layout->choice[0])
-		put_place(out, " ", &layout->choices, NULL);
+		put_place(out, &layout->choices, NULL);
 	for (size_t i = 0; layout->choice[i]; i++)
-		put_place(out, " ", &layout->choices, layout->choice[i]);
-	put_place(out, " ", &layout->answer, NULL);
+		put_place(out, &layout->choices, layout->choice[i]);
+	put_place(out, &layout->answer, NULL);
 }
 
 const struct layout *layout_of(struct json_value row, enum answer_type type, struct err *err)

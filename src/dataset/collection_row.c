@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grown.h"
 #include "src/base/text.h"
 #include "src/dataset/collection_parts.h"
 #include "src/dataset/examples_parts.h"
-#include "src/dataset/grown.h"
 
 /* ---- texts --------------------------------------------------------------------------------------- */
 

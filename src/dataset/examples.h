@@ -85,7 +85,10 @@ void examples_init(struct examples *examples);
 int examples_add(struct examples *examples, const struct example *example, const char *domain, struct err *err);
 int examples_group(struct examples *examples, struct err *err);
 
-/* All rows as JSON Lines, keys id, input, choices where there are some, label, domain; with the failures of file.h. */
+/*
+ * All rows as JSON Lines, keys id, input, choices where there are some, label, domain; with the failures of file.h,
+ * after which the caller aborts the file.
+ */
 int examples_write(const struct examples *examples, struct file_writer *writer, struct err *err);
 
 /* Index of a domain, or examples->l. */

@@ -2,7 +2,7 @@
 /* Examples as JSON Lines. */
 #include <string.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/dataset/examples.h"
 #include "src/dataset/rows.h"
 
@@ -10,7 +10,6 @@ static int save_row(struct file_writer *writer, const struct examples *examples,
 		    struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	row_put_id(&w, &row->id);
@@ -25,14 +24,7 @@ static int save_row(struct file_writer *writer, const struct examples *examples,
 	json_member_text(&w, "label", row->label);
 	json_member_text(&w, "domain", examples->domain[row->domain].name);
 	json_end_object(&w);
-	const char *text = json_writer_text(&w, &n, err);
-	int rc = text ? 0 : -1;
-	if (rc)
-		file_writer_abort(writer);
-	else if (file_writer_write(writer, text, n, err) || file_writer_write(writer, "\n", 1, err))
-		rc = -1;
-	json_writer_release(&w);
-	return rc;
+	return json_save_row(&w, writer, err);
 }
 
 int examples_write(const struct examples *examples, struct file_writer *writer, struct err *err)

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
+#include "src/base/grown.h"
 #include "src/base/jsonio.h"
 #include "src/dataset/answer_parts.h"
-#include "src/dataset/grown.h"
 #include "src/dataset/rows.h"
 
 static const size_t most_bytes = (size_t)16 << 20; /* of a problem */

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "src/base/file.h"
+#include "src/base/grown.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
-#include "src/dataset/grown.h"
 
 const char *const prompt_file_names[PROMPT_KINDS] = {
 	"annotate_gold.txt",

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "src/base/file.h"
-#include "src/dataset/grown.h"
+#include "src/base/grown.h"
 #include "src/dataset/reuters_parts.h"
 
 static const size_t most_bytes = (size_t)1 << 30; /* of a file */
@@ -191,24 +191,15 @@ static int add_row(struct examples *to, const struct document *document, size_t 
 	return examples_add(to, &row, topic, err);
 }
 
-static int fill(struct examples *sets[2], struct reuters_counts *counts, struct corpus *corpus, enum reuters_set set,
-		struct err *err)
+static int fill(struct examples *sets[2], struct corpus *corpus, enum reuters_set set, struct err *err)
 {
-	size_t *documents[2] = {&counts->pool_documents, &counts->test_documents};
 	for (size_t i = 0; i < corpus->n; i++) {
 		const struct document *document = &corpus->document[i];
-		size_t rows = 0;
-		if (!counts_for(document, set))
-			continue;
-		for (size_t t = 0; t < document->topics; t++) {
+		for (size_t t = 0; t < document->topics && counts_for(document, set); t++) {
 			const struct topic *topic = &corpus->topic[document->topic[t]];
-			if (!is_shared(topic))
-				continue;
-			if (add_row(sets[document->side], document, t, topic->name, set, err))
+			if (is_shared(topic) && add_row(sets[document->side], document, t, topic->name, set, err))
 				return -1;
-			rows++;
 		}
-		*documents[document->side] += rows > 0;
 	}
 	return examples_group(sets[POOL], err) || examples_group(sets[TEST], err) ? -1 : 0;
 }
@@ -222,24 +213,19 @@ static void count_topics(struct corpus *corpus, enum reuters_set set)
 	}
 }
 
-int reuters_load(struct examples *pool, struct examples *test, struct reuters_counts *counts, enum reuters_set set,
-		 const char *directory, struct err *err)
+int reuters_load(struct examples *pool, struct examples *test, enum reuters_set set, const char *directory,
+		 struct err *err)
 {
 	struct corpus corpus = {0};
 	int rc = 0;
 	arena_init(&corpus.arena);
 	examples_init(pool);
 	examples_init(test);
-	*counts = (struct reuters_counts){0};
 	for (int number = 0; !rc && number < REUTERS_FILES; number++)
 		rc = read_file(&corpus, directory, number, err);
 	count_topics(&corpus, set);
 	if (!rc)
-		rc = fill((struct examples *[2]){pool, test}, counts, &corpus, set, err);
-	counts->documents = corpus.n;
-	counts->topics = pool->l;
-	counts->pool_rows = pool->n;
-	counts->test_rows = test->n;
+		rc = fill((struct examples *[2]){pool, test}, &corpus, set, err);
 	free(corpus.document);
 	free(corpus.topic);
 	arena_release(&corpus.arena);

@@ -11,8 +11,7 @@
  *     R52  documents of exactly one topic, of the topics that both sides have
  *
  *     struct examples pool, test;
- *     struct reuters_counts counts;
- *     if (reuters_load(&pool, &test, &counts, REUTERS_R52, directory, &err))
+ *     if (reuters_load(&pool, &test, REUTERS_R52, directory, &err))
  *             return -1;
  *
  * An input is "TITLE. BODY" on one line, every run of white space one blank,
@@ -37,16 +36,9 @@ enum reuters_set { REUTERS_R52, REUTERS_R90 };
 
 enum { REUTERS_FILES = 22 };
 
-struct reuters_counts {
-	size_t documents; /* of all files */
-	size_t topics;    /* of the set */
-	size_t pool_documents, test_documents;
-	size_t pool_rows, test_rows;
-};
-
 /* Both sets are filled and grouped; release them with examples_release, also after a failure. */
-int reuters_load(struct examples *pool, struct examples *test, struct reuters_counts *counts, enum reuters_set set,
-		 const char *directory, struct err *err);
+int reuters_load(struct examples *pool, struct examples *test, enum reuters_set set, const char *directory,
+		 struct err *err);
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "src/dataset/grown.h"
+#include "src/base/grown.h"
 
 /* ---- markup ------------------------------------------------------------------------------- */
 

@@ -49,10 +49,10 @@ static int spend(struct ledger *l, int64_t wire, int64_t cost, enum ledger_stop 
 	return rc ? err_set(err, refusal.code, "%s", refusal.message) : 0;
 }
 
-/* Move a pending query on; another state is the caller's fault. */
-static int take_query(struct ledger *l, int64_t query, const char *state, struct err *err)
+/* A pending query is in flight now; another state is the caller's fault. */
+static int take_query(struct ledger *l, int64_t query, struct err *err)
 {
-	if (database_do(&l->db, err, "UPDATE query SET state=?2 WHERE id=?1 AND state='PENDING'", "it", query, state))
+	if (database_do(&l->db, err, "UPDATE query SET state='INFLIGHT' WHERE id=?1 AND state='PENDING'", "i", query))
 		return -1;
 	if (sqlite3_changes(l->db.handle) == 1)
 		return 0;
@@ -79,7 +79,7 @@ static int arm_one(struct ledger *l, struct ledger_shot *shot, int64_t now, enum
 		*stop = LEDGER_SLOTS;
 		return -1;
 	}
-	if (spend(l, 1, shot->reserve, stop, err) || take_query(l, shot->query, "INFLIGHT", err) ||
+	if (spend(l, 1, shot->reserve, stop, err) || take_query(l, shot->query, err) ||
 	    add_attempt(l, shot, now, err))
 		return -1;
 	return slot_arm(shot->slot, shot->attempt, err);
@@ -154,7 +154,7 @@ static int share(struct ledger *l, int64_t query, const struct ledger_received *
 	told.state = LEDGER_ANSWERED;
 	told.reason = "shared";
 	told.cost = 0;
-	if (spend(l, 0, 0, stop, err) || take_query(l, query, "INFLIGHT", err) ||
+	if (spend(l, 0, 0, stop, err) || take_query(l, query, err) ||
 	    database_do(&l->db, err, "INSERT INTO attempt(query_id,epoch,at,wire,cost,state) VALUES(?1,?2,?3,0,0,'ARMED')",
 			"iii", query, l->epoch, now))
 		return -1;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/base/text.h"
 #include "src/ledger/internal.h"
 
@@ -121,15 +121,11 @@ static void put_row(struct json_writer *w, const struct ledger_row *row)
 static int export_row(void *context, const struct ledger_row *row, struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	if (!row->sent && strcmp(row->state, "answered")) /* nobody heard of it: nothing to tell */
 		return 0;
 	json_writer_init(&w, 0);
 	put_row(&w, row);
-	const char *text = json_writer_text(&w, &n, err);
-	int failed = !text || file_writer_write(context, text, n, err) || file_writer_write(context, "\n", 1, err);
-	json_writer_release(&w);
-	return failed ? -1 : 0;
+	return json_save_row(&w, context, err);
 }
 
 int ledger_export(struct ledger *l, const char *path, struct err *err)

@@ -147,9 +147,6 @@ int ledger_held(const struct ledger *ledger);
 /* Write a line into the ledger's book of events (cap changes, recoveries, decisions by hand). */
 int ledger_note(struct ledger *ledger, const char *kind, const char *detail, int64_t now, struct err *err);
 
-/* Where witnesses are kept unless told otherwise, released with free(). */
-char *ledger_state_directory(struct err *err);
-
 #ifdef __cplusplus
 }
 #endif

@@ -108,29 +108,3 @@ int ledger_verify_files(struct ledger *l, struct err *err)
 	sqlite3_finalize(rows);
 	return got < 0 ? -1 : 0;
 }
-
-static int holds(const char *manifest, const char *name, bool *owned, struct err *err)
-{
-	struct json *doc = json_parse(manifest, strlen(manifest), NULL, err);
-	if (!doc)
-		return -1;
-	*owned = *owned || json_kind(json_in(json_root(doc), name)) != JSON_ABSENT;
-	json_free(doc);
-	return 0;
-}
-
-int ledger_owns_file(struct ledger *l, const char *name, bool *owned, struct err *err)
-{
-	int got = -1;
-	*owned = false;
-	sqlite3_stmt *rows = database_select(&l->db, err, "SELECT manifest FROM step WHERE state='DONE'", "");
-	while (rows && (got = database_row(&l->db, rows, err)) > 0) {
-		const char *manifest = (const char *)sqlite3_column_text(rows, 0);
-		if (manifest && holds(manifest, name, owned, err)) {
-			got = -1;
-			break;
-		}
-	}
-	sqlite3_finalize(rows);
-	return got < 0 ? -1 : 0;
-}

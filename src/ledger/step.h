@@ -56,9 +56,6 @@ int ledger_step_done(struct ledger *ledger, int64_t stage, const char *step, con
 /* Every file of every done step is there, unchanged; else ERR_LEDGER naming it. */
 int ledger_verify_files(struct ledger *ledger, struct err *err);
 
-/* Whether a done step has made this file; what has no owner is a killed step's and may be removed. */
-int ledger_owns_file(struct ledger *ledger, const char *name, bool *owned, struct err *err);
-
 #ifdef __cplusplus
 }
 #endif

@@ -27,7 +27,7 @@ static char *join(const char *first, const char *second, struct err *err)
 	return text;
 }
 
-char *ledger_state_directory(struct err *err)
+static char *state_directory(struct err *err)
 {
 	static const struct {
 		const char *variable, *below;
@@ -109,7 +109,7 @@ static int open_in(struct witness *witness, char *directory, const char *uuid, s
 int witness_open(struct witness *witness, const char *directory, const char *uuid, struct err *err)
 {
 	*witness = (struct witness){.fd = -1};
-	char *place = directory ? mem_strdup(directory, err) : ledger_state_directory(err);
+	char *place = directory ? mem_strdup(directory, err) : state_directory(err);
 	int failed = place ? open_in(witness, place, uuid, err) : -1;
 	free(place);
 	if (failed)

@@ -14,7 +14,8 @@ const char *const module_names[MODULES] = {
 	[MODULE_GATE] = "gate_proj", [MODULE_UP] = "up_proj", [MODULE_DOWN] = "down_proj",
 };
 
-void module_shape(const struct model_config *c, int module, int64_t *rows, int64_t *cols)
+/* The matrix [N, M] that a module adapts. */
+static void module_shape(const struct model_config *c, int module, int64_t *rows, int64_t *cols)
 {
 	int64_t Q = c->num_attention_heads * c->head_dim, K = c->num_key_value_heads * c->head_dim;
 	const int64_t shape[MODULES][2] = {

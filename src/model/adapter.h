@@ -8,7 +8,7 @@
  * with use_rslora.
  *
  *     struct adapter *adapter = adapter_new(model, &config, &err);   // A, B are 0
- *     adapter_init(adapter, seed);                                   // A as PEFT draws it, B stays 0
+ *     adapter_init(adapter, seed, &err);                             // A as PEFT draws it, B stays 0
  *     or
  *     struct adapter *adapter = adapter_load(model, directory, &err);
  *
@@ -43,9 +43,6 @@ enum { MODULES = 7, ADAPTER_MAX_RANK = 1024 };
 
 /* "q_proj", …, by enum module_id. */
 extern const char *const module_names[MODULES];
-
-/* The matrix [N, M] that a module adapts. */
-void module_shape(const struct model_config *config, int module, int64_t *rows, int64_t *cols);
 
 /* "model.layers.L.self_attn.q_proj", which PEFT puts "base_model.model." in front of. */
 void module_path(char *out, size_t size, int64_t layer, int module);
@@ -92,9 +89,6 @@ int64_t adapter_rank(const struct adapter *adapter);
 
 /* Whether adapters of this init_lora_weights are of the base as it is; other kinds of PEFT's change its weights. */
 bool adapter_keeps_base(const char *init);
-
-/* Only the configuration: what check-adapter and `open` read first. Keys that change the arithmetic are refused. */
-int adapter_config_load(struct adapter_config *config, const char *directory, struct err *err);
 
 struct adapter *adapter_load(struct model *model, const char *directory, struct err *err);
 

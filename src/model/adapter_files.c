@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
-#include "src/base/jsonio.h"
+#include "src/base/jsonfile.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/base/tree.h"
@@ -179,7 +178,8 @@ static int read_config(struct adapter_config *c, struct json_value root, struct 
 		       ? -1 : 0;
 }
 
-int adapter_config_load(struct adapter_config *config, const char *directory, struct err *err)
+/* Keys that change the arithmetic are refused. */
+static int load_config(struct adapter_config *config, const char *directory, struct err *err)
 {
 	size_t n;
 	char *text = directory_check(directory, err) ? NULL
@@ -198,7 +198,7 @@ int adapter_config_load(struct adapter_config *config, const char *directory, st
 struct adapter *adapter_load(struct model *model, const char *directory, struct err *err)
 {
 	struct adapter_config config;
-	if (adapter_config_load(&config, directory, err))
+	if (load_config(&config, directory, err))
 		return NULL;
 	struct adapter *a = check_layers(&config, model, err) ? NULL : adapter_new(model, &config, err);
 	if (!a) {
@@ -276,13 +276,9 @@ static void put_config(struct json_writer *w, const struct adapter_config *c, co
 static int save_config(const struct adapter_config *config, const char *path, const char *base, struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 2);
 	put_config(&w, config, base);
-	const char *text = json_writer_text(&w, &n, err);
-	int rc = text ? file_save(path, text, n, 0666, err) : -1;
-	json_writer_release(&w);
-	return rc;
+	return json_save(&w, path, 0666, err);
 }
 
 /* By its full path, where that can stand in JSON. */

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
-#include "src/base/jsonio.h"
+#include "src/base/jsonfile.h"
 #include "src/base/mem.h"
 #include "src/base/tree.h"
 #include "src/model/directory.h"
@@ -61,12 +60,12 @@ static int save_generation(const char *directory, const char *base, const struct
 	struct json *doc = text ? json_parse(text, n, NULL, err) : NULL;
 	char *path = doc || !there ? tree_join(directory, name, err) : NULL;
 	struct json_writer w;
-	json_writer_init(&w, 2);
-	if (path)
+	int rc = -1;
+	if (path) {
+		json_writer_init(&w, 2);
 		put_members(&w, doc, stop, err);
-	const char *out = path ? json_writer_text(&w, &n, err) : NULL;
-	int rc = out ? file_save(path, out, n, 0666, err) : -1;
-	json_writer_release(&w);
+		rc = json_save(&w, path, 0666, err);
+	}
 	json_free(doc);
 	free(path);
 	free(text);

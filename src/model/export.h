@@ -2,8 +2,8 @@
 /*
  * export.h - Hugging Face checkpoints out.
  *
- *     export_merged(directory, base, adapter, &err);        // W + scale B A
- *     export_trained(directory, base, &params, &err);       // full fine-tuning
+ *     export_merged(directory, base, adapter, &err);                    // W + scale B A
+ *     export_trained(directory, base, &config, &params, dtype, &err);   // full fine-tuning
  *
  * `directory` exists. Weights keep the dtype they have in the base, are summed
  * in f32 and rounded once; tensors without an adapter are the base's bytes.

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
-#include "src/base/jsonio.h"
+#include "src/base/jsonfile.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
 #include "src/base/tree.h"
@@ -284,16 +283,12 @@ static int save_index(const char *directory, const struct job *job, uint64_t sha
 {
 	char *path = tree_join(directory, "model.safetensors.index.json", err);
 	struct json_writer w;
-	const char *text;
-	size_t n;
-	int result = -1;
 
+	if (!path)
+		return -1;
 	json_writer_init(&w, 2);
 	put_index(&w, job, shard_bytes, shards);
-	text = path ? json_writer_text(&w, &n, err) : NULL;
-	if (text)
-		result = file_save(path, text, n, MODE, err);
-	json_writer_release(&w);
+	int result = json_save(&w, path, MODE, err);
 	free(path);
 	return result;
 }

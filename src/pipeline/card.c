@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE /* asprintf */
 #include "src/pipeline/card.h"
 
 #include <stdio.h>

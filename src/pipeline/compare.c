@@ -11,7 +11,8 @@
 
 /* ---- what it may cost --------------------------------------------------------------------------------------------- */
 
-int compare_worst_case(int64_t *sends, bool *paid, const struct compare_options *o, struct err *err)
+/* The most sends that all runs together can make in one start; *paid: whether anybody is paid for them. */
+static int worst_case(int64_t *sends, bool *paid, const struct compare_options *o, struct err *err)
 {
 	*sends = 0;
 	*paid = false;
@@ -33,7 +34,7 @@ static int check_bound(const struct compare_options *o, struct err *err)
 {
 	int64_t sends;
 	bool paid;
-	if (compare_worst_case(&sends, &paid, o, err))
+	if (worst_case(&sends, &paid, o, err))
 		return -1;
 	voice_say(o->run.voice, "%zu methods, %zu seeds: at most %lld requests to the teacher", o->methods, o->seeds,
 		  (long long)sends);
@@ -206,7 +207,7 @@ static int save(const struct comparison *c, const struct plan *plan, const struc
 		return -1;
 	json_writer_init(&w, 0);
 	comparison_put(&w, c);
-	int rc = json_save(&w, path, err);
+	int rc = json_save(&w, path, 0666, err);
 	free(path);
 	if (!rc)
 		rc = comparison_save_page(c, plan->output_dir, options->version, err);

@@ -71,12 +71,6 @@ struct comparison {
 	struct data data;
 };
 
-/*
- * The most sends that the runs can make in one start, all of them together; *paid says
- * whether anybody would be paid for them.
- */
-int compare_worst_case(int64_t *sends, bool *paid, const struct compare_options *options, struct err *err);
-
 /* ERR_CONFIG before anything is sent where somebody is paid and max_queries is missing or less than the worst case. */
 int compare_run(struct comparison *comparison, const struct compare_options *options, struct err *err);
 void comparison_release(struct comparison *comparison);

@@ -15,13 +15,13 @@ enum { WIDTH = 400, LEFT = 14, RIGHT = 386, ROW = 40, FOOT = 38 };
 
 static void put_what(struct grown *out, const struct comparison *c)
 {
-	report_put(out, "<p>%zu method%s on the same data: budget <b>%lld</b>, preset <b>", c->rows,
+	grown_putf(out, "<p>%zu method%s on the same data: budget <b>%lld</b>, preset <b>", c->rows,
 		   c->rows == 1 ? "" : "s", (long long)c->budget);
 	report_put_text(out, c->preset, 64);
-	report_put(out, "</b>, %zu seed%s each (", c->seeds, c->seeds == 1 ? "" : "s");
+	grown_putf(out, "</b>, %zu seed%s each (", c->seeds, c->seeds == 1 ? "" : "s");
 	for (size_t s = 0; s < c->seeds; s++)
-		report_put(out, "%s%llu", s ? ", " : "", (unsigned long long)c->seed[s]);
-	report_put(out, "), scored on %zu examples.</p>\n", c->row[0].cell[0].scoring.n);
+		grown_putf(out, "%s%llu", s ? ", " : "", (unsigned long long)c->seed[s]);
+	grown_putf(out, "), scored on %zu examples.</p>\n", c->row[0].cell[0].scoring.n);
 }
 
 /* ---- table --------------------------------------------------------------------------------------------- */
@@ -30,9 +30,9 @@ static void put_difference(struct grown *out, const struct comparison_row *row, 
 {
 	if (isnan(row->difference[f]))
 		return;
-	report_put(out, "<br/><small>%+.1f", 100 * row->difference[f]);
+	grown_putf(out, "<br/><small>%+.1f", 100 * row->difference[f]);
 	if (!isnan(row->interval[f].low))
-		report_put(out, "<br/>[%+.1f, %+.1f]", 100 * row->interval[f].low, 100 * row->interval[f].high);
+		grown_putf(out, "<br/>[%+.1f, %+.1f]", 100 * row->interval[f].low, 100 * row->interval[f].high);
 	grown_put(out, "</small>");
 }
 
@@ -73,15 +73,15 @@ static void put_row(struct grown *out, const struct comparison *c, const struct 
 			put_difference(out, row, f);
 		grown_put(out, "</td>");
 	}
-	report_put(out, "<td>%lld</td><td>%lld</td>", (long long)spent.used, (long long)spent.sends);
+	grown_putf(out, "<td>%lld</td><td>%lld</td>", (long long)spent.used, (long long)spent.sends);
 	if (has_cost(c))
-		report_put(out, "<td>%.*f</td>", cost < 1 ? 4 : 2, cost);
+		grown_putf(out, "<td>%.*f</td>", cost < 1 ? 4 : 2, cost);
 	grown_put(out, "</tr>\n");
 }
 
 static void put_table(struct grown *out, const struct comparison *c)
 {
-	report_put(out,
+	grown_putf(out,
 		   "<div class=\"scroll\" tabindex=\"0\"><table><tr><th>method</th><th>macro</th><th>micro</th>"
 		   "<th>head</th><th>tail</th><th>units</th><th>requests</th>%s</tr>\n",
 		   has_cost(c) ? "<th>cost</th>" : "");
@@ -93,7 +93,7 @@ static void put_table(struct grown *out, const struct comparison *c)
 			       "bootstrap over the examples. ");
 	else
 		grown_put(out, COMPARE_BASELINE " is not among the methods, so there are no differences. ");
-	report_put(out, "Units used, requests sent%s: of all seeds together.</p>\n",
+	grown_putf(out, "Units used, requests sent%s: of all seeds together.</p>\n",
 		   has_cost(c) ? " and cost by the plan's prices" : "");
 }
 
@@ -130,12 +130,12 @@ static void put_axis(struct grown *out, const struct axis *axis, int bottom)
 {
 	for (int score = axis->low; score <= axis->high; score += axis->step) {
 		double x = x_of(axis, score / 100.0);
-		report_put(out,
+		grown_putf(out,
 			   "<path class=\"grid\" d=\"M%.1f 2V%d\"/><text x=\"%.1f\" y=\"%d\" "
 			   "text-anchor=\"middle\">%d</text>\n",
 			   x, bottom, x, bottom + 15, score);
 	}
-	report_put(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">macro score, per cent</text>\n",
+	grown_putf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">macro score, per cent</text>\n",
 		   (LEFT + RIGHT) / 2, bottom + 31);
 }
 
@@ -145,18 +145,18 @@ static void put_method(struct grown *out, const struct comparison *c, size_t m, 
 	const struct comparison_row *row = &c->row[m];
 	const struct metrics_interval *in = &row->spread[SCORING_MACRO];
 	const int y = ROW * (int)m;
-	report_put(out, "<text class=\"over\" x=\"%d\" y=\"%d\">", LEFT + 4, y + 15);
+	grown_putf(out, "<text class=\"over\" x=\"%d\" y=\"%d\">", LEFT + 4, y + 15);
 	report_put_text(out, row->method, 40);
-	report_put(out, "</text><text class=\"over\" x=\"%d\" y=\"%d\" text-anchor=\"end\">", RIGHT - 4, y + 15);
+	grown_putf(out, "</text><text class=\"over\" x=\"%d\" y=\"%d\" text-anchor=\"end\">", RIGHT - 4, y + 15);
 	report_put_score(out, row->mean[SCORING_MACRO]);
 	if (!isnan(in->low))
-		report_put(out, " (%.1f to %.1f)", 100 * in->low, 100 * in->high);
+		grown_putf(out, " (%.1f to %.1f)", 100 * in->low, 100 * in->high);
 	grown_put(out, "</text>\n");
 	if (!isnan(in->low))
-		report_put(out, "<path class=\"line macro\" d=\"M%.1f %dH%.1f\"/>", x_of(axis, in->low), y + 27,
+		grown_putf(out, "<path class=\"line macro\" d=\"M%.1f %dH%.1f\"/>", x_of(axis, in->low), y + 27,
 			   x_of(axis, in->high));
 	if (!isnan(row->mean[SCORING_MACRO]))
-		report_put(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%d\" r=\"4.5\"/>\n",
+		grown_putf(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%d\" r=\"4.5\"/>\n",
 			   row == c->baseline ? "tail" : "head", x_of(axis, row->mean[SCORING_MACRO]), y + 27);
 }
 
@@ -164,14 +164,14 @@ static void put_picture(struct grown *out, const struct comparison *c)
 {
 	const struct axis axis = axis_for(c);
 	const int bottom = ROW * (int)c->rows + 2;
-	report_put(out,
+	grown_putf(out,
 		   "<h2>Macro score of each method</h2>\n<figure><svg role=\"img\" aria-label=\"macro score of each "
 		   "method with its interval\" viewBox=\"0 0 %d %d\">\n",
 		   WIDTH, bottom + FOOT);
 	put_axis(out, &axis, bottom);
 	for (size_t m = 0; m < c->rows; m++)
 		put_method(out, c, m, &axis);
-	report_put(out, "</svg><figcaption>Dot: mean over the seeds%s; line: its 95 %% interval, by bootstrap over the "
+	grown_putf(out, "</svg><figcaption>Dot: mean over the seeds%s; line: its 95 %% interval, by bootstrap over the "
 			"examples.</figcaption></figure>\n",
 		   c->baseline ? ", open for " COMPARE_BASELINE : "");
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/jsonfile.h"
 #include "src/dataset/rows.h"
 #include "src/teacher/request.h"
 #include "src/teacher/teacher.h"
@@ -50,13 +51,21 @@ static int load_pool(struct data *data, const struct plan *plan, struct err *err
 	return mark_heads(data, task, err) || list_domains(data, err) ? -1 : 0;
 }
 
+static bool has_domain(const struct data *data, const char *name)
+{
+	size_t d = 0;
+	while (d < data->l && strcmp(data->names[d], name))
+		d++;
+	return d < data->l;
+}
+
 /* Every domain of the test set must be one of the task. */
 static int check_test(const struct data *data, struct err *err)
 {
 	for (size_t i = 0; i < data->test.n; i++) {
 		const struct example *row = &data->test.row[i];
 		const char *name = data->test.domain[row->domain].name;
-		if (data_domain(data, name) == data->l)
+		if (!has_domain(data, name))
 			return err_set(err, ERR_DATA, "%s:%zu: no example of the training file is of domain '%s'",
 				       data->test.path, row->line, name);
 	}
@@ -268,10 +277,7 @@ char *data_request(const struct plan *plan, const char *prompt, double temperatu
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	teacher_request_write(&w, &request);
-	const char *text = json_writer_text(&w, n, err);
-	char *body = text ? mem_strdup(text, err) : NULL;
-	json_writer_release(&w);
-	return body;
+	return json_take(&w, n, err);
 }
 
 bool data_gold_shown(const struct data *data)
@@ -289,29 +295,17 @@ char *data_annotation(const struct data *data, const struct plan *plan, const st
 	return body;
 }
 
-size_t data_domain(const struct data *data, const char *name)
-{
-	size_t d = 0;
-	while (d < data->l && strcmp(data->names[d], name))
-		d++;
-	return d;
-}
-
 /* ---- ids -------------------------------------------------------------------------------------------- */
 
 char *data_id(const struct ifd_id *id, struct err *err)
 {
 	struct json_writer w;
-	size_t n;
 	json_writer_init(&w, 0);
 	if (id->is_number)
 		json_put_int(&w, id->number);
 	else
 		json_put_string(&w, id->text, strlen(id->text));
-	const char *text = json_writer_text(&w, &n, err);
-	char *copy = text ? mem_strdup(text, err) : NULL;
-	json_writer_release(&w);
-	return copy;
+	return json_take(&w, NULL, err);
 }
 
 size_t data_find(const struct data *data, const struct ifd_id *id)

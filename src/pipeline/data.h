@@ -5,7 +5,7 @@
  *     struct data data;
  *     if (data_load(&data, &plan, &err))
  *             return -1;
- *     char *prompt = data_prompt(&data, PROMPT_STUDENT, &subject, &err);     // released with free()
+ *     char *prompt = data_prompt(&data, PROMPT_STUDENT, example, domain, NULL, &err);   // released with free()
  *     data_release(&data);
  *
  * The domains of the pool stand in the order of METHOD section 3 (most
@@ -65,9 +65,6 @@ char *data_request(const struct plan *plan, const char *prompt, double temperatu
 char *data_annotation(const struct data *data, const struct plan *plan, const struct example *example, size_t *n,
 		      struct err *err);
 bool data_gold_shown(const struct data *data);
-
-/* Index of a domain among data->names, or data->l. */
-size_t data_domain(const struct data *data, const char *name);
 
 /* An id as JSON, 7 or "seven"; released with free(). */
 char *data_id(const struct ifd_id *id, struct err *err);

@@ -49,7 +49,7 @@ static int save_metrics(const struct scoring *scoring, const char *path, struct 
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	scoring_put(&w, scoring);
-	return json_save(&w, path, err);
+	return json_save(&w, path, 0666, err);
 }
 
 static int score(const struct run *run, const struct completions *done, const char *path, struct err *err)

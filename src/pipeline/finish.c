@@ -142,7 +142,7 @@ static int write_manifest(const char *part, struct err *err)
 	json_writer_init(&w, 0);
 	int rc = !path || tree_list(&names, &n, part, &arena, err) || !manifest_write(&w, part, names, without_logs(names, n), err) ? -1 : 0;
 	if (!rc)
-		rc = json_save(&w, path, err);
+		rc = json_save(&w, path, 0666, err);
 	else
 		json_writer_release(&w);
 	arena_release(&arena);

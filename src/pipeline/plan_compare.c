@@ -6,16 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/jsonfile.h"
+
 /* The meaning of one key, released with free(). */
 static char *meaning(const struct plan *plan, const struct plan_key *key, struct err *err)
 {
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	plan_key_put(&w, plan, key);
-	const char *text = json_writer_text(&w, NULL, err);
-	char *copy = text ? mem_strdup(text, err) : NULL;
-	json_writer_release(&w);
-	return copy;
+	return json_take(&w, NULL, err);
 }
 
 static int differs(bool *out, const struct plan *a, const struct plan *b, const struct plan_key *key, struct err *err)

@@ -10,7 +10,7 @@
 #ifndef BALDISTILL_PIPELINE_PLAN_KEYS_H
 #define BALDISTILL_PIPELINE_PLAN_KEYS_H
 
-#include "src/dataset/grown.h"
+#include "src/base/grown.h"
 #include "src/pipeline/plan.h"
 
 #ifdef __cplusplus

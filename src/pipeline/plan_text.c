@@ -59,11 +59,10 @@ static void put_quoted(struct grown *out, const char *text)
 }
 
 /* Without quotes only what had none: a number in quotes is a text. */
-static void put_scalar(struct grown *out, const struct yaml_node *node, bool flow)
+static void put_scalar(struct grown *out, const struct yaml_node *node)
 {
 	const char *text = node->verbatim;
-	bool plain = !node->quoted && all_show(text) && (!flow || !text[strspn(text, safe)]);
-	if (plain)
+	if (!node->quoted && all_show(text))
 		grown_put(out, text);
 	else
 		put_quoted(out, text);
@@ -82,7 +81,7 @@ void plan_put_flow(struct grown *out, const struct yaml_node *node)
 {
 	bool map = node->kind == YAML_MAP;
 	if (node->kind == YAML_SCALAR)
-		put_scalar(out, node, false);
+		put_scalar(out, node);
 	if (!map && node->kind != YAML_LIST)
 		return;
 	grown_put(out, map ? "{" : "[");
@@ -127,7 +126,7 @@ static void put_node(struct grown *out, const struct yaml_node *node, int indent
 	if (node->kind == YAML_SCALAR || flow)
 		grown_put(out, " ");
 	if (node->kind == YAML_SCALAR)
-		put_scalar(out, node, false);
+		put_scalar(out, node);
 	else if (flow)
 		plan_put_flow(out, node);
 	grown_put(out, "\n");

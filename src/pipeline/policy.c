@@ -120,7 +120,7 @@ int allocation_save(const struct allocation *a, const struct run *run, const cha
 		put_domain(&w, &run->data.pool.domain[d], &a->domain[d]);
 	json_end_array(&w);
 	json_end_object(&w);
-	return json_save(&w, path, err);
+	return json_save(&w, path, 0666, err);
 }
 
 static int read_domain(struct allocation_domain *d, struct json_value value, const char *name, struct err *err)

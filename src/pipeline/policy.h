@@ -6,7 +6,7 @@
  * policy; methods without a policy fill them from what they draw (select.h).
  *
  *     struct allocation allocation;
- *     if (allocation_make(&allocation, &run, k, &err))      // available, required, real, synthetic
+ *     if (allocation_make(&allocation, &run, k, NULL, &err))   // available, required, real, synthetic
  *             return -1;
  *     allocation_save(&allocation, &run, directory, &err);  // allocation.json
  *     allocation_release(&allocation);

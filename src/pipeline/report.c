@@ -26,8 +26,8 @@ static void put_what(struct grown *out, const struct report *report)
 		grown_put(out, "</b>, ");
 	}
 	if (report->has_status)
-		report_put(out, "budget %lld, ", (long long)report->count[REPORT_BUDGET]);
-	report_put(out, "%zu stage%s%s, %zu domain%s.</p>\n", report->K, report->K == 1 ? "" : "s",
+		grown_putf(out, "budget %lld, ", (long long)report->count[REPORT_BUDGET]);
+	grown_putf(out, "%zu stage%s%s, %zu domain%s.</p>\n", report->K, report->K == 1 ? "" : "s",
 		   is_done(report) ? "" : " so far", report->l, report->l == 1 ? "" : "s");
 }
 
@@ -37,7 +37,7 @@ static void put_standing(struct grown *out, const struct report *report)
 		return;
 	grown_put(out, "<p class=\"note\">This run is not finished");
 	if (report->has_status) {
-		report_put(out, ": it stands in stage %lld, step ", (long long)report->stage);
+		grown_putf(out, ": it stands in stage %lld, step ", (long long)report->stage);
 		report_put_text(out, report->step, 64);
 	}
 	grown_put(out, ".</p>\n");
@@ -45,7 +45,7 @@ static void put_standing(struct grown *out, const struct report *report)
 
 static void put_card(struct grown *out, const char *name, double score, const struct metrics_interval *in)
 {
-	report_put(out, "<div class=\"card\">%s<b>", name);
+	grown_putf(out, "<div class=\"card\">%s<b>", name);
 	report_put_score(out, score);
 	grown_put(out, "</b><span>");
 	if (!isnan(in->low)) {
@@ -67,7 +67,7 @@ static void put_headline(struct grown *out, const struct report *report)
 	grown_put(out, "<div class=\"cards\">\n");
 	for (int f = 0; f < SCORING_FIGURES; f++)
 		put_card(out, names[f], m->figure[f], &m->interval[f]);
-	report_put(
+	grown_putf(
 		out,
 		"</div>\n<p>Per cent, with 95 %% intervals, on %lld examples%s; %lld had no answer that could be "
 		"read.</p>\n",
@@ -84,7 +84,7 @@ static void put_settings(struct grown *out, const struct report *report)
 	grown_put(out, "</pre>\n<p>");
 	report_put_text(out, report->version, 200);
 	for (const struct library *library = base_libraries; library->name; library++)
-		report_put(out, ", %s %s", library->name, library->version());
+		grown_putf(out, ", %s %s", library->name, library->version());
 	grown_put(out, "</p>\n</body>\n</html>\n");
 }
 

@@ -47,19 +47,19 @@ static double x_of(const struct report *report, size_t k)
 static void put_axes(struct grown *out, const struct report *report, const struct axis *axis)
 {
 	for (int score = axis->low; score <= axis->high; score += axis->step)
-		report_put(out,
+		grown_putf(out,
 			   "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
 			   "text-anchor=\"end\">%d</text>\n",
 			   LEFT, y_of(axis, score / 100.0), RIGHT, LEFT - 5, y_of(axis, score / 100.0) + 4, score);
 	for (size_t k = 0, every = report->K / 8 + 1; k < report->K; k += every) {
-		report_put(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%zu</text>\n", x_of(report, k),
+		grown_putf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%zu</text>\n", x_of(report, k),
 			   BOTTOM + 16, k);
 		if (report->stages[k].collected)
-			report_put(out,
+			grown_putf(out,
 				   "<text class=\"small\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%lld</text>\n",
 				   x_of(report, k), BOTTOM + 30, (long long)report->stages[k].rows);
 	}
-	report_put(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">stage, and rows trained on</text>\n",
+	grown_putf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">stage, and rows trained on</text>\n",
 		   (LEFT + RIGHT) / 2, HEIGHT - 6);
 }
 
@@ -73,12 +73,12 @@ static void put_line(struct grown *out, const struct report *report, const struc
 		     enum scoring_figure figure)
 {
 	bool begun = false;
-	report_put(out, "<path class=\"line %s\" d=\"", scoring_figure_names[figure]);
+	grown_putf(out, "<path class=\"line %s\" d=\"", scoring_figure_names[figure]);
 	for (size_t k = 0; k < report->K; k++) {
 		const struct report_metrics *m = &report->stages[k].metrics;
 		if (!m->there || isnan(m->figure[figure]))
 			continue;
-		report_put(out, "%s%.1f %.1f", begun ? "L" : "M", x_of(report, k) + beside(figure),
+		grown_putf(out, "%s%.1f %.1f", begun ? "L" : "M", x_of(report, k) + beside(figure),
 			   y_of(axis, m->figure[figure]));
 		begun = true;
 	}
@@ -90,12 +90,12 @@ static void put_point(struct grown *out, const struct report_metrics *m, double 
 {
 	double y = y_of(axis, m->figure[figure]);
 	if (!isnan(m->interval[figure].low))
-		report_put(out, "<path class=\"whisker\" d=\"M%.1f %.1fV%.1f\"/>", x,
+		grown_putf(out, "<path class=\"whisker\" d=\"M%.1f %.1fV%.1f\"/>", x,
 			   y_of(axis, m->interval[figure].low), y_of(axis, m->interval[figure].high));
 	if (figure == SCORING_MACRO)
-		report_put(out, "<circle class=\"head\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>\n", x, y);
+		grown_putf(out, "<circle class=\"head\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>\n", x, y);
 	else
-		report_put(out, "<rect class=\"tail\" x=\"%.1f\" y=\"%.1f\" width=\"7\" height=\"7\"/>\n", x - 3.5,
+		grown_putf(out, "<rect class=\"tail\" x=\"%.1f\" y=\"%.1f\" width=\"7\" height=\"7\"/>\n", x - 3.5,
 			   y - 3.5);
 }
 
@@ -115,7 +115,7 @@ static void put_points(struct grown *out, const struct report *report, const str
 	bool above = y < other || (y == other && figure == SCORING_MICRO);
 	if (fabs(y - other) < 14)
 		y += (14 - fabs(y - other)) / 2 * (above ? -1 : 1);
-	report_put(out, "<text x=\"%d\" y=\"%.1f\">%s</text>\n", RIGHT + 6, y + 4, scoring_figure_names[figure]);
+	grown_putf(out, "<text x=\"%d\" y=\"%.1f\">%s</text>\n", RIGHT + 6, y + 4, scoring_figure_names[figure]);
 }
 
 static size_t count_scored(const struct report *report)
@@ -131,7 +131,7 @@ void report_put_curve(struct grown *out, const struct report *report)
 	if (count_scored(report) < 2)
 		return;
 	struct axis axis = axis_for(report);
-	report_put(out,
+	grown_putf(out,
 		   "<h2>Learning over the stages</h2>\n<figure><svg role=\"img\" aria-label=\"macro and micro score "
 		   "over the "
 		   "stages\" viewBox=\"0 0 %d %d\">\n",

@@ -8,7 +8,7 @@ static void put_block(struct grown *out, const char *what, const char *text)
 {
 	if (!text)
 		return;
-	report_put(out, "<p class=\"what\">%s</p><div class=\"text\" dir=\"auto\">", what);
+	grown_putf(out, "<p class=\"what\">%s</p><div class=\"text\" dir=\"auto\">", what);
 	report_put_text(out, text, MOST_TEXT);
 	grown_put(out, "</div>\n");
 }
@@ -22,7 +22,7 @@ static void put_row(struct grown *out, const struct report_text *row)
 
 static void put_demonstrations(struct grown *out, const struct report_example *example)
 {
-	report_put(out, "<details><summary>%zu demonstration%s</summary>\n", example->n, example->n == 1 ? "" : "s");
+	grown_putf(out, "<details><summary>%zu demonstration%s</summary>\n", example->n, example->n == 1 ? "" : "s");
 	for (size_t i = 0; i < example->n; i++) {
 		grown_put(out, "<h4>");
 		report_put_text(out, example->shown[i].id, 100);
@@ -39,7 +39,7 @@ void report_put_examples(struct grown *out, const struct report *report)
 {
 	if (!report->synthetic)
 		return;
-	report_put(
+	grown_putf(
 		out,
 		"<h2>Synthetic examples</h2>\n<p>%zu of %zu synthetic training rows, each with the examples that the "
 		"teacher was shown.</p>\n",

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,37 +44,6 @@ static const char style[] =
 	"summary { cursor: pointer; margin: .5rem 0; }\n"
 	"</style>\n";
 
-void report_put(struct grown *out, const char *format, ...)
-{
-	char line[1024];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(line, sizeof line, format, args);
-	va_end(args);
-	grown_put(out, line);
-}
-
-static const char *entity(char c)
-{
-	static const struct {
-		char c;
-		const char *name;
-	} table[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (c == table[i].c)
-			return table[i].name;
-	return NULL;
-}
-
-static void put_escaped(struct grown *out, const char *shown)
-{
-	for (const char *c = shown; *c; c++)
-		if (entity(*c))
-			grown_put(out, entity(*c));
-		else
-			grown_add(out, c, 1);
-}
-
 void report_put_text(struct grown *out, const char *text, size_t most)
 {
 	size_t n = strlen(text), room;
@@ -88,7 +55,7 @@ void report_put_text(struct grown *out, const char *text, size_t most)
 		room = most;
 	char *shown = mem_array(room, 1, &out->err);
 	if (shown)
-		put_escaped(out, text_escape(shown, room, text, n));
+		grown_put_xml(out, text_escape(shown, room, text, n));
 	free(shown);
 }
 
@@ -97,17 +64,17 @@ void report_put_score(struct grown *out, double score)
 	if (isnan(score))
 		grown_put(out, "&ndash;");
 	else
-		report_put(out, "%.1f", 100 * score);
+		grown_putf(out, "%.1f", 100 * score);
 }
 
 void report_put_head(struct grown *out, const char *title)
 {
-	report_put(out,
+	grown_putf(out,
 		   "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		   "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
 		   "'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, "
 		   "initial-scale=1\">\n<title>%s</title>\n",
 		   title);
 	grown_put(out, style);
-	report_put(out, "</head>\n<body>\n<h1>%s</h1>\n", title);
+	grown_putf(out, "</head>\n<body>\n<h1>%s</h1>\n", title);
 }

@@ -10,9 +10,9 @@
 #ifndef BALDISTILL_PIPELINE_REPORT_PARTS_H
 #define BALDISTILL_PIPELINE_REPORT_PARTS_H
 
+#include "src/base/grown.h"
 #include "src/base/jsonio.h"
 #include "src/base/mem.h"
-#include "src/dataset/grown.h"
 #include "src/pipeline/report.h"
 #include "src/pipeline/scoring.h"
 
@@ -112,8 +112,6 @@ int report_read_rows(struct report *report, size_t k, bool *there, struct err *e
 
 /* ---- for writing: report_out.c ------------------------------------------------------------------- */
 
-/* Own words and numbers; at most 1023 bytes. */
-void report_put(struct grown *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Text from outside, escaped for HTML and SVG, controls as \xHH, cut to about `most` bytes (0: whole). */
 void report_put_text(struct grown *out, const char *text, size_t most);
 /* A fraction in per cent, with one decimal; a dash for NaN. */

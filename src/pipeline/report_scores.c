@@ -134,7 +134,7 @@ static void put_label(struct grown *out, struct plot *p, const struct dot *dot)
 		if (!is_free(p, &box))
 			continue;
 		p->label[p->labels++] = box;
-		report_put(out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x[i], box.y1 - 2,
+		grown_putf(out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x[i], box.y1 - 2,
 			   anchors[i]);
 		report_put_text(out, dot->domain->name, NAME + 1);
 		grown_put(out, "</text>\n");
@@ -159,7 +159,7 @@ static void put_axes(struct grown *out, const struct plot *p)
 {
 	for (int score = 0; score <= 100; score += 20) {
 		double y = y_of(score / 100.0);
-		report_put(out,
+		grown_putf(out,
 			   "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" "
 			   "text-anchor=\"end\">%d</text>\n",
 			   LEFT, y, RIGHT, LEFT - 5, y + 4, score);
@@ -169,12 +169,12 @@ static void put_axes(struct grown *out, const struct plot *p)
 			double share = m * pow(10, e);
 			if (log(share) < p->least || log(share) > p->most)
 				continue;
-			report_put(out,
+			grown_putf(out,
 				   "<path class=\"grid\" d=\"M%.1f %dv4\"/><text x=\"%.1f\" y=\"%d\" "
 				   "text-anchor=\"middle\">%g</text>\n",
 				   x_of(p, share), BOTTOM, x_of(p, share), BOTTOM + 16, 100 * share);
 		}
-	report_put(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">share of the pool, %% (logarithmic)</text>\n",
+	grown_putf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">share of the pool, %% (logarithmic)</text>\n",
 		   (LEFT + RIGHT) / 2, HEIGHT - 10);
 }
 
@@ -182,10 +182,10 @@ static void put_dots(struct grown *out, const struct plot *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct dot *dot = &p->dot[i];
-		report_put(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>",
+		grown_putf(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>",
 			   dot->domain->head ? "head" : "tail", dot->x, dot->y, radius);
 		report_put_text(out, dot->domain->name, 0);
-		report_put(out, ": %lld in the pool, %.1f %%</title></circle>\n", (long long)dot->domain->pool,
+		grown_putf(out, ": %lld in the pool, %.1f %%</title></circle>\n", (long long)dot->domain->pool,
 			   100 * dot->domain->score);
 	}
 }
@@ -196,7 +196,7 @@ void report_put_scores(struct grown *out, const struct report *report)
 	if (!report->final.there || plot_init(&plot, report, &out->err))
 		return;
 	if (plot.n) {
-		report_put(out,
+		grown_putf(out,
 			   "<h2>Scores over the domains</h2>\n<figure><svg role=\"img\" aria-label=\"score of each "
 			   "domain over "
 			   "its share of the pool\" viewBox=\"0 0 %d %d\">\n",

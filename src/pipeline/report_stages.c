@@ -47,14 +47,14 @@ static void put_bar(struct grown *out, const struct report_domain *domain, size_
 		return;
 	grown_put(out, "<g><title>");
 	report_put_text(out, domain->name, 0);
-	report_put(out, ": %lld real, %lld synthetic</title>", (long long)cell->real, (long long)cell->synthetic);
-	report_put(out, "<rect class=\"real\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x, base - real,
+	grown_putf(out, ": %lld real, %lld synthetic</title>", (long long)cell->real, (long long)cell->synthetic);
+	grown_putf(out, "<rect class=\"real\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x, base - real,
 		   width, real);
 	if (cell->synthetic)
-		report_put(out, "<rect class=\"made\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x,
+		grown_putf(out, "<rect class=\"made\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x,
 			   base - real - made, width, made);
 	if (sum > full)
-		report_put(out, "<path class=\"cut\" d=\"M%.2f %.2fl%.2f -3\"/>", x - 1, base - BARS + 10, width + 2);
+		grown_putf(out, "<path class=\"cut\" d=\"M%.2f %.2fl%.2f -3\"/>", x - 1, base - BARS + 10, width + 2);
 	grown_put(out, "</g>\n");
 }
 
@@ -66,9 +66,9 @@ static void put_cut(struct grown *out, const struct report *report, size_t k, in
 		if (sum_of(report, d, k) <= full || n++ > NAMED)
 			continue;
 		if (n == 1)
-			report_put(out, "<text class=\"small\" x=\"%d\" y=\"%d\" text-anchor=\"end\">cut: ", RIGHT, y);
+			grown_putf(out, "<text class=\"small\" x=\"%d\" y=\"%d\" text-anchor=\"end\">cut: ", RIGHT, y);
 		if (n <= NAMED)
-			report_put(out, "%s%lld", n == 1 ? "" : ", ", (long long)sum_of(report, d, k));
+			grown_putf(out, "%s%lld", n == 1 ? "" : ", ", (long long)sum_of(report, d, k));
 		else
 			grown_put(out, ", ...");
 	}
@@ -83,16 +83,16 @@ static void put_strip(struct grown *out, const struct report *report, size_t k, 
 		real += report->domain[d].cell[k].real;
 		made += report->domain[d].cell[k].synthetic;
 	}
-	report_put(out, "<text x=\"%d\" y=\"%d\">stage %zu: %lld real, %lld synthetic</text>\n", LEFT, top + 12, k,
+	grown_putf(out, "<text x=\"%d\" y=\"%d\">stage %zu: %lld real, %lld synthetic</text>\n", LEFT, top + 12, k,
 		   (long long)real, (long long)made);
 	put_cut(out, report, k, full, top + 12);
-	report_put(out,
+	grown_putf(out,
 		   "<text class=\"small\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%lld</text><path class=\"grid\" "
 		   "d=\"M%d %dH%d\"/>\n",
 		   LEFT - 4, top + TITLE + 7, (long long)full, LEFT, top + TITLE, RIGHT);
 	for (size_t d = 0; d < report->l; d++)
 		put_bar(out, &report->domain[d], k, LEFT + step * ((double)d + 0.1), step * 0.8, base, full);
-	report_put(out, "<path class=\"axis\" d=\"M%d %.1fH%d\"/>\n", LEFT, base, RIGHT);
+	grown_putf(out, "<path class=\"axis\" d=\"M%d %.1fH%d\"/>\n", LEFT, base, RIGHT);
 }
 
 /* Stages to draw: 0 where none asks for anything. */
@@ -111,16 +111,16 @@ void report_put_allocation(struct grown *out, const struct report *report)
 	size_t n = count_allocated(report);
 	if (!n)
 		return;
-	report_put(out,
+	grown_putf(out,
 		   "<h2>Where the budget went</h2>\n<figure><svg role=\"img\" aria-label=\"real and synthetic examples "
 		   "of each "
 		   "domain by stage\" viewBox=\"0 0 %d %zu\">\n",
 		   WIDTH, n * STRIP + 22);
 	for (size_t k = 0; k < n; k++)
 		put_strip(out, report, k, (int)k * STRIP);
-	report_put(out, "<text class=\"small\" x=\"%d\" y=\"%zu\">", LEFT, n * STRIP + 12);
+	grown_putf(out, "<text class=\"small\" x=\"%d\" y=\"%zu\">", LEFT, n * STRIP + 12);
 	report_put_text(out, report->domain[0].name, 24);
-	report_put(out, "</text><text class=\"small\" x=\"%d\" y=\"%zu\" text-anchor=\"end\">", RIGHT, n * STRIP + 12);
+	grown_putf(out, "</text><text class=\"small\" x=\"%d\" y=\"%zu\" text-anchor=\"end\">", RIGHT, n * STRIP + 12);
 	report_put_text(out, report->domain[report->l - 1].name, 24);
 	grown_put(out,
 		  "</text>\n</svg><figcaption>Examples asked for in each stage, one bar for each domain, the largest "

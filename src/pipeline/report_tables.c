@@ -18,10 +18,10 @@ static void put_spent(struct grown *out, const struct report *report)
 	for (int c = 0; c < REPORT_COUNTS; c++) {
 		bool shown = c == REPORT_RELEASED ? report->billable : c != REPORT_ARMED || report->count[c];
 		if (shown)
-			report_put(out, "<tr><td>%s</td><td>%lld</td></tr>\n", says[c], (long long)report->count[c]);
+			grown_putf(out, "<tr><td>%s</td><td>%lld</td></tr>\n", says[c], (long long)report->count[c]);
 	}
 	if (!isnan(report->cost))
-		report_put(out, "<tr><td>cost, by the plan's prices</td><td>%.*f</td></tr>\n", report->cost < 1 ? 4 : 2,
+		grown_putf(out, "<tr><td>cost, by the plan's prices</td><td>%.*f</td></tr>\n", report->cost < 1 ? 4 : 2,
 			   report->cost);
 	grown_put(out, "</table></div>\n");
 }
@@ -29,17 +29,17 @@ static void put_spent(struct grown *out, const struct report *report)
 static void put_stage_heads(struct grown *out, const struct report *report)
 {
 	for (size_t k = 0; k < report->K; k++)
-		report_put(out, "<th>stage %zu</th>", k);
+		grown_putf(out, "<th>stage %zu</th>", k);
 }
 
 static void put_drops_row(struct grown *out, const int64_t *count, size_t K)
 {
 	int64_t sum = 0;
 	for (size_t k = 0; k < K; k++) {
-		report_put(out, "<td>%lld</td>", (long long)count[k]);
+		grown_putf(out, "<td>%lld</td>", (long long)count[k]);
 		sum += count[k];
 	}
-	report_put(out, "<td>%lld</td></tr>\n", (long long)sum);
+	grown_putf(out, "<td>%lld</td></tr>\n", (long long)sum);
 }
 
 static void put_replacements(struct grown *out, const struct report *report)
@@ -50,10 +50,10 @@ static void put_replacements(struct grown *out, const struct report *report)
 		int64_t n = 0;
 		for (size_t d = 0; d < report->l; d++)
 			n += report->domain[d].cell[k].replacements;
-		report_put(out, "<td>%lld</td>", (long long)n);
+		grown_putf(out, "<td>%lld</td>", (long long)n);
 		all += n;
 	}
-	report_put(out, "<td>%lld</td></tr>\n", (long long)all);
+	grown_putf(out, "<td>%lld</td></tr>\n", (long long)all);
 }
 
 static void put_rows(struct grown *out, const struct report *report)
@@ -61,7 +61,7 @@ static void put_rows(struct grown *out, const struct report *report)
 	grown_put(out, "<tr><td>rows trained on</td>");
 	for (size_t k = 0; k < report->K; k++)
 		if (report->stages[k].collected)
-			report_put(out, "<td>%lld</td>", (long long)report->stages[k].rows);
+			grown_putf(out, "<td>%lld</td>", (long long)report->stages[k].rows);
 		else
 			grown_put(out, "<td>&ndash;</td>");
 	grown_put(out, "<td></td></tr>\n");
@@ -102,9 +102,9 @@ static void put_cell(struct grown *out, const struct report_stage *stage, const 
 	if (!stage->allocated)
 		grown_put(out, "<td>&ndash;</td>");
 	else if (cell->synthetic)
-		report_put(out, "<td>%lld + %lld</td>", (long long)cell->real, (long long)cell->synthetic);
+		grown_putf(out, "<td>%lld + %lld</td>", (long long)cell->real, (long long)cell->synthetic);
 	else
-		report_put(out, "<td>%lld</td>", (long long)cell->real);
+		grown_putf(out, "<td>%lld</td>", (long long)cell->real);
 }
 
 static void put_domain(struct grown *out, const struct report *report, const struct report_domain *domain)
@@ -112,16 +112,16 @@ static void put_domain(struct grown *out, const struct report *report, const str
 	int64_t dropped = 0;
 	grown_put(out, "<tr><td>");
 	report_put_text(out, domain->name, 100);
-	report_put(out, "</td><td>%lld</td>", (long long)domain->pool);
+	grown_putf(out, "</td><td>%lld</td>", (long long)domain->pool);
 	for (size_t k = 0; k < report->K; k++) {
 		put_cell(out, &report->stages[k], &domain->cell[k]);
 		dropped += domain->cell[k].dropped;
 	}
-	report_put(out, "<td>%lld</td>", (long long)dropped);
+	grown_putf(out, "<td>%lld</td>", (long long)dropped);
 	if (report->final.there) {
-		report_put(out, "<td>%lld</td><td>", (long long)domain->n);
+		grown_putf(out, "<td>%lld</td><td>", (long long)domain->n);
 		report_put_score(out, domain->score);
-		report_put(out, "</td><td>%s</td>", domain->head ? "head" : "");
+		grown_putf(out, "</td><td>%s</td>", domain->head ? "head" : "");
 	}
 	grown_put(out, "</tr>\n");
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE /* asprintf */
 #include "src/pipeline/run.h"
 
 #include <fcntl.h>
@@ -11,6 +10,7 @@
 
 #include "reference/policy.h"
 #include "src/base/file.h"
+#include "src/base/grown.h"
 #include "src/base/tree.h"
 #include "src/ledger/step.h"
 #include "src/pipeline/rehearsal.h"
@@ -24,11 +24,7 @@ enum { MAX_PLAN = 4 << 20 };
 
 char *run_path(const struct run *run, int64_t stage, const char *name, struct err *err)
 {
-	char *path;
-	if (asprintf(&path, "%s/stage-%lld%s%s", run->directory, (long long)stage, *name ? "/" : "", name) >= 0)
-		return path;
-	err_set(err, ERR_MEMORY, "out of memory for a path of stage %lld", (long long)stage);
-	return NULL;
+	return grown_format(err, "%s/stage-%lld%s%s", run->directory, (long long)stage, *name ? "/" : "", name);
 }
 
 int64_t run_cumulative(const struct run *run, int64_t k)
@@ -218,18 +214,15 @@ static int append(const char *path, const char *line, size_t n, struct err *err)
 
 int run_log(const struct run *run, const char *event, struct err *err)
 {
-	char at[32], *line = NULL, *path = tree_join(run->directory, "log.jsonl", err);
+	char at[32], *path = tree_join(run->directory, "log.jsonl", err);
 	struct tm tm;
 	time_t now = time(NULL);
 	strftime(at, sizeof at, "%FT%TZ", gmtime_r(&now, &tm));
-	int n = path ? asprintf(&line, "{\"at\":\"%s\",\"event\":\"%s\",\"stage\":%lld,\"step\":\"%s\"}\n", at, event,
-				(long long)run->at, run->step)
-		     : -1;
-	if (path && n < 0)
-		err_set(err, ERR_MEMORY, "out of memory for a line of '%s'", path);
-	int rc = n < 0 ? -1 : append(path, line, (size_t)n, err);
-	if (n >= 0)
-		free(line);
+	char *line = path ? grown_format(err, "{\"at\":\"%s\",\"event\":\"%s\",\"stage\":%lld,\"step\":\"%s\"}\n", at, event,
+					 (long long)run->at, run->step)
+			  : NULL;
+	int rc = line ? append(path, line, strlen(line), err) : -1;
+	free(line);
 	free(path);
 	return rc;
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grown.h"
 #include "src/base/mem.h"
-#include "src/dataset/grown.h"
 
 /* Does a path lead into the directory? */
 static bool is_below(const char *directory, const char *path)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE /* asprintf */
 #include "src/pipeline/stage.h"
 
 #include <stdio.h>
@@ -7,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/file.h"
+#include "src/base/grown.h"
 #include "src/base/tree.h"
 #include "src/ledger/step.h"
 #include "src/pipeline/evaluate.h"
@@ -65,14 +65,12 @@ static char *work_path(const struct run *run, int64_t k, const struct step *step
 static char *configuration(const struct run *run, int64_t k, struct err *err)
 {
 	unsigned char digest[HASH_SIZE];
-	char hex[HASH_HEX_ROOM], *text;
+	char hex[HASH_HEX_ROOM];
 	if (plan_hash(digest, run->plan, err))
 		return NULL;
 	hash_hex(hex, digest);
-	if (asprintf(&text, "%s %lld %lld %s\n", hex, (long long)k, (long long)run->budget[k], run->plan->student.backend) >= 0)
-		return text;
-	err_set(err, ERR_MEMORY, "out of memory for the name of a configuration");
-	return NULL;
+	return grown_format(err, "%s %lld %lld %s\n", hex, (long long)k, (long long)run->budget[k],
+			    run->plan->student.backend);
 }
 
 /* 1: the file holds this text, 0: it does not or is not there, -1. */
@@ -125,11 +123,11 @@ struct results {
 
 static int add_result(struct results *r, int64_t k, const char *name, const char *inside, struct err *err)
 {
-	char *path;
 	if (r->n == sizeof r->name / sizeof *r->name)
 		return err_set(err, ERR_INTERNAL, "a step has more than %zu result files", r->n);
-	if (asprintf(&path, "stage-%lld/%s%s%s", (long long)k, name, *inside ? "/" : "", inside) < 0)
-		return err_set(err, ERR_MEMORY, "out of memory for the name of a result");
+	char *path = grown_format(err, "stage-%lld/%s%s%s", (long long)k, name, *inside ? "/" : "", inside);
+	if (!path)
+		return -1;
 	r->name[r->n] = arena_strdup(&r->arena, path, err);
 	free(path);
 	return r->name[r->n++] ? 0 : -1;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/status.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
+#include "src/base/jsonfile.h"
 #include "src/base/mem.h"
+#include "src/base/tree.h"
 
 struct answers {
 	const struct status *status;
@@ -55,31 +55,19 @@ static void put_status(struct json_writer *w, const struct ledger_counts *counts
 	json_end_object(w);
 }
 
-static int save(const char *directory, const char *text, size_t n, struct err *err)
-{
-	size_t room = strlen(directory) + sizeof "/status.json";
-	char *path = mem_array(room, 1, err);
-	if (!path)
-		return -1;
-	snprintf(path, room, "%s/status.json", directory);
-	int rc = file_save(path, text, n, 0600, err);
-	free(path);
-	return rc;
-}
-
 int status_write(const char *directory, struct ledger *ledger, const struct status *status, struct err *err)
 {
 	struct answers answers = {status, mem_array(status->l, sizeof *answers.count, err)};
+	char *path = answers.count ? tree_join(directory, "status.json", err) : NULL;
 	struct ledger_counts counts;
 	struct json_writer w;
-	size_t n;
-	json_writer_init(&w, 2);
-	int rc = !answers.count || ledger_counts(ledger, &counts, err) || ledger_domains(ledger, visit, &answers, err);
-	if (!rc)
+	int rc = !path || ledger_counts(ledger, &counts, err) || ledger_domains(ledger, visit, &answers, err) ? -1 : 0;
+	if (!rc) {
+		json_writer_init(&w, 2);
 		put_status(&w, &counts, &answers);
-	const char *text = rc ? NULL : json_writer_text(&w, &n, err);
-	rc = text ? save(directory, text, n, err) : -1;
-	json_writer_release(&w);
+		rc = json_save(&w, path, 0600, err);
+	}
+	free(path);
 	free(answers.count);
 	return rc;
 }

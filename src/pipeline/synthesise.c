@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/dataset/grown.h"
+#include "src/base/grown.h"
 #include "src/pipeline/bought.h"
 #include "src/pipeline/draw.h"
 

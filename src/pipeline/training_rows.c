@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grown.h"
 #include "src/base/jsonfile.h"
 #include "src/base/tree.h"
-#include "src/dataset/grown.h"
 #include "src/pipeline/bought.h"
 #include "src/pipeline/finetune.h"
 
@@ -140,7 +140,7 @@ static int save_counts(const struct run *run, const struct bought *b, size_t row
 		put_domain(&w, run, b, d);
 	json_end_array(&w);
 	json_end_object(&w);
-	return json_save(&w, path, err);
+	return json_save(&w, path, 0666, err);
 }
 
 /* The same of all domains, for who looks on. */

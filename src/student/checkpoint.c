@@ -7,8 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "src/base/file.h"
-#include "src/base/jsonio.h"
+#include "src/base/jsonfile.h"
 #include "src/base/tree.h"
 #include "src/student/checkpoint_files.h"
 
@@ -38,26 +37,15 @@ static int check_room(const struct checkpoint_place *place, const struct paramet
 
 /* ---- saving ------------------------------------------------------------------------ */
 
-static int save_json(struct json_writer *w, const char *path, struct err *err)
-{
-	size_t n;
-	const char *text = json_writer_text(w, &n, err);
-	int rc = text ? file_save(path, text, n, 0600, err) : -1;
-	json_writer_release(w);
-	return rc;
-}
-
 static int save_state(const struct checkpoint_place *place, int64_t step, const char *path, struct err *err)
 {
 	struct json_writer w;
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
-	json_put_key(&w, "step");
-	json_put_int(&w, step);
-	json_put_key(&w, "configuration");
-	json_put_string(&w, place->configuration, strlen(place->configuration));
+	json_member_int(&w, "step", step);
+	json_member_text(&w, "configuration", place->configuration);
 	json_end_object(&w);
-	return save_json(&w, path, err);
+	return json_save(&w, path, 0600, err);
 }
 
 static int save_manifest(const char *directory, const char *path, struct err *err)
@@ -75,7 +63,7 @@ static int save_manifest(const char *directory, const char *path, struct err *er
 		json_put_string(&w, hex, strlen(hex));
 	}
 	json_end_object(&w);
-	return save_json(&w, path, err);
+	return json_save(&w, path, 0600, err);
 }
 
 /* All files of an unfinished checkpoint, each synced by its writer. */

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE /* asprintf */
 #include "src/student/checkpoint_files.h"
 
 #include <dirent.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 
 #include "src/base/file.h"
+#include "src/base/grown.h"
 #include "src/base/mem.h"
 #include "src/base/tree.h"
 #include "src/model/directory.h"
@@ -24,11 +24,7 @@ const char checkpoint_manifest[] = "manifest.json";
 
 char *checkpoint_path(const char *directory, int64_t step, bool unfinished, struct err *err)
 {
-	char *path = NULL;
-	if (asprintf(&path, "%s/checkpoint-%lld%s", directory, (long long)step, unfinished ? ".tmp" : "") >= 0)
-		return path;
-	err_set(err, ERR_MEMORY, "out of memory for a path in '%s'", directory);
-	return NULL;
+	return grown_format(err, "%s/checkpoint-%lld%s", directory, (long long)step, unfinished ? ".tmp" : "");
 }
 
 /* The step that a name tells, or -1 for other names; *whole: not a ".tmp". */

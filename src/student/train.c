@@ -184,7 +184,6 @@ static void set_limits(struct training *t)
 		.masked = common,
 		.prefix = t->options.share_prefix && t->options.per_device_train_batch_size > 1 ? common : 0,
 	};
-	t->result->shared_prefix = t->limits.prefix;
 	t->rule = (struct adamw_rule){t->options.adam_beta1, t->options.adam_beta2, t->options.adam_epsilon,
 				      t->options.weight_decay, t->options.max_grad_norm};
 }

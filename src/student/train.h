@@ -107,7 +107,6 @@ struct train_files {
 
 struct train_result {
 	int64_t steps, resumed_from; /* 0: from the start */
-	int64_t shared_prefix;       /* tokens that every call computes once */
 	double first_loss, last_loss;
 };
 

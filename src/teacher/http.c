@@ -9,11 +9,6 @@
 #include "src/base/text.h"
 #include "src/teacher/http_transfer.h"
 
-size_t teacher_http_in_flight(const struct teacher_http *http)
-{
-	return http->in_flight;
-}
-
 static struct transfer *free_transfer(struct teacher_http *http)
 {
 	for (size_t i = 0; i < http->n; i++)
@@ -181,14 +176,6 @@ static int finish_stalled(struct teacher_http *http, teacher_http_callback *done
 			count++;
 		}
 	return count;
-}
-
-void teacher_http_cancel(struct teacher_http *http, teacher_http_callback *done, void *context)
-{
-	static const enum teacher_transport ended = TEACHER_CANCELLED;
-	for (size_t i = 0; i < http->n; i++)
-		if (http->transfer[i].active)
-			finish(&http->transfer[i], CURLE_ABORTED_BY_CALLBACK, &ended, done, context);
 }
 
 int teacher_http_poll(struct teacher_http *http, double seconds, teacher_http_callback *done, void *context,

@@ -2,7 +2,7 @@
 /*
  * http.h - many paid POSTs in flight, each sent at most once.
  *
- * libcurl does the transport; http.c is its only includer. What costs money
+ * libcurl does the transport; http_transfer.h is its only includer. What costs money
  * must not be sent twice, so nothing here retries, no connection is used
  * twice (libcurl would repeat a request on a reused connection that dies),
  * only HTTP/1.1 is spoken (HTTP/2 has silent repeats too), and no redirect is
@@ -17,8 +17,8 @@
  *     }
  *     teacher_http_free(http);
  *
- * One thread; `done` is called from teacher_http_poll and teacher_http_cancel
- * and may send, but not poll, cancel or free.
+ * One thread; `done` is called from teacher_http_poll and may send, but not poll
+ * or free.
  *
  * A proxy of the environment (https_proxy, no_proxy) is used, but never for a
  * server on this machine; teacher_http_proxy names it, as it may repeat what it
@@ -91,16 +91,11 @@ int teacher_http_send(struct teacher_http *http, uint64_t tag, const char *clien
 int teacher_http_poll(struct teacher_http *http, double seconds, teacher_http_callback *done, void *context,
 		      struct err *err);
 
-/* End all in flight as TEACHER_CANCELLED. */
-void teacher_http_cancel(struct teacher_http *http, teacher_http_callback *done, void *context);
-
 /*
  * The proxy that requests go through, to be shown: without user and password, as
  * long as the handle; NULL: none. Where *exceptions, no_proxy may name the server.
  */
 const char *teacher_http_proxy(const struct teacher_http *http, bool *exceptions);
-
-size_t teacher_http_in_flight(const struct teacher_http *http);
 
 #ifdef __cplusplus
 }

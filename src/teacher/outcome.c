@@ -33,7 +33,6 @@ static const struct {
 	[TEACHER_GARBLED] = {"not http", ERR_UNAVAILABLE, true, false},
 	[TEACHER_OVERSIZE] = {"too large", ERR_UNAVAILABLE, true, false},
 	[TEACHER_NO_RESOURCES] = {"out of resources", ERR_MEMORY, true, true},
-	[TEACHER_CANCELLED] = {"cancelled", ERR_TEMPFAIL, true, false},
 };
 
 enum verdict { GO_ON = 0, SLOW = 1, STOP = 2 };

@@ -49,7 +49,6 @@ enum teacher_transport {
 	TEACHER_GARBLED,      /* not HTTP as it should be */
 	TEACHER_OVERSIZE,     /* header or body over its limit */
 	TEACHER_NO_RESOURCES, /* memory or descriptors of our own */
-	TEACHER_CANCELLED,    /* by us */
 	TEACHER_TRANSPORTS,
 };
 

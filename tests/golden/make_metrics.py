@@ -5,7 +5,7 @@
 
 Needs numpy, scipy and scikit-learn; the tests need only the file. Records are
 lines of words, parted by spaces, in word F1 by tabs:
-    f1 C n / gold / predicted / per class: precision recall f1 / macro micro
+    f1 C n / gold / predicted / f1 of each class / macro micro
     accuracy D n / domain / correct / per domain: accuracy or nan / macro micro
     spearman n / x / y / rho
     words TAB answer TAB gold TAB f1        (\\n and \\t escaped)
@@ -19,7 +19,7 @@ import numpy
 import scipy
 import scipy.stats
 import sklearn
-from sklearn.metrics import f1_score, precision_recall_fscore_support
+from sklearn.metrics import f1_score
 
 
 def line(values):
@@ -39,8 +39,7 @@ def f1_case(rng, classes, n, invalid, outside, absent):
     print("f1", classes, n)
     line(gold)
     line(predicted)
-    for row in zip(*precision_recall_fscore_support(gold, predicted, **options)[:3]):
-        line(row)
+    line(f1_score(gold, predicted, average=None, **options))
     line(f1_score(gold, predicted, average=a, **options) for a in ("macro", "micro"))
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE /* vasprintf */
-#include "src/dataset/grown.h"
+#include "src/base/grown.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,6 +30,49 @@ void grown_put(struct grown *b, const char *text)
 	grown_add(b, text, strlen(text));
 }
 
+static char *format_text(struct err *err, const char *format, va_list args)
+{
+	char *text;
+	if (vasprintf(&text, format, args) >= 0)
+		return text;
+	err_set(err, ERR_MEMORY, "out of memory while formatting a text");
+	return NULL;
+}
+
+void grown_putf(struct grown *b, const char *format, ...)
+{
+	va_list args;
+	if (b->err.code)
+		return;
+	va_start(args, format);
+	char *text = format_text(&b->err, format, args);
+	va_end(args);
+	if (text)
+		grown_put(b, text);
+	free(text);
+}
+
+static const char *entity(char c)
+{
+	static const struct {
+		char c;
+		const char *name;
+	} table[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (c == table[i].c)
+			return table[i].name;
+	return NULL;
+}
+
+void grown_put_xml(struct grown *b, const char *text)
+{
+	for (const char *c = text; *c; c++)
+		if (entity(*c))
+			grown_put(b, entity(*c));
+		else
+			grown_add(b, c, 1);
+}
+
 char *grown_take(struct grown *b, struct err *err)
 {
 	char *text = NULL;
@@ -52,13 +95,9 @@ void grown_release(struct grown *b)
 
 char *grown_format(struct err *err, const char *format, ...)
 {
-	char *text;
 	va_list args;
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0) {
-		err_set(err, ERR_MEMORY, "out of memory while formatting a text");
-		text = NULL;
-	}
+	char *text = format_text(err, format, args);
 	va_end(args);
 	return text;
 }

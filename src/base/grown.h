@@ -6,8 +6,8 @@
  *     grown_put(&out, "a");
  *     char *text = grown_take(&out, &err);     // NUL-terminated, released with free(); NULL with ERR_MEMORY
  */
-#ifndef BALDISTILL_DATASET_GROWN_H
-#define BALDISTILL_DATASET_GROWN_H
+#ifndef BALDISTILL_BASE_GROWN_H
+#define BALDISTILL_BASE_GROWN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +26,9 @@ struct grown {
 
 void grown_add(struct grown *b, const char *bytes, size_t n);
 void grown_put(struct grown *b, const char *text);
+void grown_putf(struct grown *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* With the five characters that XML and HTML give a meaning as entities. */
+void grown_put_xml(struct grown *b, const char *text);
 /* The text, the caller's from now on; NULL with the failure. The buffer is empty after it. */
 char *grown_take(struct grown *b, struct err *err);
 void grown_release(struct grown *b);
