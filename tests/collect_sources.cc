@@ -157,6 +157,26 @@ TEST(CollectServer, SecretHeadersStayUnseen)
 	expect_no_key(world);
 }
 
+/* A run reads its own plan after the key: what a header is made of must still be there. */
+TEST(CollectServer, AVariableOfAHeaderStays)
+{
+	World world(2, 4);
+	Planned planned(world, TEACHER_OPENAI);
+	std::string bearer = std::string("Bearer ") + CANARY;
+	struct plan_pair headers[] = {{"X-Team", "blue", false, false}, {"api-key", bearer.c_str(), true, true}};
+	struct teacher_key key = {};
+	planned.plan.teacher.api_key_env = "COLLECT_TEST_KEY";
+	for (size_t n = 1; n <= 2; n++) {
+		planned.plan.teacher.extra_headers = {headers, n};
+		setenv("COLLECT_TEST_KEY", CANARY, 1);
+		ASSERT_EQ(source_read_key(&key, &planned.plan.teacher, true, &planned.err), 0) << planned.err.message;
+		EXPECT_STREQ(key.text, CANARY);
+		EXPECT_STREQ(getenv("COLLECT_TEST_KEY"), n == 2 ? CANARY : nullptr);
+		teacher_key_release(&key);
+	}
+	unsetenv("COLLECT_TEST_KEY");
+}
+
 /* The variable is unset once it is read; what was read serves every source. */
 TEST(CollectServer, AKeyIsLent)
 {
@@ -212,6 +232,9 @@ TEST(CollectServer, KeyAndAddressAreChecked)
 	EXPECT_EQ(planned.open(), ERR_CONFIG);
 	planned.options.allow_http = true;
 	EXPECT_EQ(planned.open(), 0) << planned.err.message;
+	planned.plan.teacher.ca_file = "/nonexistent/ca.pem";
+	EXPECT_EQ(planned.open(), ERR_NOINPUT);
+	EXPECT_NE(std::string(planned.err.message).find("ca.pem"), std::string::npos);
 	planned.plan.teacher.base_url = nullptr;
 	EXPECT_EQ(planned.open(), ERR_CONFIG);
 	std::string model(300, 'm');
@@ -227,6 +250,7 @@ while read -r line; do
 	q=$(printf '%s' "$line" | sed 's/.*question \([0-9]*\)".*/\1/')
 	case "$q$1" in
 	3) printf '{"id":%s,"error":"not today"}\n' "$id" ;;
+	5) printf '{"id":"%s","content":"answer to 5","error":false}\n' "$id" ;;
 	4) printf '{"id":%s,"content":"cut","finish_reason":"length"}\n' "$id" ;;
 	*) printf '{"id":%s,"content":"answer to %s","usage":{"prompt_tokens":3,"completion_tokens":4}}\n' "$id" "$q" ;;
 	esac

@@ -290,6 +290,28 @@ INSTANTIATE_TEST_SUITE_P(
 				 return r;
 			 },
 			 16, "base_url"},
+		StopCase{"ErrorsWithSuccess", ERR_PROTOCOL,
+			 [](const Asking &a) {
+				 Reaction r = good(a.id);
+				 r.body = "{\"error\":\"Unexpected endpoint or method. (POST /chat/completions)\"}";
+				 return r;
+			 },
+			 6, "Unexpected endpoint"},
+		StopCase{"AnotherRefusesInAReplyOfSuccess", ERR_QUOTA,
+			 [](const Asking &a) {
+				 Reaction r = good(a.id);
+				 if (a.asked > 9)
+					 r.body = "{\"error\":{\"code\":402,\"message\":\"Insufficient credits\"}}";
+				 return r;
+			 },
+			 14, "Insufficient credits"},
+		StopCase{"OddEnds", ERR_DATA,
+			 [](const Asking &a) {
+				 Reaction r = good(a.id);
+				 r.body = answer("\"content\":\"x\"", "\"odd\"");
+				 return r;
+			 },
+			 24, "finish reason, odd"},
 		StopCase{"Quota", ERR_QUOTA,
 			 [](const Asking &a) {
 				 return a.asked < 8 ? good(a.id) : refused(429, "", "\"insufficient_quota\"");
@@ -375,6 +397,8 @@ TEST(CollectStopped, UnknownUsageKeepsTheReserve)
 	double bytes = (double)world.bodies[0].size();
 	EXPECT_EQ(world.units().cost, (int64_t)std::ceil((bytes / 3 + 64 * 2) * 1000));
 	EXPECT_EQ(world.attempts()[0].usage, "");
+	ASSERT_EQ(world.said.size(), 1u);
+	EXPECT_NE(world.said[0].find("no counts of tokens"), std::string::npos) << world.said[0];
 }
 
 /* Counts of 0 tell nothing: the reserve stays spent. */

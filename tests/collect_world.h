@@ -196,13 +196,15 @@ struct Fake : teacher_source {
 		teacher_headers_read(&headers, slot->head, slot->head_n, 0, nullptr);
 		facts.headers = &headers;
 		facts.max_wait = 600;
-		if (success)
+		if (success) {
 			EXPECT_EQ(teacher_answer_read(&reply.answer, slot->body, slot->body_n, "m", nullptr, nullptr),
 				  0);
-		else if (whole)
-			teacher_error_read(&reply.error, slot->body, slot->body_n, nullptr);
+		}
 		facts.answer = success ? &reply.answer : nullptr;
-		facts.error = whole && !success ? &reply.error : nullptr;
+		if (whole && (!success || reply.answer.cause == TEACHER_ERROR_BODY)) {
+			teacher_error_read(&reply.error, slot->body, slot->body_n, nullptr);
+			facts.error = &reply.error;
+		}
 		teacher_outcome_decide(&reply.outcome, &reply.exchange, &facts);
 		std::string id = o.question.id;
 		done(context, &reply);

@@ -277,6 +277,7 @@ TEST_F(PlanTest, DefaultsAreTheManuals)
 	EXPECT_EQ(q.teacher.kind, TEACHER_OPENAI);
 	EXPECT_STREQ(q.teacher.api_key_env, "OPENAI_API_KEY");
 	EXPECT_EQ(q.teacher.api_key_file, nullptr);
+	EXPECT_EQ(q.teacher.ca_file, nullptr);
 	EXPECT_EQ(q.teacher.max_concurrent_requests, 8);
 	EXPECT_EQ(q.teacher.max_requests_per_minute, 0);
 	EXPECT_EQ(q.teacher.max_tokens, 512);
@@ -668,6 +669,7 @@ const std::vector<Wrong> &wrong_plans()
 		{more + "teacher:\n  base_url: https://a\n  model: m\n  token: sk-1\n", 7,
 		 "a key never stands in a plan"},
 		{with(least, "model: m", "model: m, extra_body: {api_key: sk-1}"), 4, "a key never stands in a plan"},
+		{with(least, "model: m", "model: m, extra_body: {a: [1, {api_key: sk-1}]}"), 4, "a key never stands in a plan"},
 		{with(least, "model: m", "model: m, extra_headers: {Authorization: Bearer sk-1}"), 4,
 		 "write ${VARIABLE} for it"},
 		// values
@@ -840,6 +842,8 @@ TEST_F(PlanTest, WhatMayChangeBetweenStarts)
 		{"max_tokens_per_minute: 40000", "max_tokens_per_minute: 1", nullptr},
 		{"max_concurrent_requests: 4", "max_concurrent_requests: 5", nullptr},
 		{"timeout: 30", "timeout: 31", nullptr},
+		{"max_tokens: 300", "max_tokens: 301", nullptr},
+		{"api_key_file: secret/key", "api_key_file: secret/key\n  ca_file: some.pem", nullptr},
 		{"max_wait: 60", "max_wait: 61", nullptr},
 		{"max_retries: 0", "max_retries: 1", nullptr},
 		{"max_cost: 12.5", "max_cost: 13", nullptr},
@@ -869,7 +873,6 @@ TEST_F(PlanTest, WhatMayChangeBetweenStarts)
 		{"max_grad_norm: 0.5", "max_grad_norm: 0.25", "'training.max_grad_norm'"},
 		{"base_url: http://127.0.0.1:8000/v1", "base_url: http://127.0.0.1:8001/v1", "'teacher.base_url'"},
 		{"model: some/model", "model: other/model", "'teacher.model'"},
-		{"max_tokens: 300", "max_tokens: 301", "'teacher.max_tokens'"},
 		{"max_tokens_key: max_completion_tokens", "",
 		 "'teacher.max_tokens_key' is max_tokens, but this run was begun with max_completion_tokens"},
 		{"synthesise: 1", "synthesise: 0.5", "'teacher.temperature.synthesise'"},

@@ -257,7 +257,7 @@ const Case answer_cases[] = {
 	{"H59_refusal", good(answer("\"content\":\"x\",\"refusal\":\"I cannot\"")), BAD, 0, 65, false, "refusal"},
 	{"H60_tool_calls", good(answer("\"content\":null,\"tool_calls\":[{}]", "\"tool_calls\"")), BAD, 0, 65, false,
 	 "tool calls"},
-	{"H61_finish_unknown", good(answer("\"content\":\"x\"", "\"eos\"")), BAD, 0, 65, false, "finish reason"},
+	{"H61_finish_unknown", good(answer("\"content\":\"x\"", "\"odd\"")), BAD, 0, 65, false, "finish reason"},
 	{"H61_finish_missing", good("{\"choices\":[{\"message\":{\"content\":\"x\"}}]}"), BAD, 0, 65, false,
 	 "finish reason"},
 	{"H62_invalid_utf8", content("\"\xff\""), BAD, 0, 65, false, "not json"},

@@ -228,6 +228,14 @@ TEST(Answer, Causes)
 		{answer("\"content\":\"x\",\"function_call\":{}"), "tool calls"},
 		{answer("\"content\":\"x\"", "\"function_call\""), "tool calls"},
 		{answer("\"content\":\"\"", "\"length\""), "length"},
+		{answer("\"content\":\"x\"", "\"max_tokens\""), "length"},
+		{answer("\"content\":\"x\"", "\"model_length\""), "length"},
+		{answer("\"content\":\"x\"", "\"eos\""), ""},
+		{answer("\"content\":\"x\"", "\"eos_token\""), ""},
+		{answer("\"content\":\"x\"", "\"end_turn\""), ""},
+		{answer("\"content\":\"x\"", "\"ended\""), "finish reason"},
+		{answer("\"content\":\"<think>so\""), "empty content"},
+		{answer("\"content\":\"\\n<think>so</think>\\n\""), "empty content"},
 		{answer("\"content\":\"\\ttab\\r\\nline \\u00fc \\ud83d\\ude00\""), ""},
 		{answer("\"content\":\"\\u0007\""), "control characters"},
 		{answer("\"content\":\"\\u007f\""), "control characters"},
@@ -235,6 +243,10 @@ TEST(Answer, Causes)
 		{answer("\"content\":\"\\u2066x\""), "control characters"},
 		{answer("\"content\":\"\\u200f\""), ""},
 		{answer("\"content\":\"x\"", "\"stop\"", ",\"error\":null"), ""},
+		{answer("\"content\":\"x\"", "\"stop\"", ",\"error\":\"\""), ""},
+		{answer("\"content\":\"x\"", "\"stop\"", ",\"error\":false"), ""},
+		{answer("\"content\":\"x\"", "\"stop\"", ",\"error\":true"), "error body"},
+		{answer("\"content\":\"x\"", "\"stop\"", ",\"error\":{}"), "error body"},
 		{answer("\"content\":\"x\"", "\"stop\"", ",\"error\":{\"message\":\"m\"}"), "error body"},
 		{answer("\"content\":\"x\"", "\"stop\"",
 			",\"choices.0.finish_reason\":\"length\",\"choices\\u0000\":1"),
@@ -259,6 +271,27 @@ TEST(Answer, ContentIsKeptThoughUnusable)
 	EXPECT_STREQ(read.answer.content, "half an");
 	EXPECT_STREQ(read.answer.finish_reason, "length");
 	EXPECT_TRUE(read.answer.usage.known);
+}
+
+TEST(Answer, ThinkingIsLeftOut)
+{
+	const struct {
+		const char *content, *left;
+	} cases[] = {
+		{"<think>a draft</think>\\n\\nThe answer is 7.", "The answer is 7."},
+		{" \\n<think>\\n</think>x</think>", "x</think>"},
+		{"a draft\\n</think>\\nx\\n", "x\n"},
+		{"x <think>y</think>", "x <think>y</think>"},
+		{"x <think>y", "x <think>y"},
+		{"<thinking>x", "<thinking>x"},
+	};
+	for (const auto &c : cases) {
+		Read read(answer(std::string("\"content\":\"") + c.content + "\""));
+		ASSERT_NE(read.answer.content, nullptr);
+		EXPECT_EQ(std::string(read.answer.content, read.answer.n), c.left);
+		EXPECT_EQ(read.answer.content[read.answer.n], '\0');
+		EXPECT_EQ(read.answer.cause, TEACHER_USABLE);
+	}
 }
 
 TEST(Answer, ModelNames)
@@ -287,6 +320,12 @@ TEST(Answer, UsageDetails)
 	EXPECT_EQ(read.answer.usage.total_tokens, 30u);
 	EXPECT_EQ(read.answer.usage.cached_tokens, 4u);
 	EXPECT_EQ(read.answer.usage.reasoning_tokens, 15u);
+	Read apart(answer("\"content\":\"x\"", "\"stop\"",
+			  ",\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":50,\"total_tokens\":2150}"));
+	EXPECT_EQ(apart.answer.usage.completion_tokens, 2050u) << "thinking that is told apart is paid for as well";
+	Read less(answer("\"content\":\"x\"", "\"stop\"",
+			 ",\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":50,\"total_tokens\":120}"));
+	EXPECT_EQ(less.answer.usage.completion_tokens, 50u);
 	Read wrong(answer("\"content\":\"x\"", "\"stop\"", ",\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":1000000000000}"));
 	EXPECT_FALSE(wrong.answer.usage.known) << "more than any model writes";
 	EXPECT_TRUE(wrong.answer.usage.flagged);
@@ -319,7 +358,7 @@ TEST(Error, Shapes)
 		bool found;
 		const char *message, *type, *code, *param;
 	} cases[] = {
-		{"{\"error\":{\"message\":\"a\",\"type\":\"b\",\"param\":\"c\",\"code\":\"d\"}}", true, "a", "b", "d",
+		{"{\"error\":{\"message\":\"a\",\"type\":\"b\",\"param\":\"c\",\"code\":\"d\"}}", true, "a (c)", "b", "d",
 		 "c"},
 		{"{\"error\":{\"message\":\"a\",\"type\":null,\"param\":null,\"code\":400}}", true, "a", "", "400", ""},
 		{"{\"object\":\"error\",\"message\":\"a\",\"type\":\"T\",\"param\":null,\"code\":40303}", true, "a",
@@ -328,11 +367,13 @@ TEST(Error, Shapes)
 		{"{\"error\":\"a\"}", true, "a", "", "", ""},
 		{"\"a\"", true, "a", "", "", ""},
 		{"{\"detail\":\"Not Found\"}", true, "Not Found", "", "", ""},
-		{"{\"detail\":[{\"loc\":[\"body\",\"n\"],\"msg\":\"a\",\"type\":\"value_error\"}]}", true, "a",
-		 "value_error", "", ""},
+		{"{\"detail\":[{\"loc\":[\"body\",\"n\"],\"msg\":\"a\",\"type\":\"value_error\"}]}", true, "a (n)",
+		 "value_error", "", "n"},
+		{"{\"message\":{\"detail\":[{\"type\":\"t\",\"loc\":[\"body\",\"n\"],\"msg\":\"a\"}]},\"type\":\"u\"}", true,
+		 "a (n)", "t", "", "n"},
 		{"{\"message\":\"a\"}", true, "a", "", "", ""},
 		{"[{\"error\":{\"code\":429,\"message\":\"a\",\"status\":\"X\"}}]", true, "a", "", "429", ""},
-		{"{\"error\":{\"code\":\"x\"}}", true, "", "", "x", ""},
+		{"{\"error\":{\"code\":\"x\"}}", true, "{\"error\":{\"code\":\"x\"}}", "", "x", ""},
 		{"{\"error\":{}}", false, "{\"error\":{}}", "", "", ""},
 		{"{}", false, "{}", "", "", ""},
 		{"[]", false, "[]", "", "", ""},
@@ -490,6 +531,10 @@ TEST(Headers, Waits)
 		{"HTTP/1.1 429 x\r\nx-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 8s\r\n"
 		 "x-ratelimit-reset-tokens: 9s\r\n",
 		 8},
+		{"HTTP/1.1 503 x\r\nx-ratelimit-remaining-requests: 187\r\nx-ratelimit-reset-requests: 1h33m36s\r\n", -1},
+		{"HTTP/1.1 429 x\r\nx-ratelimit-remaining-requests: 187\r\nx-ratelimit-reset-requests: 1h33m36s\r\n"
+		 "x-ratelimit-reset-tokens: 9s\r\n",
+		 9},
 		{"HTTP/1.1 429 x\r\nx-ratelimit-reset-requests: -1\r\n", -1},
 	};
 	for (const auto &c : cases) {
@@ -541,7 +586,8 @@ TEST(Outcome, OnlyProofReleases)
 
 TEST(Outcome, EveryStatus)
 {
-	const int unpaid[] = {400, 401, 402, 403, 404, 407, 413, 422, 429, 503, 529};
+	const int unpaid[] = {400, 401, 402, 403, 404, 405, 407, 410, 411, 413, 414,
+			      415, 421, 422, 426, 429, 431, 451, 503, 529};
 	for (int status = -1; status <= 1200; status++) {
 		struct teacher_outcome o = decided(TEACHER_REPLIED, 100, 100, status);
 		bool free = std::find(std::begin(unpaid), std::end(unpaid), status) != std::end(unpaid);
@@ -570,7 +616,12 @@ TEST(Outcome, ChangesAreRecognised)
 		{400, "", "", "unsupported_parameter", "seed", 0},
 		{400, "'max_tokens' is unsupported", "", "unsupported_parameter", "top_p", 0},
 		{400, "'max_tokens' is too large", "", "invalid_value", "max_tokens", 0},
-		{422, "", "", "unsupported_parameter", "max_tokens", 0},
+		{422, "", "", "unsupported_parameter", "max_tokens", TEACHER_RENAME_LIMIT},
+		{413, "", "", "unsupported_parameter", "max_tokens", 0},
+		{400, "`temperature` is deprecated for this model.", "", "", "", TEACHER_DROP_TEMPERATURE},
+		{400, "gpt-5 models don't support temperature=0. Only temperature=1 is supported.", "", "", "",
+		 TEACHER_DROP_TEMPERATURE},
+		{400, "top_p is deprecated for this model.", "", "", "", 0},
 		{400, "", "", "", "", 0},
 	};
 	for (const ChangeCase &c : cases) {
@@ -599,7 +650,11 @@ TEST(Outcome, QuotaIsNotPace)
 		int status;
 		const char *type, *code;
 		int stop;
+		const char *message = "";
 	} cases[] = {
+		{400, "invalid_request_error", "", 81, "Your credit balance is too low to access the API."},
+		{403, "", "", 81, "Your team doesn't have any credits yet."},
+		{429, "exceeded_current_quota_error", "", 81},
 		{429, "insufficient_quota", "", 81},
 		{429, "", "insufficient_quota", 81},
 		{429, "", "credit_balance_exhausted", 81},
@@ -621,6 +676,7 @@ TEST(Outcome, QuotaIsNotPace)
 		struct teacher_facts f = {};
 		snprintf(e.type, sizeof e.type, "%s", c.type);
 		snprintf(e.code, sizeof e.code, "%s", c.code);
+		snprintf(e.message, sizeof e.message, "%s", c.message);
 		x.status = c.status;
 		f.error = &e;
 		teacher_outcome_decide(&o, &x, &f);
@@ -629,14 +685,58 @@ TEST(Outcome, QuotaIsNotPace)
 	}
 }
 
+// A server that passes on another's refusal may have answered 200 by then: its word counts, the unit stays spent.
+TEST(Outcome, RefusalInsideAReplyOfSuccess)
+{
+	const struct {
+		const char *code;
+		bool usage;
+		enum teacher_state state;
+		int stop;
+		bool retry, slow;
+	} cases[] = {
+		{"402", false, TEACHER_IN_DOUBT, 81, true, false},
+		{"401", false, TEACHER_IN_DOUBT, 77, true, false},
+		{"429", false, TEACHER_IN_DOUBT, 0, true, true},
+		{"404", false, TEACHER_IN_DOUBT, 78, true, false},
+		{"502", false, TEACHER_UNUSABLE, 0, false, false},
+		{"400", false, TEACHER_UNUSABLE, 0, false, false},
+		{"429", true, TEACHER_UNUSABLE, 0, false, false},
+		{"200", false, TEACHER_UNUSABLE, 0, false, false},
+		{"4290", false, TEACHER_UNUSABLE, 0, false, false},
+		{"server_error", false, TEACHER_UNUSABLE, 0, false, false},
+		{"", false, TEACHER_UNUSABLE, 0, false, false},
+	};
+	for (const auto &c : cases) {
+		struct teacher_outcome o;
+		struct teacher_exchange x = {};
+		struct teacher_error e = {};
+		struct teacher_answer a = {};
+		struct teacher_facts f = {};
+		snprintf(e.code, sizeof e.code, "%s", c.code);
+		x.status = 200;
+		a.cause = TEACHER_ERROR_BODY;
+		a.usage.known = c.usage;
+		f.error = &e;
+		f.answer = &a;
+		f.max_wait = 600;
+		teacher_outcome_decide(&o, &x, &f);
+		EXPECT_EQ(o.state, c.state) << c.code;
+		EXPECT_EQ(o.stop, c.stop) << c.code;
+		EXPECT_EQ(o.retry, c.retry) << c.code;
+		EXPECT_EQ(o.slow_down, c.slow) << c.code;
+		EXPECT_EQ(o.page, c.state == TEACHER_UNUSABLE && !c.usage) << c.code;
+	}
+}
+
 // When many outcomes end the run.
 
-struct teacher_outcome plain(enum teacher_state state, int code = 0, bool html = false)
+struct teacher_outcome plain(enum teacher_state state, int code = 0, bool page = false)
 {
 	struct teacher_outcome o = {};
 	o.state = state;
 	o.code = code;
-	o.html = html;
+	o.page = page;
 	return o;
 }
 

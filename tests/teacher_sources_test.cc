@@ -192,6 +192,7 @@ TEST(Command, BadAnswers)
 		{"\"content\":\"x\",\"finish_reason\":\"length\"", TEACHER_UNUSABLE, "length"},
 		{"\"content\":\"x\",\"finish_reason\":\"stop\"", TEACHER_ANSWERED, ""},
 		{"\"error\":\"out of cheese\"", TEACHER_IN_DOUBT, "error"},
+		{"\"error\":false,\"content\":\"x\"", TEACHER_ANSWERED, ""},
 	};
 	for (const auto &c : cases) {
 		Program p("while read -r line; do " + ID + "printf '{\"id\":%s,%s}\\n' $id '" + c.row + "'; done\n");
@@ -205,7 +206,8 @@ TEST(Command, BadAnswers)
 TEST(Command, WritesSomethingElse)
 {
 	for (const char *row :
-	     {"hello", "{\"id\":9,\"content\":\"x\"}", "{\"content\":\"x\"}", "[]", "{\"id\":\"3\"}"}) {
+	     {"hello", "{\"id\":9,\"content\":\"x\"}", "{\"content\":\"x\"}", "[]", "{\"id\":\"3x\"}", "{\"id\":\"\"}",
+	      "{\"id\":\"10000000000000000003\"}"}) {
 		Program p(std::string("read -r line; printf '%s\\n' '") + row + "'; sleep 5\n");
 		ASSERT_EQ(p.ask(tagged(3)), 0);
 		EXPECT_EQ(p.poll(), -1) << row;

@@ -180,8 +180,7 @@ int collect_step(struct collector *collector, int64_t stage, const char *step, c
 		collect_share(&c);
 		work(&c);
 		drain(&c);
-		if (c.news)
-			tell(&c);
+		tell(&c); /* also what was taken back, or is left armed */
 		progress_finish(&c.progress);
 		count_left(&c);
 		rc = conclude(&c, err);

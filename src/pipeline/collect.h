@@ -72,7 +72,7 @@ struct collector {
 	struct teacher_pace pace;      /* likewise */
 	bool counting;                 /* both have begun */
 	bool heard, ever_heard;        /* an answer came; one is in the ledger */
-	bool told_model, told_usage;   /* another model's name in an answer was told; counts that cannot be */
+	bool told_model, told_usage;   /* another model's name in an answer was told; counts that are missing or cannot be */
 	double dearest_in, dearest_out; /* of the answers: tokens for a byte of the request, tokens of the answer */
 };
 

@@ -143,7 +143,7 @@ static void count(struct collecting *c, enum teacher_state state, int64_t came)
 	};
 	*of[state] += came;
 	c->news = c->news || came;
-	if (came && state != TEACHER_IN_DOUBT && state != TEACHER_RELEASED)
+	if (came && (state == TEACHER_ANSWERED || state == TEACHER_UNUSABLE))
 		progress_add(&c->progress, (uint64_t)came);
 }
 
@@ -162,6 +162,18 @@ int collect_commit(struct collecting *c)
 	return failed;
 }
 
+/* Money that nobody counted is told once. */
+static void say_usage(struct collecting *c, const struct teacher_reply *reply)
+{
+	const struct teacher_usage *usage = &reply->answer.usage;
+	if (reply->outcome.state != TEACHER_ANSWERED || usage->known || c->collector->told_usage ||
+	    !c->collector->source->billable || collect_cost(c->collector->teacher, 0, 0) < 0)
+		return;
+	voice_say(c->collector->voice, "the teacher tells %s; what is reserved for such an answer counts as its cost",
+		  usage->flagged ? "counts of tokens that cannot be (usage)" : "no counts of tokens (usage)");
+	c->collector->told_usage = true;
+}
+
 static void say(struct collecting *c, const struct teacher_reply *reply)
 {
 	const double worth_saying = 5;
@@ -170,11 +182,8 @@ static void say(struct collecting *c, const struct teacher_reply *reply)
 	if (reply->answer.other_model && !c->collector->told_model)
 		voice_say(voice, "the teacher answers as model '%s', not as '%s'; teacher.model says which is meant",
 			  reply->answer.model, c->collector->teacher->model);
-	if (reply->answer.usage.flagged && !c->collector->told_usage && collect_cost(c->collector->teacher, 0, 0) >= 0)
-		voice_say(voice, "the teacher tells counts of tokens that cannot be (usage); what is reserved for such an "
-			  "answer counts as its cost");
+	say_usage(c, reply);
 	c->collector->told_model |= reply->answer.other_model;
-	c->collector->told_usage |= reply->answer.usage.flagged;
 	if (o->changes)
 		voice_say(voice, "the teacher refuses a part of the requests (%s); they are changed and asked again",
 			  reply->error.message);

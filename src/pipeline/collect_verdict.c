@@ -101,13 +101,14 @@ static int decide(struct collector *collector, struct collect_judged *j, const s
 	struct teacher_error error;
 	bool success = exchange.status >= 200 && exchange.status <= 299;
 	struct teacher_facts facts = {.headers = &j->headers, .answer = success ? &j->answer : NULL,
-				      .error = success ? NULL : &error,
 				      .max_wait = collector->teacher ? collector->teacher->max_wait : INFINITY};
 	teacher_headers_read(&j->headers, r->head, r->head_n, 0, NULL);
 	if (success && source->read(source, &j->answer, r->body, r->body_n, err))
 		return -1;
-	if (!success)
+	if (!success || j->answer.cause == TEACHER_ERROR_BODY) {
 		teacher_error_read(&error, r->body, r->body_n, NULL);
+		facts.error = &error;
+	}
 	teacher_outcome_decide(&j->outcome, &exchange, &facts);
 	return 0;
 }

@@ -15,7 +15,8 @@ static const struct {
 	 "the same command goes on"},
 	{ERR_MEMORY, "no memory or descriptors are left for requests to the teacher", "the same command goes on"},
 	{ERR_TEMPFAIL, "the teacher refuses, for longer than teacher.max_wait or for good", "the same command goes on later"},
-	{ERR_PROTOCOL, "what answers does not speak the teacher's protocol", "check teacher.base_url"},
+	{ERR_PROTOCOL, "what answers does not speak the teacher's protocol, or cannot be trusted",
+	 "check teacher.base_url (with another one name another output_dir), and teacher.ca_file where a certificate is of your own making"},
 	{ERR_NOPERM, "the teacher refuses the key, or what it is asked",
 	 "check teacher.api_key_env or teacher.api_key_file; the same command goes on, and gives up what alone is refused again"},
 	{ERR_CONFIG, "the teacher knows no such address or model, or rejects whatever it is asked",
@@ -28,13 +29,17 @@ void collect_explain_stop(struct err *err, int code, const struct teacher_reply 
 {
 	char begins[100];
 	const char *words = *reply->error.message ? reply->error.message : reply->exchange.detail;
+	bool cut = code == ERR_DATA && reply->answer.cause == TEACHER_LENGTH;
+	if (reply->answer.cause == TEACHER_FINISH_REASON)
+		words = reply->answer.finish_reason;
 	if (code == ERR_DATA && !*words && reply->raw && !reply->answer.content)
 		words = text_escape_line(begins, sizeof begins, reply->raw, reply->raw_n);
 	size_t i = 0;
 	while (i + 1 < sizeof stops / sizeof *stops && stops[i].code != code)
 		i++;
 	err_set(err, code, "%s (last: %s%s%s); %s", stops[i].what, reply->outcome.reason, *words ? ", " : "", words,
-		stops[i].advice);
+		cut ? "raise teacher.max_tokens, which counts a model's thinking too, and start the same command again"
+		    : stops[i].advice);
 }
 
 static int explain_cost(const struct ledger_counts *counts, struct err *err)

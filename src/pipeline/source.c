@@ -4,10 +4,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/base/mem.h"
 
 /* ---- openai ----------------------------------------------------------------------- */
+
+static bool stands_in(const struct plan_map *headers, const char *value)
+{
+	size_t i = 0;
+	while (i < headers->n && !strstr(headers->pair[i].value, value))
+		i++;
+	return i < headers->n;
+}
+
+/* The key's variable leaves the environment, unless a header is made of it: the run's own plan is read after this. */
+static int read_variable(struct teacher_key *key, const struct plan_teacher *t, bool erase, struct err *err)
+{
+	const char *value = getenv(t->api_key_env);
+	bool stays = value && *value && stands_in(&t->extra_headers, value);
+	if (teacher_key_from_env(key, t->api_key_env, erase && !stays, err))
+		return -1;
+	if (stays && setenv(t->api_key_env, key->text, 1))
+		return err_set(err, ERR_MEMORY, "out of memory for the environment");
+	return 0;
+}
 
 /* An empty variable name and no file: a server that wants no key. */
 int source_read_key(struct teacher_key *key, const struct plan_teacher *t, bool erase, struct err *err)
@@ -18,7 +39,7 @@ int source_read_key(struct teacher_key *key, const struct plan_teacher *t, bool 
 	if (t->api_key_file && *t->api_key_file)
 		return teacher_key_from_file(key, t->api_key_file, err);
 	if (t->api_key_env && *t->api_key_env)
-		return teacher_key_from_env(key, t->api_key_env, erase, err);
+		return read_variable(key, t, erase, err);
 	return 0;
 }
 
@@ -79,13 +100,15 @@ static int open_openai(struct source *s, const struct plan *plan, const struct s
 	const struct plan_teacher *t = &plan->teacher;
 	if (!t->base_url)
 		return err_set(err, ERR_CONFIG, "teacher.base_url is missing; write https://HOST/v1");
+	if (t->ca_file && access(t->ca_file, R_OK))
+		return err_set_errno(err, ERR_NOINPUT, "teacher.ca_file: cannot read '%s'", t->ca_file);
 	int rc = options->key ? teacher_key_copy(&s->key, options->key, err)
 			      : source_read_key(&s->key, t, options->erase_key, err);
 	if (rc || keep_secrets(s, &t->extra_headers, err) || copy_headers(s, &t->extra_headers, err))
 		return -1;
 	struct teacher_openai_config config = {
 		.http = {.base_url = t->base_url, .key = &s->key, .headers = s->headers,
-			 .headers_n = t->extra_headers.n, .max_concurrent = (size_t)t->max_concurrent_requests,
+			 .headers_n = t->extra_headers.n, .ca_file = t->ca_file, .max_concurrent = (size_t)t->max_concurrent_requests,
 			 .allow_http = options->allow_http, .timeout = t->timeout},
 		.model = t->model, .max_wait = t->max_wait,
 	};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a program says: a line for each answer. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/clock.h"
@@ -71,13 +72,27 @@ static struct asked *find(struct command *c, uint64_t tag)
 	return NULL;
 }
 
+/* A program may have made a text of it. */
+static int read_id(uint64_t *tag, const struct pick *id)
+{
+	char digits[20]; /* as many as surely fit 64 bits */
+	if (id->kind != JSON_STRING)
+		return json_event_uint64(&id->event, tag, NULL);
+	if (!id->n || id->n >= sizeof digits)
+		return -1;
+	memcpy(digits, id->bytes, id->n);
+	digits[id->n] = '\0';
+	*tag = strtoull(digits, NULL, 10);
+	return strspn(digits, "0123456789") == id->n ? 0 : -1;
+}
+
 static int hear_row(struct hearing *h, const char *line, size_t n, const struct pick *id, const struct pick *error,
 		    struct err *err)
 {
 	struct command *c = h->command;
 	uint64_t tag;
 	c->heard = clock_seconds();
-	if (json_event_uint64(&id->event, &tag, NULL))
+	if (read_id(&tag, id))
 		return bad_line(c, line, n, "no id", err);
 	struct asked *a = find(c, tag);
 	if (!a && c->late) {

@@ -10,9 +10,9 @@
 #include "src/teacher/response.h"
 
 /* Where the members of an error may stand, and their names there; of several messages the first counts. */
-static const char *const places[] = {"error.", "0.error.", "detail.0.", "0.", ""};
+static const char *const places[] = {"error.", "0.error.", "detail.0.", "message.detail.0.", "0.", ""};
 static const char *const names[] = {"message",    "error", "detail", "error_description", "msg", "type",
-				    "error_type", "code",  "param"};
+				    "error_type", "code",  "param", "loc.1"};
 
 enum {
 	PLACES = sizeof places / sizeof *places,
@@ -22,6 +22,7 @@ enum {
 	OTHER_TYPE = 6,
 	CODE = 7,
 	PARAM = 8,
+	WHERE = 9, /* FastAPI's name of the parameter */
 	PATH_ROOM = 40,
 	BARE = PLACES * NAMES,
 	FIRST,
@@ -65,7 +66,8 @@ static bool take_members(struct teacher_error *e, const struct pick *p, const st
 	if (!take(e->type, sizeof e->type, &p[TYPE], key))
 		take(e->type, sizeof e->type, &p[OTHER_TYPE], key);
 	take(e->code, sizeof e->code, &p[CODE], key);
-	take(e->param, sizeof e->param, &p[PARAM], key);
+	if (!take(e->param, sizeof e->param, &p[PARAM], key))
+		take(e->param, sizeof e->param, &p[WHERE], key);
 	return found || *e->type || *e->code;
 }
 
@@ -95,6 +97,14 @@ static void take_beginning(struct teacher_error *e, const char *body, size_t n, 
 	free(copy);
 }
 
+/* "Extra inputs are not permitted": of what. */
+static void name_parameter(struct teacher_error *e)
+{
+	size_t n = strlen(e->message);
+	if (*e->param && !strstr(e->message, e->param))
+		snprintf(e->message + n, sizeof e->message - n, " (%s)", e->param);
+}
+
 void teacher_error_read(struct teacher_error *error, const char *body, size_t n, const struct teacher_key *key)
 {
 	struct wish wish;
@@ -103,6 +113,7 @@ void teacher_error_read(struct teacher_error *error, const char *body, size_t n,
 	wish_init(&wish);
 	error->found = n && !pick_read(&text, body, n, wish.pick, PICKS, NULL) && take_shape(error, &wish, key);
 	pick_release(&text);
-	if (!error->found)
+	if (!*error->message)
 		take_beginning(error, body, n, key);
+	name_parameter(error);
 }

@@ -17,7 +17,7 @@ enum { REQUESTS, TOKENS, LIMITS };
 
 struct found {
 	double now, date, after, after_ms, reset[LIMITS];
-	bool empty[LIMITS]; /* nothing remains of that limit */
+	double left[LIMITS]; /* what remains of that limit; negative: not said */
 	bool never_retry;
 	struct text retry_after[4];
 	size_t retry_afters;
@@ -57,12 +57,12 @@ static void on_reset_tokens(struct found *f, struct text value)
 
 static void on_remaining_requests(struct found *f, struct text value)
 {
-	f->empty[REQUESTS] = teacher_retry_number(value.s, value.n, 1) == 0;
+	f->left[REQUESTS] = teacher_retry_number(value.s, value.n, 1);
 }
 
 static void on_remaining_tokens(struct found *f, struct text value)
 {
-	f->empty[TOKENS] = teacher_retry_number(value.s, value.n, 1) == 0;
+	f->left[TOKENS] = teacher_retry_number(value.s, value.n, 1);
 }
 
 static void on_request_id(struct found *f, struct text value)
@@ -91,7 +91,8 @@ static void forget(struct found *f, double now)
 			    .date = TEACHER_NO_DATE,
 			    .after = TEACHER_NO_WAIT,
 			    .after_ms = TEACHER_NO_WAIT,
-			    .reset = {TEACHER_NO_WAIT, TEACHER_NO_WAIT}};
+			    .reset = {TEACHER_NO_WAIT, TEACHER_NO_WAIT},
+			    .left = {-1, -1}};
 }
 
 static void read_line(struct found *f, const char *line, size_t n)
@@ -123,10 +124,11 @@ static double wait_of(struct found *f)
 		return f->after_ms;
 	if (f->after >= 0)
 		return f->after;
-	bool told = f->empty[REQUESTS] || f->empty[TOKENS];
+	/* The limit that is used up; of one that is not, the reset tells only when it is whole again. */
+	bool told = f->left[REQUESTS] == 0 || f->left[TOKENS] == 0;
 	double wait = TEACHER_NO_WAIT;
 	for (int i = 0; i < LIMITS; i++)
-		if (!told || f->empty[i])
+		if (f->left[i] == 0 || (!told && f->left[i] < 0))
 			wait = fmax(wait, f->reset[i]);
 	return wait;
 }

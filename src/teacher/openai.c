@@ -84,14 +84,15 @@ static int judge(struct openai *o, struct teacher_reply *reply, struct err *err)
 	struct teacher_facts facts = {.headers = &headers,
 				      .changes = reply->changes,
 				      .max_wait = o->max_wait,
-				      .answer = success ? &reply->answer : NULL,
-				      .error = whole && !success ? &reply->error : NULL};
+				      .answer = success ? &reply->answer : NULL};
 	teacher_headers_read(&headers, slot->head, slot->head_n, (double)time(NULL), o->key);
 	memcpy(reply->request_id, headers.request_id, sizeof reply->request_id);
 	if (success && teacher_answer_read(&reply->answer, slot->body, slot->body_n, o->model, o->key, err))
 		return -1;
-	if (whole && (!success || reply->answer.cause == TEACHER_ERROR_BODY))
+	if (whole && (!success || reply->answer.cause == TEACHER_ERROR_BODY)) {
 		teacher_error_read(&reply->error, slot->body, slot->body_n, o->key);
+		facts.error = &reply->error;
+	}
 	teacher_outcome_decide(&reply->outcome, x, &facts);
 	return 0;
 }

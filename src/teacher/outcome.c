@@ -50,12 +50,17 @@ static const struct rule {
 	{401, 401, TEACHER_RELEASED, ERR_NOPERM, true, STOP},
 	{402, 402, TEACHER_RELEASED, ERR_QUOTA, true, STOP},
 	{403, 403, TEACHER_RELEASED, ERR_NOPERM, true, STOP},
-	{404, 404, TEACHER_RELEASED, ERR_CONFIG, true, STOP},
+	{404, 405, TEACHER_RELEASED, ERR_CONFIG, true, STOP},
 	{407, 407, TEACHER_RELEASED, ERR_UNAVAILABLE, true, GO_ON},
 	{408, 409, TEACHER_IN_DOUBT, ERR_UNAVAILABLE, true, GO_ON},
-	{413, 413, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
-	{422, 422, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{410, 410, TEACHER_RELEASED, ERR_CONFIG, true, STOP},
+	{411, 411, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{413, 415, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{421, 422, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{426, 426, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
 	{429, 429, TEACHER_RELEASED, ERR_TEMPFAIL, true, SLOW},
+	{431, 431, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
+	{451, 451, TEACHER_REJECTED, ERR_DATA, false, GO_ON},
 	{503, 503, TEACHER_RELEASED, ERR_UNAVAILABLE, true, SLOW},
 	{529, 529, TEACHER_RELEASED, ERR_UNAVAILABLE, true, SLOW},
 	{400, 499, TEACHER_IN_DOUBT, ERR_UNAVAILABLE, false, GO_ON},
@@ -73,38 +78,51 @@ static bool ends_with(const char *text, const char *end)
 static bool tells_quota(const char *word)
 {
 	static const char *const words[] = {"insufficient_quota", "credit_balance_exhausted", "insufficient_balance",
-					    "billing_hard_limit_reached", "billing_not_active"};
+					    "billing_hard_limit_reached", "billing_not_active",
+					    "exceeded_current_quota_error"};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (!strcmp(word, words[i]))
 			return true;
 	return ends_with(word, "_spend_limit_exceeded");
 }
 
+/* Anthropic's and xAI's words, which come with the code of any bad request. */
+static bool says_no_credit(const char *message)
+{
+	return strstr(message, "credit balance is too low") || strstr(message, "have any credits");
+}
+
 static bool is_quota(int status, const struct teacher_error *e)
 {
-	return status >= 400 && status <= 499 && e && (tells_quota(e->code) || tells_quota(e->type));
+	return status >= 400 && status <= 499 && e &&
+	       (tells_quota(e->code) || tells_quota(e->type) || says_no_credit(e->message));
 }
 
 static bool tells_unsupported(const struct teacher_error *e)
 {
-	return !strncmp(e->code, "unsupported_", 12) || !strncmp(e->type, "unsupported_", 12) ||
-	       strstr(e->message, "nsupported") || strstr(e->message, "not support");
+	static const char *const words[] = {"nsupported", "not support", "n't support", "deprecated", "not permitted"};
+	if (!strncmp(e->code, "unsupported_", 12) || !strncmp(e->type, "unsupported_", 12))
+		return true;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strstr(e->message, words[i]))
+			return true;
+	return false;
 }
 
 /* The parameter that a server names, or else the one its words are about. */
 static unsigned wanted_change(int status, const struct teacher_error *e)
 {
 	static const struct {
-		const char *param, *words;
+		const char *param;
 		unsigned change;
 	} rows[] = {
-		{"max_tokens", "'max_tokens'", TEACHER_RENAME_LIMIT},
-		{"temperature", "'temperature'", TEACHER_DROP_TEMPERATURE},
+		{"max_tokens", TEACHER_RENAME_LIMIT},
+		{"temperature", TEACHER_DROP_TEMPERATURE},
 	};
-	if (status != 400 || !e || !tells_unsupported(e))
+	if ((status != 400 && status != 422) || !e || !tells_unsupported(e))
 		return 0;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		if (*e->param ? !strcmp(e->param, rows[i].param) : strstr(e->message, rows[i].words) != NULL)
+		if (*e->param ? !strcmp(e->param, rows[i].param) : strstr(e->message, rows[i].param) != NULL)
 			return rows[i].change;
 	return 0;
 }
@@ -123,7 +141,7 @@ static void decide_success(struct teacher_outcome *o, const struct teacher_answe
 {
 	o->state = answer->cause == TEACHER_USABLE ? TEACHER_ANSWERED : TEACHER_UNUSABLE;
 	o->code = answer->cause == TEACHER_USABLE ? 0 : ERR_DATA;
-	o->html = answer->cause == TEACHER_HTML;
+	o->page = answer->cause == TEACHER_HTML || (answer->cause == TEACHER_ERROR_BODY && !answer->usage.known);
 	snprintf(o->reason, sizeof o->reason, "%s", teacher_cause_name(answer->cause));
 }
 
@@ -150,19 +168,19 @@ static bool is_too_large(int status, const struct teacher_error *e)
 	return status == 413 || (status == 429 && e && strstr(e->message, "equest too large"));
 }
 
-static void decide_status(struct teacher_outcome *o, const struct teacher_exchange *x, const struct teacher_facts *f)
+static void decide_status(struct teacher_outcome *o, int told, const struct teacher_facts *f)
 {
-	const int status = is_too_large(x->status, f->error) ? 413 : x->status;
+	const int status = is_too_large(told, f->error) ? 413 : told;
 	const struct rule *rule = rule_of(status >= 0 && status <= 999 ? status : 0);
-	unsigned change = wanted_change(x->status, f->error);
+	unsigned change = wanted_change(told, f->error);
 	o->state = rule->state;
 	o->code = rule->code;
 	o->retry = rule->retry;
 	o->stop = rule->verdict == STOP ? rule->code : 0;
 	o->slow_down = rule->verdict == SLOW;
 	o->content = rule->state == TEACHER_REJECTED && tells_content(f->error);
-	snprintf(o->reason, sizeof o->reason, "http %d", x->status);
-	if (is_quota(x->status, f->error)) {
+	snprintf(o->reason, sizeof o->reason, "http %d", told);
+	if (is_quota(told, f->error)) {
 		*o = (struct teacher_outcome){.state = TEACHER_RELEASED,
 					      .stop = ERR_QUOTA,
 					      .code = ERR_QUOTA,
@@ -190,15 +208,43 @@ static void heed_headers(struct teacher_outcome *o, const struct teacher_facts *
 		o->state = TEACHER_REJECTED;
 }
 
+/*
+ * A server that passes on what others answer (OpenRouter) has begun its reply with 200 when one of them refuses; the
+ * status of the refusal, 400 to 499, then stands in the error. 0: there is none.
+ */
+static int passed_on(const struct teacher_facts *f)
+{
+	const char *code = f->error ? f->error->code : "";
+	bool bare = f->answer && f->answer->cause == TEACHER_ERROR_BODY && !f->answer->usage.known;
+	if (!bare || strlen(code) != 3 || strspn(code, "0123456789") != 3 || *code != '4')
+		return 0;
+	return (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
+}
+
+/* Whether a reply of success is billed is known to nobody: the unit stays spent. */
+static void decide_passed_on(struct teacher_outcome *o, int status, const struct teacher_facts *f)
+{
+	decide_status(o, status, f);
+	if (o->state == TEACHER_RELEASED)
+		o->state = TEACHER_IN_DOUBT;
+	if (o->state != TEACHER_REJECTED && !o->changes)
+		return;
+	*o = (struct teacher_outcome){.wait = TEACHER_NO_WAIT};
+	decide_success(o, f->answer);
+}
+
 void teacher_outcome_decide(struct teacher_outcome *o, const struct teacher_exchange *x, const struct teacher_facts *f)
 {
+	int passed = passed_on(f);
 	*o = (struct teacher_outcome){.wait = TEACHER_NO_WAIT};
 	if (x->transport != TEACHER_REPLIED)
 		decide_failure(o, x);
-	else if (x->status >= 200 && x->status <= 299 && f->answer)
-		decide_success(o, f->answer);
+	else if (x->status < 200 || x->status > 299 || !f->answer)
+		decide_status(o, x->status, f);
+	else if (passed)
+		decide_passed_on(o, passed, f);
 	else
-		decide_status(o, x, f);
+		decide_success(o, f->answer);
 	if (x->transport == TEACHER_REPLIED && f->headers)
 		heed_headers(o, f);
 }

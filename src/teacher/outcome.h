@@ -65,7 +65,7 @@ struct teacher_exchange {
 struct teacher_facts {
 	const struct teacher_headers *headers; /* NULL: none came */
 	const struct teacher_answer *answer;   /* read from the body of a status 2xx; NULL otherwise */
-	const struct teacher_error *error;     /* read from the body of any other status; NULL otherwise */
+	const struct teacher_error *error;     /* read from the body of any other status, or of TEACHER_ERROR_BODY; or NULL */
 	unsigned changes;                      /* enum teacher_change: made in the request that was sent */
 	double max_wait;                       /* a server that asks for more ends the run */
 };
@@ -79,7 +79,7 @@ struct teacher_outcome {
 	bool retry;       /* the query may be asked again, in the way the state allows */
 	bool slow_down;   /* the server is at its limit */
 	bool content;     /* rejected for what the prompt says, in the server's own words */
-	bool html;        /* a web page came with a status of success */
+	bool page;        /* a web page, or an error alone, came with a status of success: nothing that a teacher says */
 	unsigned changes; /* enum teacher_change: make these in all requests, once, and ask again */
 	double wait;      /* seconds before any further request to this teacher; TEACHER_NO_WAIT */
 	char reason[TEACHER_REASON_ROOM]; /* stable words: "timed out", "http 500", "length", "" when answered */

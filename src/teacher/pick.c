@@ -150,7 +150,17 @@ void pick_release(struct pick_text *text)
 
 bool pick_given(const struct pick *pick)
 {
-	return pick->kind != JSON_ABSENT && pick->kind != JSON_NULL && (pick->kind != JSON_ARRAY || pick->count);
+	switch (pick->kind) {
+	case JSON_ABSENT:
+	case JSON_NULL:
+		return false;
+	case JSON_ARRAY:
+		return pick->count;
+	case JSON_STRING:
+		return pick->n;
+	default:
+		return pick->n != 5 || memcmp(pick->bytes, "false", 5);
+	}
 }
 
 bool pick_is(const struct pick *pick, const char *word)

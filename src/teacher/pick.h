@@ -42,7 +42,7 @@ struct pick_text {
 int pick_read(struct pick_text *text, const char *body, size_t n, struct pick *picks, size_t count, struct err *err);
 void pick_release(struct pick_text *text);
 
-/* There, not null, and no empty list. */
+/* There, and neither null, false, an empty text nor an empty list. */
 bool pick_given(const struct pick *pick);
 
 /* A string, and this one. */

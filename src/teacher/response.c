@@ -114,7 +114,10 @@ static void take_usage(struct teacher_usage *usage, const struct pick *p)
 		usage->flagged = true;
 		return;
 	}
-	if (!total)
+	/* Servers that tell thinking apart from completion_tokens (Gemini, xAI) bill it like the rest of the total. */
+	if (got.total_tokens > got.prompt_tokens + got.completion_tokens)
+		got.completion_tokens = got.total_tokens - got.prompt_tokens;
+	else if (!total)
 		got.total_tokens = got.prompt_tokens + got.completion_tokens;
 	*usage = got;
 	usage->known = true;
@@ -142,7 +145,12 @@ static const struct {
 	enum teacher_cause cause;
 } finish_reasons[] = {
 	{"stop", TEACHER_USABLE},
+	{"eos", TEACHER_USABLE},
+	{"eos_token", TEACHER_USABLE},
+	{"end_turn", TEACHER_USABLE},
 	{"length", TEACHER_LENGTH},
+	{"max_tokens", TEACHER_LENGTH},
+	{"model_length", TEACHER_LENGTH},
 	{"content_filter", TEACHER_FILTERED},
 	{"tool_calls", TEACHER_TOOL_CALLS},
 	{"function_call", TEACHER_TOOL_CALLS},
@@ -190,6 +198,21 @@ static int join_parts(struct teacher_answer *answer, const struct pick *pick, st
 	return out ? 0 : -1;
 }
 
+/* The answer of a model that thinks aloud stands behind </think>; one that has not come to it has none. */
+static void cut_thinking(struct teacher_answer *answer)
+{
+	static const char begin[] = "<think>", end[] = "</think>";
+	size_t blanks = strspn(answer->content, " \t\r\n");
+	const char *opened = strstr(answer->content, begin), *closed = strstr(answer->content, end);
+	bool begins = opened == answer->content + blanks;
+	if (!begins && (!closed || (opened && opened < closed)))
+		return;
+	const char *rest = closed ? closed + sizeof end - 1 : answer->content + answer->n;
+	rest += strspn(rest, " \t\r\n");
+	answer->n -= (size_t)(rest - answer->content);
+	memmove(answer->content, rest, answer->n + 1);
+}
+
 /* Content and its judgement by finish_reason. */
 static int take_content(struct teacher_answer *answer, const struct pick *p, bool stops_unsaid,
 			const struct teacher_key *key, struct err *err)
@@ -205,6 +228,7 @@ static int take_content(struct teacher_answer *answer, const struct pick *p, boo
 	if (answer->content) {
 		answer->n = teacher_key_redact(key, answer->content, answer->n);
 		answer->content[answer->n] = '\0';
+		cut_thinking(answer);
 	}
 	answer->cause = teacher_text_cause(answer->content, answer->n, told ? answer->finish_reason : NULL);
 	return 0;

@@ -11,13 +11,15 @@
  *     teacher_answer_release(&answer);
  *
  * An answer is usable when the body is one strict JSON object with exactly one
- * choice, whose finish_reason is "stop" and whose message has a text without
+ * choice, whose finish_reason is "stop" ("eos", "eos_token" and "end_turn" of
+ * other servers mean the same) and whose message has a text without
  * tool calls or refusal, neither empty nor blank, without control characters
  * (but tab and line ends) and bidirectional overrides. The text may be a list of
- * parts, {"type": "text", "text"}, joined. A usage that is absent,
- * or not made of counts that fit, or without a token of the prompt, is not
- * known and spoils nothing. The key never stands in any
- * text given here.
+ * parts, {"type": "text", "text"}, joined. Thinking that begins a text, or
+ * stands before a lone </think>, is left out of it. A usage that is absent, or
+ * not made of counts that fit, or without a token of the prompt, is not known
+ * and spoils nothing; completion_tokens is all that is not of the prompt. The
+ * key never stands in any text given here.
  */
 #ifndef BALDISTILL_TEACHER_RESPONSE_H
 #define BALDISTILL_TEACHER_RESPONSE_H

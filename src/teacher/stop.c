@@ -25,7 +25,7 @@ static void count(struct teacher_stop *stop, const struct teacher_outcome *o, do
 	else if (answer)
 		stop->rejected_in_row = 0;
 	if (answer)
-		stop->pages_in_row = o->html ? stop->pages_in_row + 1 : 0;
+		stop->pages_in_row = o->page ? stop->pages_in_row + 1 : 0;
 	if (o->state != TEACHER_RELEASED || o->changes)
 		stop->progress = now;
 }
