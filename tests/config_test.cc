@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "src/model/config.h"
+#include "src/model/identity.h"
 #include "tests/temporary.h"
 
 using namespace std::string_literals;
@@ -679,6 +680,63 @@ TEST_F(ConfigFile, AMissingDirectoryIsNoInput)
 		EXPECT_EQ(model_config_load(&c, (dir / name).c_str(), &err), -1);
 		EXPECT_EQ(err.code, ERR_NOINPUT) << err.message;
 	}
+}
+
+/* ---- what a directory holds (identity.h) ---- */
+
+std::string identity(const std::string &directory)
+{
+	unsigned char digest[HASH_SIZE] = {};
+	struct hash hash;
+	struct err err = {};
+	EXPECT_EQ(hash_init(&hash, &err), 0);
+	int rc = identity_add(&hash, directory.c_str(), &err);
+	EXPECT_EQ(rc, 0) << err.message;
+	EXPECT_EQ(rc || hash_final(digest, &hash, &err), 0);
+	hash_release(&hash);
+	return std::string((const char *)digest, sizeof digest);
+}
+
+TEST(Identity, IsOfNamesAndBytes)
+{
+	Temporary dir;
+	const std::string model = dir / "model", weights = model + "/model.safetensors";
+	std::filesystem::create_directory(model);
+	std::string bytes(20 << 20, 'w');
+	write_file(model + "/config.json", "{}");
+	write_file(weights, bytes);
+	const std::string whole = identity(model);
+	EXPECT_EQ(identity(model), whole);
+	std::filesystem::last_write_time(weights, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+	write_file(model + "/README.md", "x");
+	EXPECT_EQ(identity(model), whole) << "neither times nor other files count";
+	for (size_t at : {(size_t)0, bytes.size() / 63 * 20, bytes.size() - 1}) {
+		bytes[at] ^= 1;
+		write_file(weights, bytes);
+		EXPECT_NE(identity(model), whole) << at;
+		bytes[at] ^= 1;
+	}
+	write_file(weights, bytes + "w");
+	EXPECT_NE(identity(model), whole);
+	write_file(weights, bytes);
+	write_file(model + "/config.json", "{ }");
+	EXPECT_NE(identity(model), whole);
+	write_file(model + "/config.json", "{}");
+	EXPECT_EQ(identity(model), whole);
+	std::filesystem::rename(model, dir / "moved");
+	EXPECT_EQ(identity(dir / "moved"), whole);
+	std::filesystem::rename(dir / "moved/config.json", dir / "moved/settings.json");
+	EXPECT_NE(identity(dir / "moved"), whole);
+}
+
+TEST(Identity, OfNoDirectory)
+{
+	struct hash hash;
+	struct err err = {};
+	ASSERT_EQ(hash_init(&hash, &err), 0);
+	EXPECT_EQ(identity_add(&hash, "/nonexistent", &err), -1);
+	EXPECT_EQ(err.code, ERR_NOINPUT);
+	hash_release(&hash);
 }
 
 } // namespace

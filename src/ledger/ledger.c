@@ -121,7 +121,7 @@ static int check_identity(struct ledger *l, const struct ledger_options *o, stru
 	    database_int(&l->db, err, &same, 0, "SELECT params_sha256=?1 FROM run", "b", o->params_sha256,
 			 (size_t)HASH_SIZE))
 		return -1;
-	return same ? 0 : err_set(err, ERR_CONFIG, "this run began with another plan, other examples or other prompts; restore them or begin in another directory");
+	return same ? 0 : err_set(err, ERR_CONFIG, "this run began with another plan, other examples, other prompts or another student; restore them or begin in another directory");
 }
 
 static int check_witness(struct ledger *l, const struct ledger_options *o, struct err *err)

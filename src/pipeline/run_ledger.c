@@ -7,6 +7,7 @@
 
 #include "reference/policy.h"
 #include "src/ledger/step.h"
+#include "src/model/identity.h"
 #include "src/pipeline/run_ledger.h"
 
 enum { SLOT_BYTES = 4 << 20 };
@@ -67,8 +68,14 @@ static int add_pool(struct hash *hash, const struct run *run, struct err *err)
 	return rc;
 }
 
+static int add_models(struct hash *hash, const struct plan *plan, struct err *err)
+{
+	const char *teacher = plan->teacher.kind == TEACHER_LOCAL ? plan->teacher.model_name_or_path : NULL;
+	return identity_add(hash, plan->student.model_name_or_path, err) || (teacher && identity_add(hash, teacher, err)) ? -1 : 0;
+}
+
 /*
- * What a run is held to: its plan, its examples, its prompts. A cassette may be mended between two starts, but not so
+ * What a run is held to: its plan, its examples, its prompts, its student. A cassette may be mended between two starts, but not so
  * that the pool is another.
  */
 static int hash_inputs(unsigned char digest[HASH_SIZE], const struct run *run, struct err *err)
@@ -83,7 +90,7 @@ static int hash_inputs(unsigned char digest[HASH_SIZE], const struct run *run, s
 		const char *text = run->data.prompts.prompt[i].text;
 		rc = hash_update(&hash, text, strlen(text) + 1, err);
 	}
-	rc = rc || add_pool(&hash, run, err) || hash_final(digest, &hash, err) ? -1 : 0;
+	rc = rc || add_pool(&hash, run, err) || add_models(&hash, run->plan, err) || hash_final(digest, &hash, err) ? -1 : 0;
 	hash_release(&hash);
 	return rc;
 }

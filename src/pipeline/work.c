@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config.h"
 
-#include "src/base/tree.h"
 #include "src/pipeline/work.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-
-#include "src/model/directory.h"
-
-enum { SMALL_FILE = 16 << 20 }; /* bytes; hashing weights would take as long as reading them */
+#include "src/model/identity.h"
 
 /* One JSON text a line: no two lists of them are the same bytes. Releases the writer. */
 static int add_line(struct hash *hash, struct json_writer *w, struct err *err)
@@ -57,65 +48,6 @@ static int add_program(struct hash *hash, const struct job *job, const char *set
 	return add_line(hash, &w, err);
 }
 
-/* ---- model files ------------------------------------------------------------------------ */
-
-static int is_read(const struct dirent *entry)
-{
-	static const char *const ends[] = {".json", ".jinja", ".safetensors"};
-	const char *dot = strrchr(entry->d_name, '.');
-	for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
-		if (!strcmp(dot, ends[i]))
-			return 1;
-	return 0;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int add_file(struct hash *hash, const char *path, const char *name, struct err *err)
-{
-	struct stat status;
-	unsigned char digest[HASH_SIZE];
-	char hex[HASH_HEX_ROOM];
-	struct json_writer w;
-	if (stat(path, &status))
-		return err_set_errno(err, ERR_DATA, "cannot examine '%s'", path);
-	json_writer_init(&w, 0);
-	json_begin_object(&w);
-	json_member_text(&w, "name", name);
-	json_member_int(&w, "size", status.st_size);
-	if (status.st_size > SMALL_FILE) {
-		json_member_int(&w, "seconds", status.st_mtim.tv_sec);
-		json_member_int(&w, "nanoseconds", status.st_mtim.tv_nsec);
-	} else if (hash_file(digest, path, err)) {
-		json_writer_release(&w);
-		return directory_blame(err);
-	} else {
-		hash_hex(hex, digest);
-		json_member_text(&w, "sha256", hex);
-	}
-	json_end_object(&w);
-	return add_line(hash, &w, err);
-}
-
-static int add_files(struct hash *hash, const char *directory, struct err *err)
-{
-	struct dirent **list;
-	int rc = 0, n = scandir(directory, &list, is_read, by_name);
-	if (n < 0)
-		return err_set_errno(err, errno == ENOMEM ? ERR_MEMORY : ERR_IO, "cannot list '%s'", directory);
-	for (int i = 0; i < n; i++) {
-		char *path = rc ? NULL : tree_join(directory, list[i]->d_name, err);
-		rc = rc || !path || add_file(hash, path, list[i]->d_name, err) ? -1 : 0;
-		free(path);
-		free(list[i]);
-	}
-	free(list);
-	return rc;
-}
-
 /* ---- rows --------------------------------------------------------------------------------- */
 
 static int add_rows(struct hash *hash, const struct rows *rows, struct err *err)
@@ -140,8 +72,8 @@ int work_name(char hex[HASH_HEX_ROOM], const struct job *job, const char *settin
 	unsigned char digest[HASH_SIZE];
 	if (hash_init(&hash, err))
 		return -1;
-	int rc = add_program(&hash, job, settings, err) || add_files(&hash, job->model, err) ||
-		 (job->adapter && add_files(&hash, job->adapter, err)) || add_rows(&hash, &job->rows, err) || hash_final(digest, &hash, err);
+	int rc = add_program(&hash, job, settings, err) || identity_add(&hash, job->model, err) ||
+		 (job->adapter && identity_add(&hash, job->adapter, err)) || add_rows(&hash, &job->rows, err) || hash_final(digest, &hash, err);
 	hash_release(&hash);
 	if (rc)
 		return -1;
