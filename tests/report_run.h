@@ -144,7 +144,7 @@ struct ReportRun {
 			out += std::string(d ? "," : "") + "{\"domain\":" + quoted(name[d]) + "," +
 			       member("pool", pool[d]) + "," + member("available", pool[d]) + "," +
 			       member("required", at(k, d).required) + "," + member("real", at(k, d).real) + "," +
-			       member("synthetic", at(k, d).synthetic) + "," +
+			       member("synthetic", at(k, d).synthetic) + ",\"repeated\":0," +
 			       member("replacements", k && d == 2 ? 3 : 0) + ",\"class\":\"" +
 			       (at(k, d).tail ? "tail" : "head") + "\"}";
 		return out + "]}\n";

@@ -15,6 +15,9 @@
 
 #include "src/pipeline/compare.h"
 #include "src/pipeline/report.h"
+extern "C" {
+#include "src/pipeline/report_parts.h"
+}
 #include "tests/report_run.h"
 
 namespace
@@ -137,7 +140,7 @@ TEST(Report, TellsSpendAndDrops)
 	EXPECT_TRUE(has(page, "<td>unusable</td><td>7</td>"));
 	EXPECT_TRUE(has(page, "<td>in doubt</td><td>2</td>"));
 	EXPECT_TRUE(has(page, "<td>released, not billed</td><td>31</td>"));
-	EXPECT_TRUE(has(page, "<td>cost, by the plan's prices</td><td>12.35</td>"));
+	EXPECT_TRUE(has(page, "<td>cost, spent and reserved, by the plan's prices</td><td>12.35</td>"));
 	EXPECT_FALSE(has(page, "in flight")) << "nothing is";
 	EXPECT_TRUE(has(page, "<td>wrong_answer</td><td>5</td><td>5</td><td>5</td><td>5</td><td>5</td><td>25</td>"));
 	EXPECT_TRUE(has(page, "<td>copy</td><td>0</td><td>1</td><td>1</td><td>1</td><td>1</td><td>4</td>"));
@@ -300,6 +303,60 @@ TEST(Report, CutsLongTexts)
 	std::string page = report_of(run);
 	EXPECT_LT(page.size(), 150000u);
 	EXPECT_TRUE(has(page, "xxx...</div>"));
+}
+
+TEST(Report, ShowsWhatIsRepeated)
+{
+	ReportRun run;
+	Temporary dir;
+	run.write(dir.path);
+	std::string allocation = run.allocation(0);
+	size_t at = allocation.find("\"domain\":\"platinum\"");
+	allocation.replace(allocation.find("\"repeated\":0", at), 12, "\"repeated\":7");
+	write_file(dir / run.stage(0) + "/allocation.json", allocation);
+	std::string page = report_of(dir.path);
+	EXPECT_TRUE(has(page, ">stage 0: 520 real, 0 synthetic, 7 repeated</text>"));
+	EXPECT_TRUE(has(page, ", 7 repeated</title>"));
+	EXPECT_EQ(1u, count(page, "<rect class=\"again\""));
+	EXPECT_TRUE(has(page, " + 7</td>"));
+	expect_well_formed(page);
+}
+
+/* evaluation.bootstrap: 0 */
+TEST(Report, PromisesNoIntervalsWhereThereAreNone)
+{
+	ReportRun run;
+	Temporary dir;
+	run.write(dir.path);
+	const std::regex interval("(\"(macro|micro|head_macro|tail_macro)\"):\\[[^\\]]*\\]");
+	for (const std::string &file : {dir / "metrics.json", dir / run.stage(0) + "/metrics.json"})
+		write_file(file, std::regex_replace(read_file(file), interval, "$1:null"));
+	std::string page = report_of(dir.path);
+	EXPECT_FALSE(has(page, "95 %"));
+	EXPECT_TRUE(has(page, "<p>Per cent, on "));
+	EXPECT_TRUE(has(report_of(run), "<p>Per cent, with 95 % intervals, on "));
+}
+
+/* Of domains that are all of one size the axis has a number, too, and no score's axis goes beyond 100. */
+TEST(Report, AxesHaveNumbersWithinTheirBounds)
+{
+	ReportRun run;
+	for (auto &pool : run.pool)
+		pool = 100;
+	EXPECT_TRUE(has(report_of(run), ">1</text>") || has(report_of(run), ">3</text>"));
+	for (double low : {0.0, 3.0, 57.3, 99.2, 100.0})
+		for (double width : {0.0, 0.5, 7.0, 16.0, 43.0})
+			for (int least : {1, 5}) {
+				double high = std::min(100.0, low + width);
+				struct report_axis axis = report_axis(low, high, least);
+				EXPECT_LE(axis.low, low);
+				EXPECT_GE(axis.high, high);
+				EXPECT_LT(axis.low, axis.high);
+				EXPECT_GE(axis.low, 0);
+				EXPECT_LE(axis.high, 100);
+				EXPECT_EQ((axis.high - axis.low) % axis.step, 0);
+			}
+	EXPECT_EQ(report_axis(100, 0, 5).high, 100) << "no scores at all";
 }
 
 /* ---------------------------------------------------------------- unfinished runs */
@@ -506,6 +563,7 @@ struct Comparison {
 			for (size_t s = 0; s < 2; s++) {
 				cells[m][s].scoring.n = 2570;
 				cells[m][s].used = m ? 2600 + int64_t(s) : 0;
+				cells[m][s].answered = m ? 2590 : 0;
 				cells[m][s].sends = m ? 2611 : 0;
 			}
 			rows[m].method = names[m];
@@ -555,10 +613,11 @@ TEST(Compare, TellsEveryFigure)
 			      "(7, 11), scored on 2570 examples.</p>"));
 	EXPECT_TRUE(has(page, "<th>method</th><th>macro</th><th>micro</th><th>head</th><th>tail</th><th>units</th>"));
 	EXPECT_TRUE(has(page, "<td>random-finetune-cot</td><td>60.0</td><td>60.1</td><td>60.2</td><td>60.3</td>"
-			      "<td>5201</td><td>5222</td></tr>"));
+			      "<td>5201</td><td>5180</td><td>5222</td></tr>"));
 	EXPECT_TRUE(has(page, "<td>baldistill-adaptive</td><td>58.9<br/><small>-1.1<br/>[-3.1, +1.9]</small></td>"));
 	EXPECT_TRUE(has(page, "<td>zero-shot-cot</td><td>33.0<br/><small>-27.0<br/>[-29.0, -24.0]</small></td>"));
 	EXPECT_TRUE(has(page, "paired bootstrap"));
+	EXPECT_TRUE(has(page, "is not paid again"));
 	EXPECT_FALSE(has(page, "<th>cost</th>")) << "nobody is paid";
 }
 
@@ -599,8 +658,8 @@ TEST(Compare, EmptyGroupsAreDashesAndMoneyIsTold)
 	it.rows[1].interval[SCORING_MICRO] = {NAN, NAN}; /* no replicates */
 	it.cells[2][0].cost = 12345000000;
 	std::string page = it.page();
-	EXPECT_TRUE(has(page, "<td>&ndash;</td><td>5201</td><td>5222</td><td>12.35</td></tr>") ||
-		    has(page, "<td>&ndash;</td><td>5201</td><td>5222</td><td>12.34</td></tr>"));
+	EXPECT_TRUE(has(page, "<td>&ndash;</td><td>5201</td><td>5180</td><td>5222</td><td>12.35</td></tr>") ||
+		    has(page, "<td>&ndash;</td><td>5201</td><td>5180</td><td>5222</td><td>12.34</td></tr>"));
 	EXPECT_FALSE(has(page, "nan"));
 	for (auto &row : it.rows) {
 		row.mean[SCORING_MACRO] = row.difference[SCORING_MACRO] = NAN;
@@ -608,6 +667,7 @@ TEST(Compare, EmptyGroupsAreDashesAndMoneyIsTold)
 	}
 	page = it.page();
 	EXPECT_FALSE(has(page, "nan"));
+	EXPECT_FALSE(has(page, "95 %"));
 	EXPECT_EQ(0u, count(page, "<circle"));
 	expect_well_formed(page);
 }

@@ -71,14 +71,26 @@ static int read_seeds(struct compare_command *c, struct err *err)
 
 /* ---- table ------------------------------------------------------------------------------------------------------ */
 
+static void print_interval(const struct metrics_interval *interval)
+{
+	char text[32] = "";
+	if (!isnan(interval->low))
+		snprintf(text, sizeof text, "[%.2f, %.2f]", 100 * interval->low, 100 * interval->high);
+	printf(" %-16s", text);
+}
+
 static void print_table(const struct comparison *c)
 {
-	printf("per cent, mean of %zu seed%s; preset %s\n\n%-28s %8s %8s %8s %8s   macro less %s\n", c->seeds, c->seeds == 1 ? "" : "s", c->preset, "method",
-	       "macro", "micro", "head", "tail", COMPARE_BASELINE);
+	printf("per cent, mean of %zu seed%s, macro with its 95 %% interval; preset %s\n\n", c->seeds, c->seeds == 1 ? "" : "s",
+	       c->preset);
+	printf("%-28s %8s %-16s %8s %8s %8s%s\n", "method", "macro", "", "micro", "head", "tail",
+	       c->baseline ? "   macro less " COMPARE_BASELINE : "");
 	for (size_t m = 0; m < c->rows; m++) {
 		const struct comparison_row *row = &c->row[m];
 		printf("%-28s", row->method);
-		for (int f = 0; f < SCORING_FIGURES; f++)
+		print_score(row->mean[SCORING_MACRO]);
+		print_interval(&row->spread[SCORING_MACRO]);
+		for (int f = SCORING_MACRO + 1; f < SCORING_FIGURES; f++)
 			print_score(row->mean[f]);
 		if (c->baseline && row != c->baseline && !isnan(row->difference[0]))
 			printf("   %+.2f", 100 * row->difference[0]);

@@ -52,7 +52,7 @@ static int print_units(struct json_value ledger, struct err *err)
 	} units[] = {
 		{"budget", "units in all"},
 		{"used", "of them spent or on their way"},
-		{"answered", "usable answers"},
+		{"answered", "answers in the form asked for; a report tells which were dropped for what they say"},
 		{"unusable", "paid, of no use"},
 		{"in_doubt", "sent, perhaps paid, without an answer"},
 		{"armed", "on their way"},

@@ -51,6 +51,8 @@ static int answer(struct completions *done, const struct eval_model *m, struct s
 	const struct completions_job job = {.student = student, .plan = &plan, .prompt = prompt, .n = n, .path = path,
 					    .max_new_tokens = (int64_t)m->max_new_tokens, .label = "eval", .voice = m->voice};
 	int rc = path ? completions_make(done, &job, err) : -1;
+	if (!rc && done->too_long)
+		voice_say(m->voice, "%zu prompts are too long for the student: no answer, counted as wrong", done->too_long);
 	free(path);
 	rc = tree_remove(folder, rc ? NULL : err) || rc ? -1 : 0;
 	free(folder);

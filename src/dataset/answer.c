@@ -85,6 +85,14 @@ static size_t stem(const char *name)
 	return stem ? stem : n;
 }
 
+/* Can a name begin so? Says no at once for most names of a long list. */
+static bool may_begin(const char *name, uint32_t first)
+{
+	size_t length;
+	uint32_t c = *name ? words_char(name, strnlen(name, 4), &length) : 0;
+	return c == first || words_blank(c);
+}
+
 /* Bytes that this name takes at this place, 0: it is not there. */
 static size_t match_name(const char *text, size_t n, size_t at, const char *name)
 {
@@ -100,10 +108,11 @@ static bool spelled(const char *text, size_t length, const char *name)
 /* The longest name at this place, of two as long the one so spelled: its length, 0 where none is. */
 static size_t name_at(struct answer *answer, const struct answer_task *task, const char *text, size_t n, size_t at)
 {
-	size_t index = 0;
+	size_t index = 0, width;
 	size_t longest = task->type == ANSWER_CHOICE ? answer_letter_at(&index, task->n, text, n, at) : 0;
+	uint32_t first = words_char(text + at, n - at, &width);
 	for (size_t i = 0; i < task->n; i++) {
-		size_t length = match_name(text, n, at, task->names[i]);
+		size_t length = may_begin(task->names[i], first) ? match_name(text, n, at, task->names[i]) : 0;
 		if (length > longest || (length && length == longest && spelled(text + at, length, task->names[i]) &&
 					 !spelled(text + at, length, task->names[index]))) {
 			longest = length;

@@ -46,6 +46,7 @@ static const struct {
 	{"\\lbrace", "\\{"},
 	{"\\rbrace", "\\}"},
 	{"\\ne", "\\neq"},
+	{"**", ""},
 	{"*", ""},
 	{"`", ""},
 	{"\xe2\x88\x92", "-"},
@@ -66,7 +67,7 @@ static const char *const wrappers[] = {
 	"\\mathbf", "\\mathit", "\\operatorname", "\\boxed",  "\\fbox",
 };
 
-enum { SPELLING_GROWTH = 6 }; /* bytes written for a byte read, at most: one character of \frac12 becomes "{1}" */
+enum { SPELLING_GROWTH = 8 }; /* bytes written for a byte read, at most: "*" becomes "\cdot ", in braces where an argument is due */
 
 /* What the braces that are open now are there for. */
 struct brace {
@@ -134,10 +135,25 @@ static void close_brace(struct speller *s)
 	s->at++;
 }
 
+/* An asterisk between two factors; others are marks of stress. */
+static bool is_times(const struct speller *s)
+{
+	if (s->text[s->at] != '*' || !s->at || s->at + 1 == s->n)
+		return false;
+	unsigned char before = (unsigned char)s->text[s->at - 1], behind = (unsigned char)s->text[s->at + 1];
+	return (isalnum(before) || strchr(")]}", before)) && (isalnum(behind) || strchr("([{\\", behind));
+}
+
 static bool spell(struct speller *s)
 {
 	if (isalnum((unsigned char)s->text[s->at]))
 		return false; /* as nothing in the tables begins */
+	if (is_times(s)) {
+		put_token(s, "\\cdot", 5);
+		put(s, " ", 1);
+		s->at++;
+		return true;
+	}
 	for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
 		if (!starts(s, spellings[i].from))
 			continue;

@@ -95,7 +95,7 @@ static int run_cell(struct comparison_cell *cell, const struct plan *plan, const
 			 ? -1 : 0;
 	run_close(&run);
 	if (!rc)
-		*cell = (struct comparison_cell){.used = counts.used, .sends = counts.wire, .cost = counts.cost};
+		*cell = (struct comparison_cell){.used = counts.used, .answered = counts.answered, .sends = counts.wire, .cost = counts.cost};
 	return rc;
 }
 
@@ -150,7 +150,7 @@ static int do_cell(struct comparison *c, struct comparison_cell *cell, const str
 				 run_cell(cell, &plan, &options, err) || score(c, cell, &plan, err) || add_cassette(c, &plan, err)
 			 ? -1 : 0;
 	plan_release(&plan);
-	return rc;
+	return rc ? err_prefix(err, "%s, seed %llu", method, (unsigned long long)seed) : 0;
 }
 
 /* ---- figures ----------------------------------------------------------------------------------------------------------- */

@@ -45,8 +45,8 @@ struct compare_options {
 /* One run. */
 struct comparison_cell {
 	struct scoring scoring;
-	int64_t used, sends;
-	int64_t cost; /* billionths of the currency of the plan's prices; 0: none, or no prices */
+	int64_t used, answered, sends;
+	int64_t cost; /* spent and reserved, in billionths of the currency of the plan's prices; 0: none, or no prices */
 };
 
 struct comparison_row {

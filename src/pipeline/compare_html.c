@@ -37,7 +37,7 @@ static void put_difference(struct grown *out, const struct comparison_row *row, 
 }
 
 struct spent {
-	int64_t used, sends, cost;
+	int64_t used, answered, sends, cost;
 };
 
 static struct spent sum(const struct comparison_row *row, size_t seeds)
@@ -45,10 +45,16 @@ static struct spent sum(const struct comparison_row *row, size_t seeds)
 	struct spent all = {0};
 	for (size_t s = 0; s < seeds; s++) {
 		all.used += row->cell[s].used;
+		all.answered += row->cell[s].answered;
 		all.sends += row->cell[s].sends;
 		all.cost += row->cell[s].cost;
 	}
 	return all;
+}
+
+static bool has_intervals(const struct comparison *c)
+{
+	return !isnan(c->row[0].spread[SCORING_MACRO].low);
 }
 
 static bool has_cost(const struct comparison *c)
@@ -73,7 +79,8 @@ static void put_row(struct grown *out, const struct comparison *c, const struct 
 			put_difference(out, row, f);
 		grown_put(out, "</td>");
 	}
-	grown_putf(out, "<td>%lld</td><td>%lld</td>", (long long)spent.used, (long long)spent.sends);
+	grown_putf(out, "<td>%lld</td><td>%lld</td><td>%lld</td>", (long long)spent.used, (long long)spent.answered,
+		   (long long)spent.sends);
 	if (has_cost(c))
 		grown_putf(out, "<td>%.*f</td>", cost < 1 ? 4 : 2, cost);
 	grown_put(out, "</tr>\n");
@@ -83,28 +90,24 @@ static void put_table(struct grown *out, const struct comparison *c)
 {
 	grown_putf(out,
 		   "<div class=\"scroll\" tabindex=\"0\"><table><tr><th>method</th><th>macro</th><th>micro</th>"
-		   "<th>head</th><th>tail</th><th>units</th><th>requests</th>%s</tr>\n",
+		   "<th>head</th><th>tail</th><th>units</th><th>answers</th><th>requests</th>%s</tr>\n",
 		   has_cost(c) ? "<th>cost</th>" : "");
 	for (size_t m = 0; m < c->rows; m++)
 		put_row(out, c, &c->row[m]);
 	grown_put(out, "</table></div>\n<p>Scores in per cent, means over the seeds; head and tail are macro scores. ");
 	if (c->baseline)
-		grown_put(out, "Beneath each the difference from " COMPARE_BASELINE " with its 95 % interval, by paired "
-			       "bootstrap over the examples. ");
+		grown_putf(out, "Beneath each the difference from " COMPARE_BASELINE "%s. ",
+			   has_intervals(c) ? " with its 95 % interval, by paired bootstrap over the examples" : "");
 	else
 		grown_put(out, COMPARE_BASELINE " is not among the methods, so there are no differences. ");
-	grown_putf(out, "Units used, requests sent%s: of all seeds together.</p>\n",
-		   has_cost(c) ? " and cost by the plan's prices" : "");
+	grown_putf(out, "Units used, usable answers, requests sent%s: of all seeds together. An answer that an earlier run of "
+			"the comparison paid for is not paid again, so requests%s depend on the order.</p>\n",
+		   has_cost(c) ? " and cost, spent and reserved, by the plan's prices" : "", has_cost(c) ? " and cost" : "");
 }
 
 /* ---- picture ------------------------------------------------------------------------------------------- */
 
-/* The axis: from `low` to `high` in steps, per cent. */
-struct axis {
-	int low, high, step;
-};
-
-static struct axis axis_for(const struct comparison *c)
+static struct report_axis axis_for(const struct comparison *c)
 {
 	double low = 100, high = 0;
 	for (size_t m = 0; m < c->rows; m++) {
@@ -112,21 +115,15 @@ static struct axis axis_for(const struct comparison *c)
 		high = fmax(fmax(high, 100 * c->row[m].mean[SCORING_MACRO]),
 			    100 * c->row[m].spread[SCORING_MACRO].high);
 	}
-	if (low > high) /* no scores */
-		low = 0, high = 100;
-	int step = high - low > 40 ? 20 : high - low > 15 ? 10 : high - low > 6 ? 5 : 1;
-	struct axis axis = {step * (int)floor(low / step), step * (int)ceil(high / step), step};
-	if (axis.high <= axis.low)
-		axis.high = axis.low + step;
-	return axis;
+	return report_axis(low, high, 1);
 }
 
-static double x_of(const struct axis *axis, double score)
+static double x_of(const struct report_axis *axis, double score)
 {
 	return LEFT + (RIGHT - LEFT) * (100 * score - axis->low) / (axis->high - axis->low);
 }
 
-static void put_axis(struct grown *out, const struct axis *axis, int bottom)
+static void put_axis(struct grown *out, const struct report_axis *axis, int bottom)
 {
 	for (int score = axis->low; score <= axis->high; score += axis->step) {
 		double x = x_of(axis, score / 100.0);
@@ -140,7 +137,7 @@ static void put_axis(struct grown *out, const struct axis *axis, int bottom)
 }
 
 /* The name and the figures above the line, so that both are wide enough to read on a telephone. */
-static void put_method(struct grown *out, const struct comparison *c, size_t m, const struct axis *axis)
+static void put_method(struct grown *out, const struct comparison *c, size_t m, const struct report_axis *axis)
 {
 	const struct comparison_row *row = &c->row[m];
 	const struct metrics_interval *in = &row->spread[SCORING_MACRO];
@@ -162,7 +159,7 @@ static void put_method(struct grown *out, const struct comparison *c, size_t m, 
 
 static void put_picture(struct grown *out, const struct comparison *c)
 {
-	const struct axis axis = axis_for(c);
+	const struct report_axis axis = axis_for(c);
 	const int bottom = ROW * (int)c->rows + 2;
 	grown_putf(out,
 		   "<h2>Macro score of each method</h2>\n<figure><svg role=\"img\" aria-label=\"macro score of each "
@@ -171,9 +168,9 @@ static void put_picture(struct grown *out, const struct comparison *c)
 	put_axis(out, &axis, bottom);
 	for (size_t m = 0; m < c->rows; m++)
 		put_method(out, c, m, &axis);
-	grown_putf(out, "</svg><figcaption>Dot: mean over the seeds%s; line: its 95 %% interval, by bootstrap over the "
-			"examples.</figcaption></figure>\n",
-		   c->baseline ? ", open for " COMPARE_BASELINE : "");
+	grown_putf(out, "</svg><figcaption>Dot: mean over the seeds%s%s.</figcaption></figure>\n",
+		   c->baseline ? ", open for " COMPARE_BASELINE : "",
+		   has_intervals(c) ? "; line: its 95 % interval, by bootstrap over the examples" : "");
 }
 
 /* ---- the page ------------------------------------------------------------------------------------------ */

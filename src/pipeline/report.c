@@ -69,9 +69,9 @@ static void put_headline(struct grown *out, const struct report *report)
 		put_card(out, names[f], m->figure[f], &m->interval[f]);
 	grown_putf(
 		out,
-		"</div>\n<p>Per cent, with 95 %% intervals, on %lld examples%s; %lld had no answer that could be "
+		"</div>\n<p>Per cent%s, on %lld examples%s; %lld had no answer that could be "
 		"read.</p>\n",
-		(long long)m->n, report->finished ? "" : ", after the last stage evaluated so far",
+		report_has_intervals(m) ? ", with 95 % intervals" : "", (long long)m->n, report->finished ? "" : ", after the last stage evaluated so far",
 		(long long)m->invalid);
 }
 

@@ -7,11 +7,6 @@
 /* Units of the drawing. */
 enum { WIDTH = 400, HEIGHT = 250, LEFT = 32, RIGHT = 352, TOP = 10, BOTTOM = 196 };
 
-/* The axis: from `low` to `high` in steps, per cent. */
-struct axis {
-	int low, high, step;
-};
-
 static void widen(double range[2], double value)
 {
 	if (isnan(value))
@@ -20,7 +15,7 @@ static void widen(double range[2], double value)
 	range[1] = fmax(range[1], 100 * value);
 }
 
-static struct axis axis_for(const struct report *report)
+static struct report_axis axis_for(const struct report *report)
 {
 	double range[2] = {100, 0};
 	for (size_t k = 0; k < report->K; k++)
@@ -29,12 +24,10 @@ static struct axis axis_for(const struct report *report)
 			widen(range, report->stages[k].metrics.interval[f].low);
 			widen(range, report->stages[k].metrics.interval[f].high);
 		}
-	int step = range[1] - range[0] > 40 ? 20 : range[1] - range[0] > 15 ? 10 : 5;
-	int low = step * (int)floor(range[0] / step), high = step * (int)ceil(range[1] / step);
-	return (struct axis){low, high > low ? high : low + step, step};
+	return report_axis(range[0], range[1], 5);
 }
 
-static double y_of(const struct axis *axis, double score)
+static double y_of(const struct report_axis *axis, double score)
 {
 	return BOTTOM - (BOTTOM - TOP) * (100 * score - axis->low) / (axis->high - axis->low);
 }
@@ -44,7 +37,7 @@ static double x_of(const struct report *report, size_t k)
 	return LEFT + 24 + (RIGHT - LEFT - 48) * (double)k / (double)(report->K - 1);
 }
 
-static void put_axes(struct grown *out, const struct report *report, const struct axis *axis)
+static void put_axes(struct grown *out, const struct report *report, const struct report_axis *axis)
 {
 	for (int score = axis->low; score <= axis->high; score += axis->step)
 		grown_putf(out,
@@ -69,7 +62,7 @@ static double beside(enum scoring_figure figure)
 	return figure == SCORING_MACRO ? -2.5 : 2.5;
 }
 
-static void put_line(struct grown *out, const struct report *report, const struct axis *axis,
+static void put_line(struct grown *out, const struct report *report, const struct report_axis *axis,
 		     enum scoring_figure figure)
 {
 	bool begun = false;
@@ -85,7 +78,7 @@ static void put_line(struct grown *out, const struct report *report, const struc
 	grown_put(out, "\"/>\n");
 }
 
-static void put_point(struct grown *out, const struct report_metrics *m, double x, const struct axis *axis,
+static void put_point(struct grown *out, const struct report_metrics *m, double x, const struct report_axis *axis,
 		      enum scoring_figure figure)
 {
 	double y = y_of(axis, m->figure[figure]);
@@ -100,7 +93,7 @@ static void put_point(struct grown *out, const struct report_metrics *m, double 
 }
 
 /* Points, and the name beside the last one; two names that would touch are moved apart. */
-static void put_points(struct grown *out, const struct report *report, const struct axis *axis,
+static void put_points(struct grown *out, const struct report *report, const struct report_axis *axis,
 		       enum scoring_figure figure)
 {
 	const struct report_metrics *m = NULL;
@@ -130,7 +123,7 @@ void report_put_curve(struct grown *out, const struct report *report)
 {
 	if (count_scored(report) < 2)
 		return;
-	struct axis axis = axis_for(report);
+	struct report_axis axis = axis_for(report);
 	grown_putf(out,
 		   "<h2>Learning over the stages</h2>\n<figure><svg role=\"img\" aria-label=\"macro and micro score "
 		   "over the "
@@ -141,7 +134,8 @@ void report_put_curve(struct grown *out, const struct report *report)
 		put_line(out, report, &axis, (enum scoring_figure)f);
 	for (int f = SCORING_MACRO; f <= SCORING_MICRO; f++)
 		put_points(out, report, &axis, (enum scoring_figure)f);
-	grown_put(out, "</svg><figcaption>Score in per cent after each stage, with 95 % intervals. Filled circles: "
-		       "macro; open "
-		       "squares: micro.</figcaption></figure>\n");
+	grown_putf(out,
+		   "</svg><figcaption>Score in per cent after each stage%s. Filled circles: macro; open squares: "
+		   "micro.</figcaption></figure>\n",
+		   report_has_intervals(&report->final) ? ", with 95 % intervals" : "");
 }

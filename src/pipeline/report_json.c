@@ -104,13 +104,13 @@ static int each_domain(struct report *report, size_t k, struct json_value root, 
 
 static int read_allotted(struct report *report, size_t k, struct json_value row, struct err *err)
 {
-	static const char *const keys[] = {"real", "synthetic", "replacements"};
-	int64_t counts[3];
+	static const char *const keys[] = {"real", "synthetic", "repeated", "replacements"};
+	int64_t counts[4];
 	struct report_domain *domain = find_domain(report, row, err);
-	if (!domain || get_counts(row, keys, 3, counts, err) || get_count(row, "pool", &domain->pool, err))
+	if (!domain || get_counts(row, keys, 4, counts, err) || get_count(row, "pool", &domain->pool, err))
 		return -1;
 	struct report_cell *cell = &domain->cell[k];
-	cell->real = counts[0], cell->synthetic = counts[1], cell->replacements = counts[2];
+	cell->real = counts[0], cell->synthetic = counts[1], cell->repeated = counts[2], cell->replacements = counts[3];
 	return 0;
 }
 

@@ -33,6 +33,7 @@ static const char style[] =
 	".grid { stroke: #d0d0d0; } .axis { stroke: #555; }\n"
 	".head { fill: #1f4e79; stroke: #1f4e79; } .tail { fill: #fff; stroke: #b0560f; stroke-width: 1.6; }\n"
 	".real { fill: #1f4e79; background: #1f4e79; } .made { fill: #f2a65e; background: #f2a65e; }\n"
+	".again { fill: #fff; stroke: #1f4e79; background: #fff; border: 1px solid #1f4e79; }\n"
 	".line { fill: none; stroke-width: 2; } .macro { stroke: #1f4e79; }\n"
 	".micro { stroke: #b0560f; stroke-dasharray: 5 4; } .whisker { stroke: #777; }\n"
 	".pair { white-space: nowrap; } .key { display: inline-block; width: .8em; height: .8em; }\n"
@@ -65,6 +66,24 @@ void report_put_score(struct grown *out, double score)
 		grown_put(out, "&ndash;");
 	else
 		grown_putf(out, "%.1f", 100 * score);
+}
+
+bool report_has_intervals(const struct report_metrics *metrics)
+{
+	return !isnan(metrics->interval[SCORING_MACRO].low);
+}
+
+struct report_axis report_axis(double low, double high, int least)
+{
+	if (!(low <= high))
+		low = 0, high = 100;
+	int step = high - low > 40 ? 20 : high - low > 15 ? 10 : high - low > 6 ? 5 : least;
+	int first = step * (int)floor(low / step), last = step * (int)ceil(high / step);
+	if (last <= first)
+		last = first + step;
+	if (last > 100)
+		first -= last - 100, last = 100;
+	return (struct report_axis){first, last, step};
 }
 
 void report_put_head(struct grown *out, const char *title)

@@ -20,7 +20,7 @@ enum { REPORT_EXAMPLES = 3, REPORT_DEMONSTRATIONS = 8 };
 
 /* A domain in one stage. */
 struct report_cell {
-	int64_t real, synthetic, replacements; /* allocation.json */
+	int64_t real, synthetic, repeated, replacements; /* allocation.json */
 	int64_t dropped;                       /* collected.json, all causes */
 };
 
@@ -110,12 +110,20 @@ report_reader report_read_allocation, report_read_collected, report_read_stage, 
 /* Examples of the synthetic rows of stage-K/train.jsonl; *there: is that file there? */
 int report_read_rows(struct report *report, size_t k, bool *there, struct err *err);
 
+/* Has the macro score an interval? None has one where evaluation.bootstrap is 0. */
+bool report_has_intervals(const struct report_metrics *metrics);
+
 /* ---- for writing: report_out.c ------------------------------------------------------------------- */
 
 /* Text from outside, escaped for HTML and SVG, controls as \xHH, cut to about `most` bytes (0: whole). */
 void report_put_text(struct grown *out, const char *text, size_t most);
 /* A fraction in per cent, with one decimal; a dash for NaN. */
 void report_put_score(struct grown *out, double score);
+/* An axis of scores in per cent, in steps of at least `least`; low and high NaN or the wrong way round: no scores. */
+struct report_axis {
+	int low, high, step;
+};
+struct report_axis report_axis(double low, double high, int least);
 /* A page's beginning, up to its heading: style for everything below and in compare_html.c; no script, nothing remote. */
 void report_put_head(struct grown *out, const char *title);
 

@@ -7,8 +7,9 @@
 #include "src/pipeline/report_parts.h"
 
 /* Units of the drawing. */
-enum { WIDTH = 400, HEIGHT = 300, LEFT = 32, RIGHT = 396, TOP = 10, BOTTOM = 256, LABELS = 16, NAME = 16, STEPS = 40 };
+enum { WIDTH = 400, HEIGHT = 300, LEFT = 32, RIGHT = 396, TOP = 10, BOTTOM = 256, LABELS = 16, NAME = 16, STEPS = 14 };
 static const double radius = 3.2, line = 11, letter = 6.4; /* height of a line, most of a letter's width */
+static const double widest_step = 3.4; /* of the axis: more than lies between two of its numbers */
 
 struct box {
 	double x0, y0, x1, y1;
@@ -85,6 +86,9 @@ static int plot_init(struct plot *p, const struct report *report, struct err *er
 	qsort(p->dot, p->n, sizeof *p->dot, by_pool);
 	p->least = log((double)p->dot[p->n - 1].domain->pool / total / 1.3);
 	p->most = log((double)p->dot[0].domain->pool / total * 1.3);
+	double missing = log(widest_step) - (p->most - p->least);
+	if (missing > 0)
+		p->least -= missing / 2, p->most += missing / 2;
 	for (size_t i = 0; i < p->n; i++)
 		place_dot(p, i, total);
 	return 0;
@@ -206,7 +210,7 @@ void report_put_scores(struct grown *out, const struct report *report)
 		put_dots(out, &plot);
 		grown_put(out, "</svg><figcaption>Score of each domain in per cent over its share of the pool. Filled: "
 			       "head; open: "
-			       "tail. Dots that would lie on each other stand side by side.</figcaption></figure>\n");
+			       "tail. Dots that would lie on each other stand side by side, as far as there is room.</figcaption></figure>\n");
 	}
 	free(plot.dot);
 }

@@ -11,7 +11,8 @@ enum { WIDTH = 400, LEFT = 46, RIGHT = 396, STRIP = 86, BARS = 58, TITLE = 18, N
 
 static int64_t sum_of(const struct report *report, size_t d, size_t k)
 {
-	return report->domain[d].cell[k].real + report->domain[d].cell[k].synthetic;
+	const struct report_cell *cell = &report->domain[d].cell[k];
+	return cell->real + cell->synthetic + cell->repeated;
 }
 
 static int descending(const void *a, const void *b)
@@ -35,24 +36,32 @@ static int64_t full_height(const struct report *report, size_t k, struct err *er
 	return most > cut ? cut : most + !most;
 }
 
+static void put_counts(struct grown *out, int64_t real, int64_t synthetic, int64_t repeated)
+{
+	grown_putf(out, ": %lld real, %lld synthetic", (long long)real, (long long)synthetic);
+	if (repeated)
+		grown_putf(out, ", %lld repeated", (long long)repeated);
+}
+
 /* A bar of the height of the strip that stands for more is broken by a white line. */
 static void put_bar(struct grown *out, const struct report_domain *domain, size_t k, double x, double width,
 		    double base, int64_t full)
 {
 	const struct report_cell *cell = &domain->cell[k];
-	int64_t sum = cell->real + cell->synthetic;
+	int64_t sum = cell->real + cell->synthetic + cell->repeated;
 	double scale = BARS / (double)(sum > full ? sum : full);
-	double real = scale * (double)cell->real, made = scale * (double)cell->synthetic;
+	double real = scale * (double)cell->real, made = scale * (double)(cell->synthetic + cell->repeated);
 	if (!sum)
 		return;
 	grown_put(out, "<g><title>");
 	report_put_text(out, domain->name, 0);
-	grown_putf(out, ": %lld real, %lld synthetic</title>", (long long)cell->real, (long long)cell->synthetic);
+	put_counts(out, cell->real, cell->synthetic, cell->repeated);
+	grown_put(out, "</title>");
 	grown_putf(out, "<rect class=\"real\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x, base - real,
 		   width, real);
-	if (cell->synthetic)
-		grown_putf(out, "<rect class=\"made\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", x,
-			   base - real - made, width, made);
+	if (cell->synthetic || cell->repeated)
+		grown_putf(out, "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>",
+			   cell->repeated ? "again" : "made", x, base - real - made, width, made);
 	if (sum > full)
 		grown_putf(out, "<path class=\"cut\" d=\"M%.2f %.2fl%.2f -3\"/>", x - 1, base - BARS + 10, width + 2);
 	grown_put(out, "</g>\n");
@@ -77,14 +86,16 @@ static void put_cut(struct grown *out, const struct report *report, size_t k, in
 
 static void put_strip(struct grown *out, const struct report *report, size_t k, int top)
 {
-	int64_t real = 0, made = 0, full = full_height(report, k, &out->err);
+	int64_t real = 0, made = 0, again = 0, full = full_height(report, k, &out->err);
 	double base = top + TITLE + BARS, step = (double)(RIGHT - LEFT) / (double)report->l;
 	for (size_t d = 0; d < report->l; d++) {
 		real += report->domain[d].cell[k].real;
 		made += report->domain[d].cell[k].synthetic;
+		again += report->domain[d].cell[k].repeated;
 	}
-	grown_putf(out, "<text x=\"%d\" y=\"%d\">stage %zu: %lld real, %lld synthetic</text>\n", LEFT, top + 12, k,
-		   (long long)real, (long long)made);
+	grown_putf(out, "<text x=\"%d\" y=\"%d\">stage %zu", LEFT, top + 12, k);
+	put_counts(out, real, made, again);
+	grown_put(out, "</text>\n");
 	put_cut(out, report, k, full, top + 12);
 	grown_putf(out,
 		   "<text class=\"small\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%lld</text><path class=\"grid\" "

@@ -21,7 +21,7 @@ static void put_spent(struct grown *out, const struct report *report)
 			grown_putf(out, "<tr><td>%s</td><td>%lld</td></tr>\n", says[c], (long long)report->count[c]);
 	}
 	if (!isnan(report->cost))
-		grown_putf(out, "<tr><td>cost, by the plan's prices</td><td>%.*f</td></tr>\n", report->cost < 1 ? 4 : 2,
+		grown_putf(out, "<tr><td>cost, spent and reserved, by the plan's prices</td><td>%.*f</td></tr>\n", report->cost < 1 ? 4 : 2,
 			   report->cost);
 	grown_put(out, "</table></div>\n");
 }
@@ -101,8 +101,8 @@ static void put_cell(struct grown *out, const struct report_stage *stage, const 
 {
 	if (!stage->allocated)
 		grown_put(out, "<td>&ndash;</td>");
-	else if (cell->synthetic)
-		grown_putf(out, "<td>%lld + %lld</td>", (long long)cell->real, (long long)cell->synthetic);
+	else if (cell->synthetic || cell->repeated)
+		grown_putf(out, "<td>%lld + %lld</td>", (long long)cell->real, (long long)(cell->synthetic + cell->repeated));
 	else
 		grown_putf(out, "<td>%lld</td>", (long long)cell->real);
 }
