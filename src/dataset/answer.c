@@ -85,12 +85,12 @@ static size_t stem(const char *name)
 	return stem ? stem : n;
 }
 
-/* Can a name begin so? Says no at once for most names of a long list. */
+/* Can this name begin with the character `first`, as words_char has it? Says no at once for most names of a long list. */
 static bool may_begin(const char *name, uint32_t first)
 {
-	size_t length;
-	uint32_t c = *name ? words_char(name, strnlen(name, 4), &length) : 0;
-	return c == first || words_blank(c);
+	unsigned char c = (unsigned char)*name;
+	bool plain = c > ' ' && c < 0x80;
+	return !plain || (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) == (int)first;
 }
 
 /* Bytes that this name takes at this place, 0: it is not there. */
