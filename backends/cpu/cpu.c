@@ -39,6 +39,7 @@ void cpu_table(struct kernels *table, const char *name)
 	cpu_override_linear(table);
 	cpu_override_lora(table);
 	cpu_override_pointwise(table);
+	cpu_override_rows(table);
 	cpu_override_optim(table);
 	cpu_override_attn_in(table);
 	cpu_override_attn_out(table);

@@ -14,7 +14,8 @@
  * team.c        rows and blocks of rows over threads, scratch of each
  * linear.c      linear and its gradients
  * lora.c        low-rank products, their gradients, the merge
- * pointwise.c   norm, rotary, SwiGLU and what moves rows
+ * pointwise.c   norm, rotary, SwiGLU
+ * rows.c        what moves rows
  * optim.c       norm2, adamw
  * low_rank.c    low-rank products of some rows, block.c what composites share
  * attn_in.c, attn_out.c, mlp.c   over blocks of tokens, and their backward
@@ -64,6 +65,7 @@ void cpu_describe(struct backend_info *info);
 CPU_FILE(linear);
 CPU_FILE(lora);
 CPU_FILE(pointwise);
+CPU_FILE(rows);
 CPU_FILE(optim);
 CPU_FILE(attn_in);
 CPU_FILE(attn_out);

@@ -3,11 +3,6 @@
 #include "backends/cpu/product.h"
 #include "reference/check.h"
 
-static bool f32(struct view v)
-{
-	return v.dtype == DTYPE_F32;
-}
-
 struct bias_work {
 	const struct vec *vec;
 	struct view out, bias;
@@ -45,7 +40,7 @@ static void cpu_linear(struct device *dev, struct view y, struct view x, const s
 {
 	if (!check_linear(dev, y, x, w, i, bias))
 		return;
-	if (!f32(y) || !f32(x)) {
+	if (!all_f32(y) || !all_f32(x)) {
 		kernels_reference()->linear(dev, y, x, w, i, bias, add);
 		return;
 	}
@@ -67,7 +62,7 @@ static void cpu_linear_dx(struct device *dev, struct view dx, struct view dy, co
 {
 	if (!check_linear_dx(dev, dx, dy, w, i))
 		return;
-	if (!f32(dx) || !f32(dy)) {
+	if (!all_f32(dx) || !all_f32(dy)) {
 		kernels_reference()->linear_dx(dev, dx, dy, w, i, add);
 		return;
 	}
@@ -99,7 +94,7 @@ static void cpu_linear_dw(struct device *dev, struct view dw, struct view dbias,
 {
 	if (!check_linear_dw(dev, dw, dbias, dy, x))
 		return;
-	if (!f32(dy) || !f32(x))
+	if (!all_f32(dy) || !all_f32(x))
 		kernels_reference()->linear_dw(dev, dw, dbias, dy, x);
 	else
 		product_dw(dev, dw, dbias, row_f32(dy, 0), dy.ld, row_f32(x, 0), x.ld, dy.rows);

@@ -4,11 +4,6 @@
 #include "backends/cpu/product.h"
 #include "reference/check.h"
 
-static bool f32(struct view v)
-{
-	return !view_present(v) || v.dtype == DTYPE_F32;
-}
-
 struct lora_work {
 	struct low_rank lr;
 	struct view x, y, xa; /* forward; y is dy and x's gradient is dx in the backward */
@@ -76,7 +71,7 @@ static void cpu_lora(struct device *dev, struct view y, struct view xa, struct v
 {
 	if (!check_lora(dev, y, xa, x, lora, drop))
 		return;
-	if (!f32(y) || !f32(x)) {
+	if (!all_f32(y) || !all_f32(x)) {
 		kernels_reference()->lora(dev, y, xa, x, lora, drop);
 		return;
 	}
@@ -94,7 +89,7 @@ static void cpu_lora_backward(struct device *dev, struct view dx, struct view dy
 {
 	if (!check_lora_backward(dev, dx, dy, x, xa, lora, drop))
 		return;
-	if (!f32(dx) || !f32(dy) || !f32(x)) {
+	if (!all_f32(dx) || !all_f32(dy) || !all_f32(x)) {
 		kernels_reference()->lora_backward(dev, dx, dy, x, xa, lora, drop);
 		return;
 	}

@@ -88,6 +88,12 @@ static inline int64_t round_up_to(int64_t n, int64_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
+/* Absent, or of floats: what the vector code takes. */
+static inline bool all_f32(struct view v)
+{
+	return !view_present(v) || v.dtype == DTYPE_F32;
+}
+
 /* Element (i, 0) of an f32 view. */
 static inline float *row_f32(struct view v, int64_t i)
 {
