@@ -64,11 +64,21 @@ output_is_checked()
 	cp "$folder/gold" "$folder/mine" &&
 		ends 73 "mine' is an input" eval --model "$tiny" --data "$folder/mine" --type classification --output "$folder/mine" &&
 		cmp "$folder/gold" "$folder/mine" &&
-		ends 73 "nowhere/said'" eval --model "$folder/none" --data "$folder/mine" --type classification --output "$folder/nowhere/said" &&
-		TMPDIR=$folder/nowhere ends 73 "nowhere/baldistill-eval-" eval --quiet --model "$tiny" --data "$folder/mine" --type classification
+		ends 73 "nowhere/said'" eval --model "$folder/none" --data "$folder/mine" --type classification --output "$folder/nowhere/said"
+}
+
+# No place to write is needed, and who gets no answer is told of.
+too_long()
+{
+	awk 'NR == 1 { for (words = ""; n < 600; n++) words = words " wheat"; sub(/"input": "/, "&" words) } 1' \
+		"$TEST_SRCDIR/data/tiny/test.jsonl" >"$folder/long" &&
+		TMPDIR=$folder/nowhere "$program" eval --model "$TEST_SRCDIR/data/tiny" --data "$folder/long" --type classification \
+			--max-new-tokens 4 --threads 1 >"$folder/out" 2>"$folder/told" &&
+		grep '1 prompt is too long for the student: no answer, counted as wrong' "$folder/told"
 }
 
 # earn: tp 1, fn 1, fp 0: 2/3; acq: tp 1, fn 1, fp 1: 1/2; micro 4 / (4 + 1 + 2)
+check "a prompt that is too long is told" too_long
 check "macro and micro in per cent" prints '^macro  *58.33   \[' said
 check "micro" prints '^micro  *57.14   \[' said
 check "heads that are not known are a dash" prints '^head macro  *-$' said

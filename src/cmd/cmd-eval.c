@@ -279,7 +279,7 @@ static int run(struct arguments *args, struct err *err)
 	if (options_expect(&cmd_eval, args, 0, 0, err) || check(&s, above_given, err))
 		return -1;
 	struct progress_output progress = progress_of(args->quiet);
-	const struct voice voice = {.progress = &progress};
+	const struct voice voice = {.say = print_note, .context = args, .progress = &progress};
 	s.model.voice = &voice;
 	s.above = above_given ? s.above : 50;
 	return evaluate(&s, args->json, err);

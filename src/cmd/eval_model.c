@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/tree.h"
 #include "src/cmd/job.h"
 
 static char *list_domains(const struct examples *known, struct err *err)
@@ -39,23 +38,16 @@ static struct student *open_student(const struct eval_model *m, struct err *err)
 	return job_read_dtype(m->dtype, &options.dtype, err) ? NULL : student_open(&options, err);
 }
 
-/* Blocks of answers lie in a folder of their own while the work goes on. */
 static int answer(struct completions *done, const struct eval_model *m, struct student *student,
 		  const char *const *prompt, size_t n, struct err *err)
 {
 	const struct plan plan = {.student = {.slots = (int64_t)m->slots, .memory = m->memory}};
-	char *folder = tree_temporary("baldistill-eval", err);
-	if (!folder)
-		return -1;
-	char *path = tree_join(folder, "completions.jsonl", err);
-	const struct completions_job job = {.student = student, .plan = &plan, .prompt = prompt, .n = n, .path = path,
+	const struct completions_job job = {.student = student, .plan = &plan, .prompt = prompt, .n = n,
 					    .max_new_tokens = (int64_t)m->max_new_tokens, .label = "eval", .voice = m->voice};
-	int rc = path ? completions_make(done, &job, err) : -1;
+	int rc = completions_make(done, &job, err);
 	if (!rc && done->too_long)
-		voice_say(m->voice, "%zu prompts are too long for the student: no answer, counted as wrong", done->too_long);
-	free(path);
-	rc = tree_remove(folder, rc ? NULL : err) || rc ? -1 : 0;
-	free(folder);
+		voice_say(m->voice, "%zu prompt%s too long for the student: no answer, counted as wrong", done->too_long,
+			  done->too_long == 1 ? " is" : "s are");
 	return rc;
 }
 

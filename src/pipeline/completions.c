@@ -114,7 +114,6 @@ static int make_block(const struct queue *q, const struct generate_options *opti
 	if (!out)
 		return -1;
 	int rc = student_generate(q->job->student->model, q->row + first, n, options, out, progress, err);
-	block->n = 0;
 	for (size_t i = 0; !rc && i < n; i++) {
 		struct json_writer w;
 		json_writer_init(&w, 0);
@@ -127,24 +126,24 @@ static int make_block(const struct queue *q, const struct generate_options *opti
 	return rc;
 }
 
-static int make_blocks(const struct queue *q, struct part *part, struct err *err)
+/* Blocks that are not there yet, one after the other into `part`, or where it is NULL all of them into `rows`. */
+static int make_blocks(const struct queue *q, struct part *part, struct json_rows *rows, struct err *err)
 {
 	const struct generate_options options = {.slots = q->job->plan->student.slots, .seed = q->job->plan->seed,
 						 .max_new_tokens = q->job->max_new_tokens,
 						 .memory = q->job->plan->student.memory};
-	size_t most = (size_t)generate_block(q->job->student->model, &options), first = part->blocks * most;
+	size_t most = (size_t)generate_block(q->job->student->model, &options), first = part ? part->blocks * most : 0;
 	struct progress progress;
-	struct json_rows block = {0};
 	int rc = 0;
 	first = first < q->n ? first : q->n;
 	progress_begin(&progress, voice_progress(q->job->voice), q->job->label, "rows", q->n, first);
 	for (size_t n; !rc && first < q->n; first += n) {
 		n = q->n - first < most ? q->n - first : most;
-		rc = make_block(q, &options, first, n, &block, &progress, err) || part_add(part, block.text, block.n, err)
+		rows->n = part ? 0 : rows->n;
+		rc = make_block(q, &options, first, n, rows, &progress, err) || (part && part_add(part, rows->text, rows->n, err))
 			     ? -1 : 0;
 	}
 	progress_finish(&progress);
-	free(block.text);
 	return rc;
 }
 
@@ -169,30 +168,39 @@ static int name_work(char hex[HASH_HEX_ROOM], const struct completions_job *job,
 	return rc;
 }
 
-static int make_file(struct queue *q, const char *name, struct err *err)
+static int make_file(struct queue *q, struct err *err)
 {
+	char name[HASH_HEX_ROOM];
+	struct json_rows block = {0};
 	struct part part;
-	if (part_open(&part, q->job->path, name, err))
+	if (name_work(name, q->job, err) || part_open(&part, q->job->path, name, err))
 		return -1;
-	int rc = make_blocks(q, &part, err) || part_finish(&part, err) ? -1 : 0;
+	int rc = make_blocks(q, &part, &block, err) || part_finish(&part, err) ? -1 : 0;
 	part_close(&part);
+	free(block.text);
+	return rc;
+}
+
+static int make_and_read(struct completions *done, struct queue *q, struct err *err)
+{
+	struct json_rows rows = {0};
+	enum tree_kind kind;
+	int rc;
+	if (q->job->path)
+		rc = tree_look(q->job->path, &kind, err) || (kind == TREE_NOTHING && make_file(q, err)) ||
+				     completions_read(done, q->job, err) ? -1 : 0;
+	else
+		rc = make_blocks(q, NULL, &rows, err) || completions_parse(done, q->job, rows.text, rows.n, err) ? -1 : 0;
+	free(rows.text);
 	return rc;
 }
 
 int completions_make(struct completions *done, const struct completions_job *job, struct err *err)
 {
 	struct queue q = {.job = job};
-	char name[HASH_HEX_ROOM];
-	enum tree_kind kind;
 	*done = (struct completions){.n = job->n};
 	done->row = mem_array(job->n, sizeof *done->row, err);
-	int rc = !done->row || name_work(name, job, err) || make_queue(&q, done, err) ? -1 : 0;
-	if (!rc)
-		rc = tree_look(job->path, &kind, err);
-	if (!rc && kind == TREE_NOTHING)
-		rc = make_file(&q, name, err);
-	if (!rc)
-		rc = completions_read(done, job, err);
+	int rc = !done->row || make_queue(&q, done, err) || make_and_read(done, &q, err) ? -1 : 0;
 	release_queue(&q);
 	if (rc)
 		completions_release(done);

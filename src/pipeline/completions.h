@@ -11,8 +11,9 @@
  *     completions_release(&done);
  *
  * Finished blocks are kept beside `path` (src/base/part.h); the whole is kept
- * under it, and found there by a later call with the same job. Rows too long
- * for the model give an empty completion and are counted in `too_long`.
+ * under it, and found there by a later call with the same job. Without a path
+ * all is kept in memory alone. Rows too long for the model give an empty
+ * completion and are counted in `too_long`.
  */
 #ifndef BALDISTILL_PIPELINE_COMPLETIONS_H
 #define BALDISTILL_PIPELINE_COMPLETIONS_H
@@ -45,7 +46,7 @@ struct completions_job {
 	const char *const *prompt;     /* [n] rendered templates */
 	size_t n;
 	int64_t max_new_tokens;
-	const char *path;
+	const char *path; /* NULL: none */
 	const char *label;             /* of the progress line */
 	const struct voice *voice;
 };

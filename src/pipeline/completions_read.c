@@ -54,22 +54,26 @@ static int read_line(struct completions *done, struct student *student, const ch
 	return rc;
 }
 
+int completions_parse(struct completions *done, const struct completions_job *job, const char *text, size_t n,
+		      struct err *err)
+{
+	for (const char *at = text, *end; n && at < text + n; at = end + 1) {
+		end = memchr(at, '\n', (size_t)(text + n - at));
+		if (!end)
+			return err_set(err, ERR_DATA, "its last line is cut");
+		if (read_line(done, job->student, at, (size_t)(end - at), err))
+			return -1;
+	}
+	return 0;
+}
+
 int completions_read(struct completions *done, const struct completions_job *job, struct err *err)
 {
 	size_t n;
 	char *text = file_read(job->path, SIZE_MAX / 2, &n, err);
-	int rc = text ? 0 : -1;
-	for (char *at = text, *end; !rc && at < text + n; at = end + 1) {
-		end = memchr(at, '\n', (size_t)(text + n - at));
-		if (!end)
-			rc = err_set(err, ERR_DATA, "its last line is cut");
-		else
-			rc = read_line(done, job->student, at, (size_t)(end - at), err);
-		if (rc)
-			err_prefix(err, "%s", job->path);
-		if (!end)
-			break;
-	}
+	int rc = text ? completions_parse(done, job, text, n, err) : -1;
+	if (text && rc)
+		err_prefix(err, "%s", job->path);
 	free(text);
 	return rc;
 }
