@@ -319,6 +319,8 @@ TEST(Report, ShowsWhatIsRepeated)
 	EXPECT_TRUE(has(page, ", 7 repeated</title>"));
 	EXPECT_EQ(1u, count(page, "<rect class=\"again\""));
 	EXPECT_TRUE(has(page, " + 7</td>"));
+	EXPECT_TRUE(has(page, "Shown again."));
+	EXPECT_FALSE(has(report_of(run), "Shown again."));
 	expect_well_formed(page);
 }
 

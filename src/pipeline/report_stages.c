@@ -117,6 +117,15 @@ static size_t count_allocated(const struct report *report)
 	return sum ? n : 0;
 }
 
+static bool repeats(const struct report *report)
+{
+	for (size_t d = 0; d < report->l; d++)
+		for (size_t k = 0; k < report->K; k++)
+			if (report->domain[d].cell[k].repeated)
+				return true;
+	return false;
+}
+
 void report_put_allocation(struct grown *out, const struct report *report)
 {
 	size_t n = count_allocated(report);
@@ -135,10 +144,10 @@ void report_put_allocation(struct grown *out, const struct report *report)
 	report_put_text(out, report->domain[report->l - 1].name, 24);
 	grown_put(out,
 		  "</text>\n</svg><figcaption>Examples asked for in each stage, one bar for each domain, the largest "
-		  "on the "
-		  "left. <span class=\"pair\"><span class=\"key "
-		  "real\"></span> real,</span> <span class=\"pair\"><span class=\"key made\"></span> synthetic.</span> "
-		  "Each "
-		  "stage has its own scale, that of the number at its upper left; a bar with a white line is cut, its "
-		  "number stands on the right.</figcaption></figure>\n");
+		  "on the left. <span class=\"pair\"><span class=\"key real\"></span> real,</span> "
+		  "<span class=\"pair\"><span class=\"key made\"></span> synthetic.</span> ");
+	if (repeats(report))
+		grown_put(out, "<span class=\"pair\"><span class=\"key again\"></span> Shown again.</span> ");
+	grown_put(out, "Each stage has its own scale, that of the number at its upper left; a bar with a white line is cut, its "
+		       "number stands on the right.</figcaption></figure>\n");
 }
