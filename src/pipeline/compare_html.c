@@ -65,6 +65,15 @@ static bool has_cost(const struct comparison *c)
 	return false;
 }
 
+/* Are there units without a request? */
+static bool shares(const struct comparison *c)
+{
+	for (size_t m = 0; m < c->rows; m++)
+		if (sum(&c->row[m], c->seeds).sends < sum(&c->row[m], c->seeds).used)
+			return true;
+	return false;
+}
+
 static void put_row(struct grown *out, const struct comparison *c, const struct comparison_row *row)
 {
 	const struct spent spent = sum(row, c->seeds);
@@ -100,9 +109,10 @@ static void put_table(struct grown *out, const struct comparison *c)
 			   has_intervals(c) ? " with its 95 % interval, by paired bootstrap over the examples" : "");
 	else
 		grown_put(out, COMPARE_BASELINE " is not among the methods, so there are no differences. ");
-	grown_putf(out, "Units used, usable answers, requests sent%s: of all seeds together. An answer that an earlier run of "
-			"the comparison paid for is not paid again, so requests%s depend on the order.</p>\n",
-		   has_cost(c) ? " and cost, spent and reserved, by the plan's prices" : "", has_cost(c) ? " and cost" : "");
+	grown_putf(out, "Units used, usable answers, requests sent%s: of all seeds together.%s</p>\n",
+		   has_cost(c) ? " and cost, spent and reserved, by the plan's prices" : "",
+		   shares(c) ? " An answer that an earlier run of the comparison paid for is not paid again, so that the last "
+			       "columns depend on the order." : "");
 }
 
 /* ---- picture ------------------------------------------------------------------------------------------- */
