@@ -31,6 +31,7 @@
 #include "src/base/mem.h"
 #include "src/base/progress.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 
 // Allocations meant to fail must return NULL under the address sanitizer too.
 extern "C" const char *__asan_default_options()
@@ -819,6 +820,21 @@ TEST_F(File, TwoWritersOfOneNameDoNotMeet)
 	EXPECT_EQ(names(), std::vector<std::string>{"out"});
 }
 
+// The system's limits are no fault of the name.
+TEST_F(File, OutputsTellALimitOfTheSystem)
+{
+	struct rlimit old, lower;
+	getrlimit(RLIMIT_NOFILE, &old);
+	for (int room : {0, 1}) { // for the directory, and for the file in it
+		lower = {static_cast<rlim_t>(next_descriptor() + room), old.rlim_max};
+		ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &lower), 0);
+		EXPECT_EQ(file_save(path("out").c_str(), "x", 1, 0600, &err), -1);
+		setrlimit(RLIMIT_NOFILE, &old);
+		EXPECT_EQ(err.code, ERR_MEMORY) << err.message;
+	}
+	EXPECT_TRUE(names().empty());
+}
+
 TEST_F(File, KilledWriterLeavesTheOldFileAndIsNotInTheWay)
 {
 	std::string out = put("out", "old");
@@ -926,6 +942,53 @@ TEST_F(File, CommitOverADirectoryFailsCleanly)
 	EXPECT_EQ(file_writer_commit(&writer, &err), -1);
 	EXPECT_EQ(err.code, ERR_CANTCREATE) << err.message;
 	EXPECT_EQ(names(), std::vector<std::string>{"out"});
+}
+
+TEST_F(File, TheNameOfANewDirectoryIsSynced)
+{
+	Faults faults;
+	EXPECT_EQ(tree_make(path("new").c_str(), 0700, &err), 0) << err.message;
+	EXPECT_EQ(faults.calls, std::vector<std::string>{"sync directory"});
+	EXPECT_EQ(tree_make(path("new").c_str(), 0700, &err), 0) << err.message;
+	EXPECT_EQ(faults.calls.size(), 1u);
+	faults.failing = "sync directory";
+	faults.number = EIO;
+	EXPECT_EQ(tree_make(path("newer").c_str(), 0700, &err), -1);
+	EXPECT_EQ(err.code, ERR_IO);
+}
+
+TEST_F(File, AsidesOfTheDeadAreRemoved)
+{
+	pid_t dead = fork(), alive = dead ? fork() : 0;
+	if (dead == 0)
+		_exit(0);
+	if (alive == 0) {
+		pause();
+		_exit(0);
+	}
+	ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
+	const std::string of_dead = "." + std::to_string(dead) + ".0.tmp";
+	const std::string of_alive = "." + std::to_string(alive) + ".0.tmp";
+	std::vector<std::string> stay = {".out" + of_dead + "l", ".out.0.tmp", ".out.99999999999.0.tmp", ".out.x.0.tmp",
+					 ".tmp", "below", "out", "out" + of_dead};
+	for (const std::string &name : stay)
+		if (name != "below")
+			put(name, "kept");
+	fs::create_directory(path("below"));
+	put(".out" + of_dead, "half");
+	put(".a.1.b." + std::to_string(getpid()) + ".12.tmp", "of one before with this number");
+	put(".out" + of_alive, "in work");
+	put("below/.out" + of_dead, "half");
+	EXPECT_EQ(tree_remove_asides(directory.c_str(), false, &err), 0) << err.message;
+	kill(alive, SIGKILL);
+	EXPECT_EQ(get(path(".out" + of_alive)), "in work");
+	EXPECT_EQ(get(path("below/.out" + of_dead)), "half");
+	EXPECT_EQ(names().size(), stay.size() + 1);
+	EXPECT_EQ(tree_remove_asides(directory.c_str(), true, &err), 0) << err.message;
+	std::sort(stay.begin(), stay.end());
+	EXPECT_EQ(names(), stay);
+	EXPECT_TRUE(fs::is_empty(path("below")));
+	waitpid(alive, nullptr, 0);
 }
 
 TEST_F(File, SyncDirectory)

@@ -3,7 +3,7 @@
 # cli_test.sh - the command line: exit statuses, messages, and that --help, man page and code agree.
 set -u
 program=${BALDISTILL:?}
-page=${TEST_SRCDIR:?}/man/baldistill.1
+page=${TEST_SRCDIR:?}/man/baldistill.1 tiny=${TEST_SRCDIR:?}/data/tiny
 . "${TEST_SRCDIR:?}/tests/tap.sh"
 
 says()
@@ -16,6 +16,16 @@ says()
 full_disk()
 {
 	"$program" --help >/dev/full 2>"$folder/err"
+	[ $? -eq 74 ] && grep -q 'standard output' "$folder/err"
+}
+
+# what is said where a descriptor is closed is not written into the files opened next; output there is still lost
+closed_descriptors()
+{
+	set -- score --model "$tiny" --data "$tiny/rows.jsonl" --output
+	"$program" "$@" "$folder/want" 2>"$folder/err" && [ -s "$folder/err" ] &&
+		"$program" "$@" "$folder/got" 2>&- 0<&- && cmp "$folder/want" "$folder/got" || return 1
+	"$program" --help 2>"$folder/err" >&-
 	[ $? -eq 74 ] && grep -q 'standard output' "$folder/err"
 }
 
@@ -88,6 +98,7 @@ check "backends lists the reference" says '^reference  *usable' backends
 check "backends --json has its members" json_members
 check "backends --help" says '^Usage: baldistill backends' backends --help
 check "a full disk is not success: 74" full_disk
+check "closed descriptors take no message, and are not success" closed_descriptors
 check "man page names every command and option" page_agrees
 check "man page and code have the same exit statuses" statuses_agree
 check "the reference has no product of its own" says 'reference' bench products --backend reference

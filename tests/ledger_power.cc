@@ -195,4 +195,21 @@ TEST(LedgerPower, EveryOperationFails)
 	}
 }
 
+TEST(LedgerPower, AFullDiskSaysWhatToDo)
+{
+	PowerWorld world;
+	Disk disk("power");
+	struct ledger *ledger = world.open_step();
+	ASSERT_TRUE(ledger) << world.err.message;
+	disk.fail_at = disk.operations + 1;
+	disk.fail_on = true;
+	disk.fail_code = SQLITE_FULL;
+	EXPECT_EQ(ledger_note(ledger, "test", "on a full disk", 1, &world.err), -1);
+	EXPECT_EQ(world.err.code, ERR_IO);
+	const std::string help = "ledger.db': database or disk is full; make room on the disk of that file and give the same "
+				 "command again";
+	EXPECT_NE(std::string(world.err.message).find(help), std::string::npos) << world.err.message;
+	ledger_close(ledger);
+}
+
 } // namespace

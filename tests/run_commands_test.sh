@@ -207,6 +207,16 @@ changed_data()
 		run changed --until 0.train && sed -i '1s/wheat/oats/' mine.jsonl && ends 78 'began with' run --quiet changed.yaml
 }
 
+# Weights that are replaced between two starts; a moved modification time is nothing.
+changed_student()
+{
+	mkdir own-student && cp "$tiny"/*.json "$tiny"/*.safetensors own-student && chmod u+w own-student/* && plan restudied &&
+		sed -i 's|model_name_or_path: [^,]*|model_name_or_path: own-student|' restudied.yaml &&
+		run restudied --until 0.select && touch own-student/* && run restudied --until 0.train &&
+		printf '\1' | dd of=own-student/model.safetensors bs=1 seek=20000 conv=notrunc 2>dd.log &&
+		ends 78 'another student' run --quiet restudied.yaml
+}
+
 made_up_id()
 {
 	sed '1s/"id": 1/"id": "synthetic\/1\/ship\/0"/' train.jsonl >own.jsonl && plan own && sed -i 's/train: train.jsonl/train: own.jsonl/' own.yaml &&
@@ -241,19 +251,44 @@ final_again()
 		"$program" run whole.yaml 2>said && grep 'making it again' said && results whole | cmp - before
 }
 
-# What a file system cannot tell is not taken for absent.
-not_told()
+# A run is closed to a tracer that may not look into everything: as root of a name space of its own it may.
+may_trace()
 {
-	# A run is closed to a tracer that may not look into everything: as root of a name space of its own it may.
 	as=
 	[ "$(id -u)" -eq 0 ] || as='unshare -r'
 	$as strace -f -o /dev/null true 2>/dev/null || { echo 'strace is not here, or may not trace a run'; return 77; }
+}
+
+# What a file system cannot tell is not taken for absent.
+not_told()
+{
+	may_trace || return
 	plan told && mkdir told && for part in evaluate.part/metrics.json train.part/adapter select.part/scores.jsonl; do
 		rm -rf told
 		ASAN_OPTIONS=detect_leaks=0 $as strace -f -o /dev/null -P "$folder/told/stage-0/$part" -e trace=lstat,newfstatat,access,faccessat2 \
 			-e inject=lstat,newfstatat,access,faccessat2:error=EIO "$program" run --quiet "$folder/told.yaml"
 		[ $? -eq 74 ] && run told && results told | sed '/plan.yaml\|report.html/d' | cmp - a || { echo "$part"; return 1; }
 	done
+}
+
+# A training that has come to its end is not done again where a kill keeps it out of the ledger: its clock times stay.
+trained_once()
+{
+	may_trace || return
+	plan once
+	# When its result is in place and about to be read for the ledger.
+	place=$folder/once/stage-0/adapter/adapter_config.json
+	(ulimit -c 0; ASAN_OPTIONS=detect_leaks=0 $as strace -f -qq -o /dev/null -P "$place" -e trace=openat \
+		-e inject=openat:signal=KILL "$program" run --quiet "$folder/once.yaml")
+	[ $? -eq 137 ] && find once/stage-0 -name trainer_log.jsonl -exec cp {} kept \; && run once &&
+		cmp kept once/stage-0/adapter/trainer_log.jsonl &&
+		results once | sed '/plan.yaml\|report.html/d' | cmp - a
+}
+
+# What a student costs is measured in memory.
+plan_writes_nothing()
+{
+	TMPDIR=$folder/nowhere "$program" plan --quiet --json whole.yaml | grep '"seconds": *[0-9]'
 }
 
 escapes()
@@ -519,6 +554,7 @@ check 'a comparison shares what was paid for, within a bound' shares
 check 'a budget may grow while a stage is left' grows
 check 'a prompt that is too long is left out' too_long
 check 'changed data are refused' changed_data
+check 'a changed student is refused' changed_student
 check "ids of a run's own kind are refused" made_up_id
 check 'an answer that is no class is a wrong one' no_class
 check 'plan knows every kind of method' plans_all_methods
@@ -538,6 +574,8 @@ check 'gold targets that are too long' gold_too_long
 check 'a pool that a cassette restricts' restricted
 check 'a damaged final/ is made again' final_again
 check 'an error of the file system ends the run, not a result' not_told
+check 'a training is done once, whenever it is killed' trained_once
+check 'a plan needs no place to write' plan_writes_nothing
 check 'nothing drives the terminal' escapes
 check 'a changed result is refused' damaged
 check 'a changed plan is refused' other_plan

@@ -87,6 +87,37 @@ killed_goes_on()
 		cmp uninterrupted/adapter_model.safetensors killed/adapter_model.safetensors
 }
 
+# A training holds its directory until the result is in it: stopped between two of its files, and another tried.
+held_to_the_end()
+{
+	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+	strace -qq -o /dev/null true 2>/dev/null || { echo "no strace"; return 77; }
+	strace -f -qq -o named -e trace=renameat,renameat2 "$program" train $short --output counted || return 1
+	call=$(sed -n 's/^[0-9]* *\([a-z0-9]*\)(.*"README.md").*/\1/p' named)
+	n=$(grep " $call(" named | sed -n '/"README.md"/=')
+	strace -f -qq -o /dev/null -e trace=$call -e inject=$call:signal=STOP:when=$((n + 1)) \
+		sh -c 'echo $$ >pid; exec "$@"' sh "$program" train $short --output held &
+	tracer=$!
+	while [ ! -e held/README.md ] && kill -0 $tracer; do sleep 0.1; done
+	ends 75 'another training is at work' train $short --output held &&
+		ends 75 'at work' train $short --output held --lora-r 2
+	refused=$?
+	while kill -CONT "$(cat pid)" 2>/dev/null; do sleep 0.1; done
+	wait $tracer && [ $refused -eq 0 ] && cmp lora/adapter_model.safetensors held/adapter_model.safetensors &&
+		ends 73 "'held' holds a finished" train $short --output held --lora-r 2
+}
+
+# What killed processes were writing aside goes; what looks alike stays.
+asides_go()
+{
+	dead=$(sh -c 'echo $$') && mkdir after merged_after && for output in after merged_after; do
+		echo half | tee $output/.README.md.$dead.0.tmp >$output/.notes.tmp
+	done
+	train after && "$program" merge --model "$tiny" --adapter lora --output merged_after --quiet &&
+		ls -A after merged_after && [ ! -e after/.README.md.$dead.0.tmp ] && [ ! -e merged_after/.README.md.$dead.0.tmp ] &&
+		[ -e after/.notes.tmp ] && [ -e merged_after/.notes.tmp ]
+}
+
 # What others left in a directory stays: the Trainer of Hugging Face names its checkpoints as ours are.
 others_stay()
 {
@@ -383,6 +414,8 @@ check "the log has a line a step, and the loss falls" log_falls
 check "the same seed gives the same bytes" same_again
 check "accumulation gives the losses of the large batch" split_is_the_same
 check "a killed training goes on to the same bytes" killed_goes_on
+check "a training holds its output to the end: 75" held_to_the_end
+check "what killed processes were writing aside goes" asides_go
 check "what others left in the output is refused: 73" others_stay
 check "a file of keys, and options over it" config_is_read
 check "another program's name for a key is told ours" other_names_are_told

@@ -556,7 +556,7 @@ struct Job {
 		struct model *model = model_load(checkpoint, dev, &how, &err);
 		if (!model || trainee_open(&t, model, &kind, &err))
 			return err.message;
-		files.directory = folder.c_str();
+		files.directory = folder.empty() ? nullptr : folder.c_str();
 		files.restart = restart;
 		int rc = student_train(&t, data.rows.data(), data.rows.size(), &options, &files, &result, &err);
 		std::string out = rc ? std::to_string(err.code) + ": " + err.message : all_values(&t);
@@ -657,6 +657,18 @@ TEST_P(Interrupted, AKilledTrainingEndsWithTheSameBytes)
 	/* A child that ended by itself, or one that begins again, would leave the same bytes. */
 	EXPECT_GT(killed, rounds) << "of " << 2 * rounds;
 	EXPECT_GT(resumed, rounds / 2) << "of " << rounds;
+}
+
+TEST_P(Interrupted, WithoutADirectoryNothingIsKept)
+{
+	TinyCheckpoint checkpoint({});
+	Temporary whole;
+	std::string want = run(checkpoint, whole.path);
+	ASSERT_GT(want.size(), 1000u) << want;
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(run(checkpoint, ""), want);
+		EXPECT_EQ(job.resumed_from, 0);
+	}
 }
 
 TEST_P(Interrupted, ADamagedCheckpointIsPassedOver)

@@ -19,25 +19,35 @@ enum {
 	ASIDE_ROOM = ASIDE_NAME + 48,
 };
 
+/* What an errno means where an input, or an output, could not be opened. */
+struct codes {
+	int number, input, output;
+};
+
+static const struct codes *codes_of(int number)
+{
+	static const struct codes codes[] = {
+		{ EACCES, ERR_NOPERM, ERR_CANTCREATE }, { EPERM, ERR_NOPERM, ERR_CANTCREATE },
+		{ EMFILE, ERR_MEMORY, ERR_MEMORY },     { ENFILE, ERR_MEMORY, ERR_MEMORY },
+		{ ENOMEM, ERR_MEMORY, ERR_MEMORY },     { EIO, ERR_IO, ERR_IO },
+		{ ENOSPC, ERR_IO, ERR_IO },             { EDQUOT, ERR_IO, ERR_IO },
+		{ 0, ERR_NOINPUT, ERR_CANTCREATE }, /* any other */
+	};
+	const struct codes *at = codes;
+
+	while (at->number && at->number != number)
+		at++;
+	return at;
+}
+
 int file_input_code(int number)
 {
-	static const struct {
-		int number, code;
-	} codes[] = {
-		{ EACCES, ERR_NOPERM }, { EPERM, ERR_NOPERM },  { EMFILE, ERR_MEMORY },
-		{ ENFILE, ERR_MEMORY }, { ENOMEM, ERR_MEMORY }, { EIO, ERR_IO },
-	};
-
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-		if (codes[i].number == number)
-			return codes[i].code;
-	}
-	return ERR_NOINPUT;
+	return codes_of(number)->input;
 }
 
 static int output_code(int number)
 {
-	return number == ENOSPC || number == EDQUOT || number == EIO ? ERR_IO : ERR_CANTCREATE;
+	return codes_of(number)->output;
 }
 
 static const char *kind_of(mode_t mode)

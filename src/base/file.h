@@ -14,7 +14,8 @@
  * Outputs. A new file is written aside, in the directory of its final name,
  * as ".NAME.PID.COUNTER.tmp"; it gets its final name only when every byte is
  * on disk, and the directory is synced behind it. Until then an older file of
- * that name is untouched, whatever fails and whenever the process dies.
+ * that name is untouched, whatever fails and whenever the process dies; what a
+ * killed one leaves aside goes with tree_remove_asides (tree.h).
  *
  *     struct file_writer writer;
  *     if (file_writer_open(&writer, path, 0600, &err))

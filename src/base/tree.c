@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +20,21 @@ char *tree_join(const char *a, const char *b, struct err *err)
 	return grown_format(err, "%s/%s", a, b);
 }
 
+/* A new name is on disk only once its directory is; what is then put inside, paid answers say, may be synced before. */
+static int sync_parent(const char *path, struct err *err)
+{
+	char *parent = tree_join(path, "..", err);
+	int rc = parent ? file_sync_dir(parent, err) : -1;
+	free(parent);
+	return rc;
+}
+
 int tree_make(const char *path, unsigned mode, struct err *err)
 {
 	struct stat info;
-	if (mkdir(path, (mode_t)mode) && errno != EEXIST)
+	if (!mkdir(path, (mode_t)mode))
+		return sync_parent(path, err);
+	if (errno != EEXIST)
 		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", path);
 	if (stat(path, &info))
 		return err_set_errno(err, ERR_IO, "cannot look at '%s'", path);
@@ -229,13 +242,57 @@ int tree_remove(const char *path, struct err *err)
 	return 0;
 }
 
-char *tree_temporary(const char *name, struct err *err)
+/* ---- files aside --------------------------------------------------------------------------------------------- */
+
+/* The dot before the digits that end at `end`; NULL where no such thing ends there. */
+static const char *dot_before(const char *name, const char *end)
 {
-	const char *place = getenv("TMPDIR");
-	char *path = grown_format(err, "%s/%s-XXXXXX", place && *place == '/' ? place : "/tmp", name);
-	if (!path || mkdtemp(path))
-		return path;
-	err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", path);
-	free(path);
-	return NULL;
+	const char *at = end;
+	while (at > name && at[-1] >= '0' && at[-1] <= '9')
+		at--;
+	return at < end && at > name && at[-1] == '.' ? at - 1 : NULL;
+}
+
+/* The process that ".NAME.PID.COUNTER.tmp" was of; 0: a name of another kind. */
+static pid_t aside_owner(const char *name)
+{
+	size_t n = strlen(name);
+	if (*name != '.' || n < 4 || strcmp(name + n - 4, ".tmp"))
+		return 0;
+	const char *counter = dot_before(name, name + n - 4), *pid = counter ? dot_before(name, counter) : NULL;
+	long owner = pid && pid > name ? strtol(pid + 1, NULL, 10) : 0;
+	return owner <= INT_MAX ? (pid_t)owner : 0;
+}
+
+/* One with this process's own number is of an earlier one: in a container they all have it. */
+static bool is_dead(pid_t process)
+{
+	return process == getpid() || (kill(process, 0) && errno == ESRCH);
+}
+
+/* What this user may not remove is another's, and stays. */
+static int remove_dead(void *context, const char *path, const char *name, struct err *err)
+{
+	const pid_t owner = aside_owner(name);
+	(void)context;
+	(void)err;
+	if (owner && is_dead(owner))
+		unlink(path);
+	return 0;
+}
+
+static int remove_any(void *context, const char *path, const char *name, struct err *err)
+{
+	bool directory;
+	(void)context;
+	if (is_directory(path, &directory, err))
+		return -1;
+	if (directory)
+		return tree_remove_asides(path, true, err);
+	return aside_owner(name) ? tree_remove(path, err) : 0;
+}
+
+int tree_remove_asides(const char *path, bool alone, struct err *err)
+{
+	return each(path, alone ? remove_any : remove_dead, NULL, err);
 }

@@ -8,6 +8,8 @@
 #ifndef BALDISTILL_BASE_TREE_H
 #define BALDISTILL_BASE_TREE_H
 
+#include <stdbool.h>
+
 #include "src/base/mem.h"
 
 #ifdef __cplusplus
@@ -17,7 +19,10 @@ extern "C" {
 /* "A/B", released with free(). */
 char *tree_join(const char *a, const char *b, struct err *err);
 
-/* A directory, made or there already, with the permission bits less the umask; what is no directory is refused. */
+/*
+ * A directory, made with the permission bits less the umask, its name synced, or there already; what is no directory is
+ * refused.
+ */
 int tree_make(const char *path, unsigned mode, struct err *err);
 
 /* What stands under a name, if anything; a link counts as itself. */
@@ -33,11 +38,14 @@ int tree_sync(const char *path, struct err *err);
 /* A copy of a file or a directory, synced; `to` may exist where it is a directory. */
 int tree_copy(const char *to, const char *from, struct err *err);
 
-/* A new directory of the user's alone in $TMPDIR, or /tmp: its path, name-XXXXXX, released with free(). */
-char *tree_temporary(const char *name, struct err *err);
-
 /* Remove a file or a directory with all below it; what is not there is no failure. */
 int tree_remove(const char *path, struct err *err);
+
+/*
+ * Remove the files aside (file.h) that dead processes left in a directory. alone: nobody else writes there; then those
+ * below it go, too, and whichever process they are of.
+ */
+int tree_remove_asides(const char *path, bool alone, struct err *err);
 
 #ifdef __cplusplus
 }

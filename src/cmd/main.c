@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,18 @@ static const struct command *find_command(const char *name)
 		if (!strcmp((*c)->name, name))
 			return *c;
 	return NULL;
+}
+
+/*
+ * Closed standard descriptors go to the files opened next, and what is said would be written into these. In their
+ * place nothing can be written, so that output which is lost is told as before.
+ */
+static int hold_descriptors(struct err *err)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			return err_set_errno(err, ERR_NOINPUT, "cannot open '/dev/null' for descriptor %d, which is closed", fd);
+	return 0;
 }
 
 /*
@@ -89,7 +102,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failure to write like others */
-	if (run(argc, argv, &err) || flush_output(&err)) {
+	if (hold_descriptors(&err) || run(argc, argv, &err) || flush_output(&err)) {
 		print_line(err.message);
 		return err.code;
 	}

@@ -65,11 +65,13 @@ int database_refuse(struct database *db, int rc, struct err *err)
 	struct err told = {0};
 	char shown[512]; /* SQLite may quote what stands in the file */
 	const char *words = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
+	const char *help = (rc & 0xFF) == SQLITE_FULL
+				   ? "; make room on the disk of that file and give the same command again" : "";
 	if (rc == SQLITE_BUSY)
 		err_set(&told, ERR_TEMPFAIL, "ledger '%s' is in use by another program; try again later", db->path);
 	else
-		err_set(&told, code_of(db, rc, row), "ledger '%s': %s", db->path,
-			text_escape(shown, sizeof shown, words, strlen(words)));
+		err_set(&told, code_of(db, rc, row), "ledger '%s': %s%s", db->path,
+			text_escape(shown, sizeof shown, words, strlen(words)), help);
 	if (row >= 0 && codes[row].sticks && !db->failed.code)
 		db->failed = told;
 	return err_set(err, told.code, "%s", told.message);

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/finetune.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "src/base/tree.h"
 #include "src/dataset/rows.h"
@@ -72,29 +69,62 @@ static void note(void *context, const char *message)
 	voice_say(context, "%s", message);
 }
 
-static enum dtype stored_dtype(const struct student *student)
+static enum dtype stored_dtype(const struct model_config *config)
 {
-	return student->model->config.has_dtype ? student->model->config.dtype : DTYPE_F32;
+	return config->has_dtype ? config->dtype : DTYPE_F32;
 }
 
-static int train(struct run *run, struct student *student, const struct train_set *set, const char *directory,
+static int learn(const struct run *run, struct trainee *trainee, const struct train_set *set, const char *directory,
 		 struct err *err)
 {
-	const struct train_config *config = &run->plan->training;
-	const char *base = run->plan->student.model_name_or_path;
-	const struct train_files files = {.directory = directory, .progress = voice_progress(run->options->voice),
-					  .note = note, .context = (void *)run->options->voice, .restart = true};
+	const struct voice *voice = run->options->voice;
+	const struct train_files files = {.directory = directory, .progress = voice_progress(voice), .note = note,
+					  .context = (void *)voice, .restart = true};
 	struct train_result result;
+	if (tree_make(directory, 0777, err))
+		return -1;
+	return student_train(trainee, set->rows, set->n, &run->plan->training.options, &files, &result, err);
+}
+
+static int export(const struct run *run, const struct student *student, const struct trainee *trainee,
+		  const char *directory, struct err *err)
+{
+	const char *base = run->plan->student.model_name_or_path;
+	const struct model_config *config = &student->model->config;
+	if (tree_remove(directory, err) || tree_make(directory, 0777, err))
+		return -1;
+	return trainee->full ? export_trained(directory, base, config, &trainee->params, stored_dtype(config), err)
+			     : adapter_save(trainee->adapter, directory, base, err);
+}
+
+static int copy_log(const char *to, const char *from, struct err *err)
+{
+	static const char name[] = "trainer_log.jsonl";
+	char *source = tree_join(from, name, err), *copy = source ? tree_join(to, name, err) : NULL;
+	int rc = copy ? tree_copy(copy, source, err) : -1;
+	free(copy);
+	free(source);
+	return rc;
+}
+
+/*
+ * What is published leaves `work` before the ledger knows of it, and is removed where a kill comes between; the last
+ * checkpoint and the log stay until then, so that the next start makes the result from them.
+ */
+static int train(const struct run *run, struct student *student, const struct train_set *set, const char *work,
+		 struct err *err)
+{
+	char *training = tree_join(work, "training", err);
+	char *result = training ? tree_join(work, finetune_name(run), err) : NULL;
 	struct trainee trainee = {0};
-	int rc = trainee_open(&trainee, student->model, &config->kind, err);
-	if (!rc && set->n)
-		rc = student_train(&trainee, set->rows, set->n, &config->options, &files, &result, err);
-	if (!rc)
-		rc = config->kind.full ? export_trained(directory, base, &student->model->config, &trainee.params, stored_dtype(student), err)
-				       : adapter_save(trainee.adapter, directory, base, err);
-	if (!rc)
-		rc = train_finish(&files, err);
+	int rc = !result || trainee_open(&trainee, student->model, &run->plan->training.kind, err) ||
+				 (set->n && learn(run, &trainee, set, training, err)) ||
+				 export(run, student, &trainee, result, err) ||
+				 (set->n && copy_log(result, training, err))
+			 ? -1 : 0;
 	trainee_close(&trainee);
+	free(result);
+	free(training);
 	return rc;
 }
 
@@ -108,7 +138,7 @@ static int without_rows(const struct run *run, int64_t k, struct err *err)
 	return 0;
 }
 
-static int train_file(struct run *run, int64_t k, const char *path, const char *directory, struct err *err)
+static int train_file(struct run *run, int64_t k, const char *path, const char *work, struct err *err)
 {
 	struct rows rows = {0};
 	struct train_set set = {0};
@@ -119,7 +149,7 @@ static int train_file(struct run *run, int64_t k, const char *path, const char *
 	if (!rc)
 		rc = (student = completions_student(run->plan, NULL, err)) ? 0 : -1;
 	if (!rc)
-		rc = encode_rows(&set, run, student, &rows, err) || train(run, student, &set, directory, err) ? -1 : 0;
+		rc = encode_rows(&set, run, student, &rows, err) || train(run, student, &set, work, err) ? -1 : 0;
 	train_set_release(&set);
 	student_close(student);
 	rows_release(&rows);
@@ -133,13 +163,7 @@ int finetune_step(struct run *run, int64_t k, const char *work, struct err *err)
 	if (run->method->draw == DRAW_NONE)
 		return 0;
 	char *path = tree_join(work, "train.jsonl", err);
-	char *directory = path ? tree_join(work, finetune_name(run), err) : NULL;
-	int rc = directory ? 0 : -1;
-	if (!rc && mkdir(directory, 0777) && errno != EEXIST)
-		rc = err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	if (!rc)
-		rc = train_file(run, k, path, directory, err);
-	free(directory);
+	int rc = path ? train_file(run, k, path, work, err) : -1;
 	free(path);
 	return rc;
 }

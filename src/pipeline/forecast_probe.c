@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
-#include "src/base/tree.h"
 #include "src/pipeline/bought.h"
 #include "src/pipeline/completions.h"
 #include "src/pipeline/forecast.h"
@@ -145,11 +144,11 @@ static uint64_t resident(void)
 	return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
 }
 
-static int learn(struct probe *p, struct train_set *set, const char *directory, struct err *err)
+static int learn(struct probe *p, const struct train_set *set, struct err *err)
 {
 	struct train_config config = p->plan->training;
 	config.options.per_device_train_batch_size = (int64_t)set->n; /* one step */
-	const struct train_files files = {.directory = directory};
+	const struct train_files files = {0}; /* no checkpoint: it would need room, and be timed */
 	struct train_result result;
 	struct trainee trainee = {0};
 	config.options.num_train_epochs = 1;
@@ -179,11 +178,8 @@ static int time_learning(struct probe *p, struct err *err)
 	if (!rc && !set.n)
 		rc = err_set(err, ERR_DATA, "not one prompt is shorter than the %lld tokens of max_length", (long long)set.max_length);
 	train_set_finish(&set);
-	char *directory = rc ? NULL : tree_temporary("baldistill-probe", err);
-	rc = directory ? learn(p, &set, directory, err) : -1;
-	if (directory && tree_remove(directory, rc ? NULL : err))
-		rc = -1;
-	free(directory);
+	if (!rc)
+		rc = learn(p, &set, err);
 	example_release(&ids);
 	train_set_release(&set);
 	return rc;

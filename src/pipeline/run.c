@@ -58,31 +58,6 @@ static int check_directory(const struct run *run, struct err *err)
 	return rc;
 }
 
-/* ".NAME.PID.COUNTER.tmp": what a killed process was writing aside. */
-static bool is_aside(const char *path)
-{
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	size_t n = strlen(name);
-	return *name == '.' && n > 4 && !strcmp(name + n - 4, ".tmp");
-}
-
-static int remove_asides(const struct run *run, struct err *err)
-{
-	struct arena arena;
-	const char **names;
-	size_t n;
-	arena_init(&arena);
-	int rc = tree_list(&names, &n, run->directory, &arena, err);
-	for (size_t i = 0; !rc && i < n; i++)
-		if (is_aside(names[i])) {
-			char *path = tree_join(run->directory, names[i], err);
-			rc = path ? tree_remove(path, err) : -1;
-			free(path);
-		}
-	arena_release(&arena);
-	return rc;
-}
-
 /* The plan must be the one the run was begun with. */
 static int check_plan(const struct run *run, const char *path, bool *same, struct err *err)
 {
@@ -112,7 +87,7 @@ static int open_directory(struct run *run, struct err *err)
 		return -1;
 	char *path = tree_join(run->directory, "plan.yaml", err);
 	int rc = !path || check_directory(run, err) || check_plan(run, path, &same, err) || run_open_ledger(run, err) ||
-				 remove_asides(run, err)
+				 tree_remove_asides(run->directory, true, err)
 			 ? -1 : 0;
 	if (!rc && !same)
 		rc = file_save(path, run->plan->resolved, strlen(run->plan->resolved), 0600, err);

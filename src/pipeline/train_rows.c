@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/model/export.h"
 #include "src/pipeline/card.h"
@@ -16,6 +17,7 @@ struct training {
 	struct train_set set;
 	struct trainee trainee;
 	struct train_result result;
+	int lock;               /* of the output, until all is in it; -1: not taken */
 };
 
 /* ---- options ------------------------------------------------------------------------ */
@@ -86,13 +88,14 @@ static const char *find_result(const char *directory)
 	return NULL;
 }
 
-/* It may be new, hold an unfinished training, or nothing that this one writes. */
-static int open_directory(const char *directory, struct err *err)
+/* It may be new, hold an unfinished training, or nothing that this one writes; looked at once no other can finish in it. */
+static int open_directory(struct training *c, struct err *err)
 {
+	const char *directory = c->o->output;
 	const struct train_files files = {.directory = directory};
 	struct err ignored;
 	bool made;
-	if (job_make_directory(directory, &made, err))
+	if (job_make_directory(directory, &made, err) || (c->lock = train_lock(directory, err)) < 0)
 		return -1;
 	const char *there = made || checkpoint_any(directory) ? NULL : find_result(directory);
 	if (!there)
@@ -211,10 +214,12 @@ static int train(struct training *c, struct err *err)
 
 int train_rows(struct job *job, const struct train_rows_options *options, struct err *err)
 {
-	struct training c = {.job = job, .o = options, .config = train_config_defaults};
-	int rc = read_config(&c, err) || check_words(&c, err) || open_directory(options->output, err) ||
+	struct training c = {.job = job, .o = options, .config = train_config_defaults, .lock = -1};
+	int rc = read_config(&c, err) || check_words(&c, err) || open_directory(&c, err) ||
 				 job_begin(job, false, err) || train(&c, err)
 			 ? -1 : 0;
+	if (c.lock >= 0)
+		close(c.lock);
 	trainee_close(&c.trainee);
 	train_set_release(&c.set);
 	return rc;

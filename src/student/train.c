@@ -39,7 +39,6 @@ struct training {
 	struct train_log log;
 	struct checkpoint_place place;
 	struct adamw_rule rule;
-	int lock;               /* the directory, held for life */
 };
 
 /* ---- schedule and order --------------------------------------------------------------- */
@@ -246,18 +245,7 @@ static int prepare(struct training *t, struct err *err)
 	return t->pass ? 0 : -1;
 }
 
-/* Two processes in one directory would remove each other's checkpoints. NFS locks no directory: there it is the user's care. */
-static int lock_directory(struct training *t, struct err *err)
-{
-	const char *directory = t->files->directory;
-	t->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (t->lock < 0)
-		return err_set_errno(err, ERR_CANTCREATE, "cannot open '%s'", directory);
-	if (flock(t->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-		return err_set(err, ERR_TEMPFAIL, "another training is at work in '%s'", directory);
-	return 0;
-}
-
+/* The newest checkpoint, where there is one. */
 static int resume(struct training *t, struct err *err)
 {
 	char passed[256];
@@ -268,17 +256,30 @@ static int resume(struct training *t, struct err *err)
 		return -1;
 	if (passed[0] && t->files->note)
 		t->files->note(t->files->context, passed);
-	parameters_refresh(&t->trainee->params);
 	if (t->result->resumed_from < t->result->steps && checkpoint_begin(&t->place, &t->trainee->params, err))
 		return -1;
 	if (t->result->resumed_from && t->files->dump_gradients)
 		return err_set(err, ERR_CANTCREATE, "the first step, whose gradients are asked for, is done in '%s'; name another directory",
 			       t->files->directory);
-	if (train_log_open(&t->log, t->files->directory, t->rows, t->n, t->result->resumed_from, err))
+	return 0;
+}
+
+static int begin(struct training *t, struct err *err)
+{
+	const char *directory = t->files->directory;
+	if (directory && resume(t, err))
+		return -1;
+	parameters_refresh(&t->trainee->params);
+	if (train_log_open(&t->log, directory, t->rows, t->n, t->result->resumed_from, err))
 		return -1;
 	if (t->result->resumed_from)
 		t->result->last_loss = t->log.kept_loss;
 	return 0;
+}
+
+static int keep(struct training *t, int64_t step, struct err *err)
+{
+	return train_log_sync(&t->log, err) || checkpoint_save(&t->place, &t->trainee->params, step, err) ? -1 : 0;
 }
 
 static int run_steps(struct training *t, struct progress *progress, struct err *err)
@@ -288,8 +289,7 @@ static int run_steps(struct training *t, struct progress *progress, struct err *
 	for (int64_t step = t->result->resumed_from + 1; step <= steps; step++) {
 		if (run_step(t, step, steps, err))
 			return -1;
-		if ((step % every == 0 || step == steps) &&
-		    (train_log_sync(&t->log, err) || checkpoint_save(&t->place, &t->trainee->params, step, err)))
+		if (t->files->directory && (step % every == 0 || step == steps) && keep(t, step, err))
 			return -1;
 		progress_add(progress, 1);
 	}
@@ -303,8 +303,6 @@ static void release(struct training *t)
 	train_log_close(&t->log);
 	free(t->logp);
 	free(t->order);
-	if (t->lock >= 0)
-		close(t->lock);
 }
 
 int student_train(struct trainee *trainee, const struct train_row *rows, size_t n, const struct train_options *options,
@@ -312,11 +310,11 @@ int student_train(struct trainee *trainee, const struct train_row *rows, size_t 
 {
 	struct progress progress;
 	struct training t = {.trainee = trainee, .rows = rows, .n = n, .options = *options, .files = files,
-			     .result = result, .log = {.fd = -1}, .lock = -1};
+			     .result = result, .log = {.fd = -1}};
 	if (!n)
 		return err_set(err, ERR_DATA, "there is no row to train on");
 	*result = (struct train_result){.steps = train_steps(options, n)};
-	int rc = lock_directory(&t, err) || prepare(&t, err) || resume(&t, err) ? -1 : 0;
+	int rc = prepare(&t, err) || begin(&t, err) ? -1 : 0;
 	if (!rc) {
 		progress_begin(&progress, files->progress, "train", "steps", (uint64_t)result->steps,
 			       (uint64_t)result->resumed_from);
@@ -325,6 +323,20 @@ int student_train(struct trainee *trainee, const struct train_row *rows, size_t 
 	}
 	release(&t);
 	return rc;
+}
+
+/* ---- its directory ----------------------------------------------------------------------- */
+
+/* NFS locks no directory: there it is the user's care. */
+int train_lock(const char *directory, struct err *err)
+{
+	int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock < 0)
+		return err_set_errno(err, ERR_CANTCREATE, "cannot open '%s'", directory);
+	if (!flock(lock, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
+		return lock;
+	close(lock);
+	return err_set(err, ERR_TEMPFAIL, "another training is at work in '%s'", directory);
 }
 
 int train_finish(const struct train_files *files, struct err *err)

@@ -25,9 +25,16 @@
  * work is not finished, checkpoint-STEP directories (checkpoint.h). The same
  * call goes on from the newest whole checkpoint of the same configuration and
  * ends with the same bytes as one that was never interrupted (same backend,
- * same threads).
+ * same threads). Without a directory nothing is written, and nothing gone on
+ * with.
  *
- * The directory is locked meanwhile: a second process gets ERR_TEMPFAIL.
+ * Two processes in one directory would remove each other's checkpoints. Where
+ * nothing else keeps them apart, whoever looks for a finished result takes the
+ * lock before that and keeps it until its own is saved:
+ *
+ *     int lock = train_lock(directory, &err);               // ERR_TEMPFAIL: another process has it
+ *     …
+ *     close(lock);
  *
  * Failures: ERR_NOTFINITE where a loss or gradient is not finite, with step
  * and rows, the last checkpoint kept; ERR_MEMORY; ERR_IO, ERR_CANTCREATE.
@@ -97,7 +104,7 @@ extern const struct train_options train_defaults;
 double train_rate(const struct train_options *options, int64_t step, int64_t steps);
 
 struct train_files {
-	const char *directory;      /* exists */
+	const char *directory;      /* exists; NULL: none */
 	const char *dump_gradients; /* file for the first step's gradients, before clipping; NULL: none. No resuming then. */
 	const struct progress_output *progress; /* steps; may be NULL */
 	void (*note)(void *context, const char *message); /* what the user should know; may be NULL */
@@ -112,6 +119,9 @@ struct train_result {
 
 int student_train(struct trainee *trainee, const struct train_row *rows, size_t n, const struct train_options *options,
 		  const struct train_files *files, struct train_result *result, struct err *err);
+
+/* A descriptor that holds the directory, or -1. */
+int train_lock(const char *directory, struct err *err);
 
 /* Results are saved: remove the checkpoints. */
 int train_finish(const struct train_files *files, struct err *err);

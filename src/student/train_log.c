@@ -83,18 +83,21 @@ static int cut_file(double *loss, const char *path, int64_t lines, struct err *e
 	return rc;
 }
 
+static int open_file(struct train_log *log, const char *directory, int64_t done, struct err *err)
+{
+	log->path = tree_join(directory, "trainer_log.jsonl", err);
+	if (!log->path || cut_file(&log->kept_loss, log->path, done, err))
+		return -1;
+	log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	return log->fd >= 0 ? 0 : err_set_errno(err, ERR_CANTCREATE, "cannot write '%s'", log->path);
+}
+
 int train_log_open(struct train_log *log, const char *directory, const struct train_row *rows, size_t n, int64_t done,
 		   struct err *err)
 {
-	*log = (struct train_log){.fd = -1, .path = tree_join(directory, "trainer_log.jsonl", err)};
-	if (!log->path || name_domains(log, rows, n, err) || cut_file(&log->kept_loss, log->path, done, err)) {
-		train_log_close(log);
-		return -1;
-	}
-	log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-	if (log->fd >= 0)
+	*log = (struct train_log){.fd = -1, .kept_loss = NAN};
+	if (!name_domains(log, rows, n, err) && (!directory || !open_file(log, directory, done, err)))
 		return 0;
-	err_set_errno(err, ERR_CANTCREATE, "cannot write '%s'", log->path);
 	train_log_close(log);
 	return -1;
 }
@@ -210,6 +213,8 @@ int train_log_write(struct train_log *log, const struct train_line *line, struct
 {
 	struct json_writer w;
 	size_t n;
+	if (log->fd < 0)
+		return 0;
 	json_writer_init(&w, 0);
 	put_line(&w, log, line);
 	const char *text = json_writer_text(&w, &n, err);

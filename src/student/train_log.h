@@ -21,7 +21,7 @@ struct train_tally {
 };
 
 struct train_log {
-	int fd;
+	int fd;                 /* -1: no file */
 	char *path;
 	const char **domain;    /* names, each once, borrowed from the rows */
 	size_t domains;
@@ -30,7 +30,10 @@ struct train_log {
 	double kept_loss;       /* of the last line that was kept; NaN: none was */
 };
 
-/* Keep the lines of steps 1 … done of an older file; ERR_IO, ERR_CANTCREATE, ERR_MEMORY. */
+/*
+ * Keep the lines of steps 1 … done of an older file; ERR_IO, ERR_CANTCREATE, ERR_MEMORY. directory NULL: steps are
+ * tallied, no line is written.
+ */
 int train_log_open(struct train_log *log, const char *directory, const struct train_row *rows, size_t n, int64_t done,
 		   struct err *err);
 void train_log_close(struct train_log *log);
