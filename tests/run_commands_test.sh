@@ -335,8 +335,29 @@ told_before_buying()
 	plan early && taught_by early sh "$folder/teacher.sh" "$folder/early-calls" &&
 		cp early.yaml early.good && sed -i 's/model_name_or_path: [^,]*/model_name_or_path: nope/' early.yaml &&
 		ends 66 'nope' run --quiet early.yaml && sed 's/num_train_epochs: 1/num_train_epochs: 1, max_length: 4/' early.good >early.yaml &&
-		ends 78 'max_length is 4' run --quiet early.yaml && [ ! -e early-calls ] && cp early.good early.yaml && run early --until 0.annotate &&
-		[ -s early-calls ]
+		ends 78 'max_length is 4' run --quiet early.yaml && [ ! -e early-calls ] &&
+		sed 's/num_train_epochs: 1/num_train_epochs: 1, finetuning_type: full/; s/slots: 4/slots: 4, memory: 192KiB/' early.good >early.yaml &&
+		ends 71 'full fine-tuning needs' run --quiet early.yaml && [ ! -e early-calls ] && no_end_token early &&
+		cp early.good early.yaml && run early --until 0.annotate && [ -s early-calls ]
+}
+
+# no_end_token PLAN: the same with a student that has no end token
+no_end_token()
+{
+	mkdir endless && cp "$tiny"/*.json "$tiny"/*.safetensors endless && chmod u+w endless/* &&
+		sed -i 's/"eos_token_id": [^,}]*\(, 3]\)*/"eos_token_id": null/' endless/config.json endless/generation_config.json &&
+		sed -i 's/"eos_token": *"[^"]*"/"eos_token": null/' endless/tokenizer_config.json &&
+		sed 's|model_name_or_path: [^,]*|model_name_or_path: endless|' "$1.good" >"$1.yaml" &&
+		ends 65 'names no end token' run --quiet "$1.yaml" && [ ! -e "$1-calls" ]
+}
+
+# Prompts that leave no room for an answer are told before they are bought, not hidden from who pays for them.
+long_prompts_are_told()
+{
+	awk 'NR == 1 { for (words = ""; n < 400; n++) words = words " wheat"; sub(/"input": "/, "&" words) } 1' train.jsonl >wordy.jsonl &&
+		plan wordy && sed -i 's/train: train.jsonl/train: wordy.jsonl/; s/num_train_epochs: 1/num_train_epochs: 1, max_length: 300/' wordy.yaml &&
+		taught_by wordy sh "$folder/teacher.sh" "$folder/wordy-calls" && "$program" run wordy.yaml --until 0.select 2>said &&
+		grep '1 of the first 26 prompts have 300 tokens or more' said
 }
 
 # A send that reached nobody is billed by nobody.
@@ -566,6 +587,7 @@ check 'completions that no student made' crafted
 check "a teacher's program, from another directory" from_elsewhere
 check 'what reached nobody is not called billed' not_billed
 check 'what cannot be trained is told before buying' told_before_buying
+check 'prompts that leave no room are told before buying' long_prompts_are_told
 plan text && sed -i 's/num_train_epochs: 1/num_train_epochs: "1"/' text.yaml
 check 'a number in quotes' ends 78 "text.yaml:6:.*'num_train_epochs' takes a value without quotes" plan --quiet text.yaml
 plan valid && sed -i 's/stages: all/stages: all, on: valid/' valid.yaml

@@ -74,6 +74,14 @@ static enum dtype stored_dtype(const struct model_config *config)
 	return config->has_dtype ? config->dtype : DTYPE_F32;
 }
 
+/* A run is held to its learning rate, and what it bought is the user's. */
+static int advise(struct err *err)
+{
+	struct err copy = *err;
+	return err_set(err, ERR_NOTFINITE, "%s (of the stage's train.jsonl). A run keeps its plan: begin another one, to which "
+		       "teacher.kind recorded gives what 'baldistill ledger export' saves of this one", copy.message);
+}
+
 static int learn(const struct run *run, struct trainee *trainee, const struct train_set *set, const char *directory,
 		 struct err *err)
 {
@@ -83,7 +91,12 @@ static int learn(const struct run *run, struct trainee *trainee, const struct tr
 	struct train_result result;
 	if (tree_make(directory, 0777, err))
 		return -1;
-	return student_train(trainee, set->rows, set->n, &run->plan->training.options, &files, &result, err);
+	if (student_train(trainee, set->rows, set->n, &run->plan->training.options, &files, &result, err))
+		return err->code == ERR_NOTFINITE ? advise(err) : -1;
+	if (!result.resumed_from && result.last_loss > result.first_loss)
+		voice_say(voice, "the loss rose from %.4g to %.4g: a lower training.learning_rate may be wanted, in another run",
+			  result.first_loss, result.last_loss);
+	return 0;
 }
 
 static int export(const struct run *run, const struct student *student, const struct trainee *trainee,

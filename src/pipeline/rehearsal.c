@@ -5,35 +5,87 @@
 
 #include "src/base/tree.h"
 #include "src/pipeline/completions.h"
+#include "src/student/train_set.h"
 
-static int prompt_length(size_t *n, const struct run *run, struct student *student, size_t row, struct err *err)
+enum { LOOKED_AT = 2000 }; /* prompts */
+
+struct rehearsal {
+	const struct run *run;
+	struct student *student;
+	struct train_set set;   /* one call's rows, with the least that a teacher can say */
+	struct example_ids ids;
+	size_t looked, too_long;
+};
+
+static int encode(struct rehearsal *r, size_t row, struct err *err)
 {
-	struct example_ids ids = {0};
-	const char **prompt = data_prompts(&run->data, &run->data.pool, &row, 1, err);
-	int rc = prompt ? completions_encode(student, prompt[0], NULL, &ids, err) : -1;
-	*n = ids.prompt.n;
-	example_release(&ids);
+	const char **prompt = data_prompts(&r->run->data, &r->run->data.pool, &row, 1, err);
+	int rc = prompt ? completions_encode(r->student, prompt[0], "The answer is.", &r->ids, err) : -1;
 	if (prompt)
 		data_prompts_free(prompt, 1);
 	return rc;
 }
 
-static int look_for_room(const struct run *run, struct student *student, struct err *err)
+static int look(struct rehearsal *r, size_t row, struct err *err)
 {
-	const int64_t most = run->plan->training.max_length;
-	for (size_t row = 0; row < run->data.pool.n; row++) {
-		size_t n;
-		if (prompt_length(&n, run, student, row, err))
+	const struct train_row_info info = {.key = (uint32_t)row, .line = r->run->data.pool.row[row].line};
+	if (encode(r, row, err))
+		return -1;
+	r->looked++;
+	if ((int64_t)r->ids.prompt.n >= r->set.max_length)
+		r->too_long++;
+	else if ((int64_t)r->set.n < r->run->plan->training.options.per_device_train_batch_size)
+		return train_set_add(&r->set, &r->ids, &info, err);
+	return 0;
+}
+
+static int refuse_length(const struct rehearsal *r, struct err *err)
+{
+	const long long asked = r->run->plan->training.max_length, most = r->set.max_length;
+	if (most < asked)
+		return err_set(err, ERR_CONFIG, "the student takes %lld tokens, and no prompt of '%s' is shorter; shorten task.prompts",
+			       most, r->run->plan->task.train);
+	return err_set(err, ERR_CONFIG, "training.max_length is %lld, and no prompt of '%s' is shorter; raise it", asked,
+		       r->run->plan->task.train);
+}
+
+static int look_for_room(struct rehearsal *r, struct err *err)
+{
+	const int64_t asked = r->run->plan->training.max_length, positions = r->student->model->positions;
+	const size_t n = r->run->data.pool.n;
+	r->set.max_length = asked < positions ? asked : positions;
+	r->set.completion_only = true;
+	for (size_t row = 0; row < n && (!r->set.n || row < LOOKED_AT); row++)
+		if (look(r, row, err))
 			return -1;
-		if ((int64_t)n < most)
-			return 0;
-	}
-	return err_set(err, ERR_CONFIG, "training.max_length is %lld, and no prompt of '%s' is shorter; raise it",
-		       (long long)most, run->plan->task.train);
+	train_set_finish(&r->set);
+	if (!r->set.n)
+		return refuse_length(r, err);
+	if (r->too_long)
+		voice_say(r->run->options->voice, "%zu of the first %zu prompts have %lld tokens or more: what is bought for such an "
+			  "example cannot be learned; raise training.max_length or leave it out of the pool", r->too_long,
+			  r->looked, (long long)r->set.max_length);
+	return 0;
+}
+
+/* One step, of which nothing is kept: what training needs beside its rows is there. */
+static int try_step(struct rehearsal *r, struct err *err)
+{
+	struct train_config config = r->run->plan->training;
+	const struct train_files files = {0};
+	struct trainee trainee = {0};
+	struct train_result result;
+	config.options.num_train_epochs = 1;
+	int rc = trainee_open(&trainee, r->student->model, &config.kind, err) ||
+				 student_train(&trainee, r->set.rows, r->set.n, &config.options, &files, &result, err)
+			 ? -1 : 0;
+	trainee_close(&trainee);
+	return rc;
 }
 
 int rehearse(const struct run *run, struct err *err)
 {
+	struct rehearsal r = {.run = run};
 	enum tree_kind kind;
 	if (!run->source.teacher || !run->source.teacher->billable)
 		return 0;
@@ -42,8 +94,10 @@ int rehearse(const struct run *run, struct err *err)
 	free(ledger);
 	if (rc || kind != TREE_NOTHING)
 		return rc;
-	struct student *student = completions_student(run->plan, NULL, err);
-	rc = student ? look_for_room(run, student, err) : -1;
-	student_close(student);
+	r.student = completions_student(run->plan, NULL, err);
+	rc = !r.student || look_for_room(&r, err) || try_step(&r, err) ? -1 : 0;
+	train_set_release(&r.set);
+	example_release(&r.ids);
+	student_close(r.student);
 	return rc;
 }

@@ -2,16 +2,20 @@
 /*
  * rehearsal.h - what can be known to fail before anything is bought.
  *
- * Opens the student as the run will (files, chat template, backend, memory)
- * and looks for a prompt that leaves room for a target: keys that are wrong
- * then have cost nothing, and may still be changed.
+ * Opens the student as the run will (files, chat template, backend, memory),
+ * looks for prompts that leave room for a target, and trains one step on the
+ * first of them: what is wrong then has cost nothing, and may still be changed.
+ * Rows of a teacher's length may need more memory than these.
  */
 #ifndef BALDISTILL_PIPELINE_REHEARSAL_H
 #define BALDISTILL_PIPELINE_REHEARSAL_H
 
 #include "src/pipeline/run.h"
 
-/* For a teacher that is paid, where the directory has no ledger yet; else nothing is done. Failures of student_open. */
+/*
+ * For a teacher that is paid, where the directory has no ledger yet; else nothing is done. Failures of student_open and
+ * student_train.
+ */
 int rehearse(const struct run *run, struct err *err);
 
 #endif

@@ -93,10 +93,15 @@ static int score_candidates(struct selection *s, const char *work, struct err *e
 	int rc = score ? 0 : -1;
 	if (!rc && s->candidates)
 		rc = difficulty_score(score, s->run, s->k, s->candidate, s->candidates, work, err);
+	size_t scored = 0;
 	for (size_t i = 0; !rc && i < s->candidates; i++) {
 		s->score[s->candidate[i]] = score[i];
 		s->scored[s->candidate[i]] = true;
+		scored += score[i].has_value;
 	}
+	if (!rc && s->candidates && !scored)
+		voice_say(s->run->options->voice, "the student gave no answer that has a difficulty to any of %zu candidates: they "
+			  "are taken in the order of their ids", s->candidates);
 	free(score);
 	return rc;
 }
