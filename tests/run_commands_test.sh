@@ -351,6 +351,15 @@ no_end_token()
 		ends 65 'names no end token' run --quiet "$1.yaml" && [ ! -e "$1-calls" ]
 }
 
+# 400 rows of 512 positions, with keys and values of 256 bytes each: 50 MiB, which the few rows that are tried do not take.
+plans_the_cache()
+{
+	awk '{ for (i = 0; i < 40; i++) { row = $0; sub(/"id": [0-9]*/, "\"id\": " ++id, row); print row } }' test.jsonl >many.jsonl &&
+		plan much && sed -i 's/test: test.jsonl/test: many.jsonl/; s/slots: 4/slots: 400/; s/{max_new_tokens: 8/{max_new_tokens: 800/' much.yaml &&
+		few=$("$program" plan --quiet --json whole.yaml | value memory) && many=$("$program" plan --quiet --json much.yaml | value memory) &&
+		[ $((many - few)) -gt 30000000 ] || { echo "$few, $many"; return 1; }
+}
+
 # Prompts that leave no room for an answer are told before they are bought, not hidden from who pays for them.
 long_prompts_are_told()
 {
@@ -587,6 +596,7 @@ check 'completions that no student made' crafted
 check "a teacher's program, from another directory" from_elsewhere
 check 'what reached nobody is not called billed' not_billed
 check 'what cannot be trained is told before buying' told_before_buying
+check 'plan counts the cache of all slots' plans_the_cache
 check 'prompts that leave no room are told before buying' long_prompts_are_told
 plan text && sed -i 's/num_train_epochs: 1/num_train_epochs: "1"/' text.yaml
 check 'a number in quotes' ends 78 "text.yaml:6:.*'num_train_epochs' takes a value without quotes" plan --quiet text.yaml

@@ -24,6 +24,7 @@ struct probe {
 	struct student *student;
 	size_t row[SAMPLE], n;      /* of the pool, evenly spread */
 	double prompt, annotation, synthesis; /* mean tokens */
+	double longest;                       /* prompt */
 	double answer_row, answer_token, learn_token; /* seconds: of a prompt, of a token said, of a token learned */
 };
 
@@ -61,10 +62,12 @@ static int count_tokens(struct probe *p, struct err *err)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct example *row = &data->pool.row[p->row[i]];
 		const char *domain = data->pool.domain[row->domain].name;
+		double before = p->prompt;
 		if (add_tokens(p, &p->prompt, data_prompt(data, PROMPT_STUDENT, row, domain, NULL, err), false, err) ||
 		    add_tokens(p, &p->annotation, data_prompt(data, annotate, row, domain, NULL, err), true, err) ||
 		    add_tokens(p, &p->synthesis, synthesis_prompt(data, row, domain, err), true, err))
 			return -1;
+		p->longest = fmax(p->longest, p->prompt - before);
 	}
 	p->prompt /= (double)p->n;
 	p->annotation /= (double)p->n;
@@ -144,6 +147,24 @@ static uint64_t resident(void)
 	return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
 }
 
+/* Keys and values of all slots, of which the few rows here took little; slots fall until the plan's bound holds. */
+static uint64_t with_cache(const struct probe *p, uint64_t held)
+{
+	const struct plan *plan = p->plan;
+	const struct model *m = p->student->model;
+	int64_t said = plan->selection.max_new_tokens, judged = plan->evaluation.max_new_tokens, slots = plan->student.slots;
+	int64_t rows = p->forecast->candidates > p->forecast->evaluated ? p->forecast->candidates : p->forecast->evaluated;
+	if (m->dev->remote)
+		return held;
+	uint64_t token = 2 * (uint64_t)(m->config.num_hidden_layers * m->config.num_key_value_heads * m->config.head_dim) *
+			 dtype_size(m->dev->cache_dtype);
+	double tokens = fmin(p->longest + (double)(said > judged ? said : judged), (double)m->positions);
+	uint64_t most = held + (uint64_t)(tokens * (double)(slots < rows ? slots : rows)) * token;
+	if (!plan->student.memory || most <= plan->student.memory)
+		return most;
+	return held > plan->student.memory ? held : plan->student.memory;
+}
+
 static int learn(struct probe *p, const struct train_set *set, struct err *err)
 {
 	struct train_config config = p->plan->training;
@@ -157,7 +178,7 @@ static int learn(struct probe *p, const struct train_set *set, struct err *err)
 	if (!rc)
 		rc = student_train(&trainee, set->rows, set->n, &config.options, &files, &result, err);
 	p->learn_token = (clock_seconds() - began) / (double)set->tokens;
-	p->forecast->memory = resident();
+	p->forecast->memory = with_cache(p, resident());
 	trainee_close(&trainee);
 	return rc;
 }
