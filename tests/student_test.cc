@@ -462,5 +462,15 @@ TEST_P(Student, RefusesWhatDoesNotFit)
 	generate.max_new_tokens = 1;
 	EXPECT_EQ(student_generate(model, &g, 1, &generate, &out, nullptr, &err), -1);
 	EXPECT_EQ(err.code, ERR_DATA);
+	const uint64_t whole = model->stored + dev->prepared;
+	model_free(model);
+	small.dtype = DTYPE_F32;
+	small.memory = whole - 1;
+	EXPECT_EQ(model_load(checkpoint.path(), dev, &small, &err), nullptr) << "what the device lays out counts";
+	EXPECT_EQ(err.code, ERR_MEMORY);
+	EXPECT_EQ(dev->prepared, 0u);
+	small.memory = whole;
+	model = model_load(checkpoint.path(), dev, &small, &err);
+	EXPECT_NE(model, nullptr) << err.message;
 	model_free(model);
 }

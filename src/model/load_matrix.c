@@ -183,6 +183,17 @@ static void drop(struct buffer *host)
 	host->data = NULL;
 }
 
+/* Told while they grow: what a backend lays out can be twice what is stored. */
+static int check_copies(const struct loader *l)
+{
+	uint64_t held = l->model->stored + l->model->dev->prepared, bound = l->options->memory;
+	if (!bound || held <= bound)
+		return 0;
+	return err_set(l->err, ERR_MEMORY, "weights as %s and the copies of them that %s multiplies with need more than the %.1f MiB "
+		       "allowed; raise --memory (in a plan student.memory), or take another backend",
+		       dtype_name(l->options->dtype), l->model->dev->name, (double)bound / 0x1p20);
+}
+
 int load_weight(struct loader *l, struct weight *w, int n, const struct view host[], unsigned uses)
 {
 	struct device *dev = l->model->dev;
@@ -195,5 +206,5 @@ int load_weight(struct loader *l, struct weight *w, int n, const struct view hos
 			l->model->stored -= host[i].buffer->bytes;
 			drop(host[i].buffer);
 		}
-	return 0;
+	return check_copies(l);
 }
