@@ -710,7 +710,7 @@ TEST(Identity, IsOfNamesAndBytes)
 	std::filesystem::last_write_time(weights, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
 	write_file(model + "/README.md", "x");
 	EXPECT_EQ(identity(model), whole) << "neither times nor other files count";
-	for (size_t at : {(size_t)0, bytes.size() / 63 * 20, bytes.size() - 1}) {
+	for (size_t at : {(size_t)0, (bytes.size() - 4096) * 500 / 1023, bytes.size() - 1}) {
 		bytes[at] ^= 1;
 		write_file(weights, bytes);
 		EXPECT_NE(identity(model), whole) << at;
@@ -725,6 +725,8 @@ TEST(Identity, IsOfNamesAndBytes)
 	EXPECT_EQ(identity(model), whole);
 	std::filesystem::rename(model, dir / "moved");
 	EXPECT_EQ(identity(dir / "moved"), whole);
+	write_file(dir / "moved/eval_results.json", "{}");
+	EXPECT_EQ(identity(dir / "moved"), whole) << "no file of the model";
 	std::filesystem::rename(dir / "moved/config.json", dir / "moved/settings.json");
 	EXPECT_NE(identity(dir / "moved"), whole);
 }

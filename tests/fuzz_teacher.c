@@ -59,7 +59,7 @@ static void fuzz_body(const char *text, size_t n)
 static void fuzz_line(const char *text, size_t n)
 {
 	struct teacher_answer a;
-	if (!teacher_line_read(&a, text, n, NULL))
+	if (!teacher_line_read(&a, text, n, true, NULL))
 		check_answer(&a);
 }
 

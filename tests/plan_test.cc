@@ -669,7 +669,6 @@ const std::vector<Wrong> &wrong_plans()
 		{more + "teacher:\n  base_url: https://a\n  model: m\n  token: sk-1\n", 7,
 		 "a key never stands in a plan"},
 		{with(least, "model: m", "model: m, extra_body: {api_key: sk-1}"), 4, "a key never stands in a plan"},
-		{with(least, "model: m", "model: m, extra_body: {a: [1, {api_key: sk-1}]}"), 4, "a key never stands in a plan"},
 		{with(least, "model: m", "model: m, extra_headers: {Authorization: Bearer sk-1}"), 4,
 		 "write ${VARIABLE} for it"},
 		// values

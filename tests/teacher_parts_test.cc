@@ -699,6 +699,7 @@ TEST(Outcome, RefusalInsideAReplyOfSuccess)
 		{"401", false, TEACHER_IN_DOUBT, 77, true, false},
 		{"429", false, TEACHER_IN_DOUBT, 0, true, true},
 		{"404", false, TEACHER_IN_DOUBT, 78, true, false},
+		{"403", false, TEACHER_UNUSABLE, 0, false, false},
 		{"502", false, TEACHER_UNUSABLE, 0, false, false},
 		{"400", false, TEACHER_UNUSABLE, 0, false, false},
 		{"429", true, TEACHER_UNUSABLE, 0, false, false},
@@ -725,7 +726,7 @@ TEST(Outcome, RefusalInsideAReplyOfSuccess)
 		EXPECT_EQ(o.stop, c.stop) << c.code;
 		EXPECT_EQ(o.retry, c.retry) << c.code;
 		EXPECT_EQ(o.slow_down, c.slow) << c.code;
-		EXPECT_EQ(o.page, c.state == TEACHER_UNUSABLE && !c.usage) << c.code;
+		EXPECT_EQ(o.page, !*c.code) << c.code;
 	}
 }
 

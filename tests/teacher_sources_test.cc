@@ -193,6 +193,7 @@ TEST(Command, BadAnswers)
 		{"\"content\":\"x\",\"finish_reason\":\"stop\"", TEACHER_ANSWERED, ""},
 		{"\"error\":\"out of cheese\"", TEACHER_IN_DOUBT, "error"},
 		{"\"error\":false,\"content\":\"x\"", TEACHER_ANSWERED, ""},
+		{"\"content\":\"<think>x</think>\"", TEACHER_UNUSABLE, "empty content"},
 	};
 	for (const auto &c : cases) {
 		Program p("while read -r line; do " + ID + "printf '{\"id\":%s,%s}\\n' $id '" + c.row + "'; done\n");
@@ -456,6 +457,17 @@ TEST(Recorded, Attempts)
 	EXPECT_EQ(c.ask(q), -1);
 	EXPECT_EQ(c.err.code, ERR_DATA);
 	EXPECT_NE(std::string(c.err.message).find("attempt 6"), std::string::npos);
+}
+
+// What a cassette holds was left when the thinking was cut; a second cut would leave less.
+TEST(Recorded, ThinkingIsCutOnce)
+{
+	Question q;
+	Cassette c(row(q, "\"state\":\"answered\",\"http\":200,\"content\":\"It is 7. </think>\""));
+	ASSERT_EQ(c.ask(q), 0) << c.err.message;
+	EXPECT_EQ(c.poll(), 1);
+	EXPECT_EQ(c.heard.reply[q.tag].outcome.state, TEACHER_ANSWERED);
+	EXPECT_EQ(c.heard.reply[q.tag].content, "It is 7. </think>");
 }
 
 // Nothing was bought after it: it is no gap in the recording.

@@ -24,7 +24,7 @@ char *tree_join(const char *a, const char *b, struct err *err)
 static int sync_parent(const char *path, struct err *err)
 {
 	char *parent = tree_join(path, "..", err);
-	int rc = parent ? file_sync_dir(parent, err) : -1;
+	int rc = !parent ? -1 : access(parent, R_OK) ? 0 : file_sync_dir(parent, err); /* what cannot be read cannot be synced */
 	free(parent);
 	return rc;
 }

@@ -42,8 +42,8 @@ int tree_copy(const char *to, const char *from, struct err *err);
 int tree_remove(const char *path, struct err *err);
 
 /*
- * Remove the files aside (file.h) that dead processes left in a directory. alone: nobody else writes there; then those
- * below it go, too, and whichever process they are of.
+ * Remove the files aside (file.h) that dead processes of this machine left in a directory. alone: nobody else writes
+ * there; then those below it go, too, and whichever process they are of.
  */
 int tree_remove_asides(const char *path, bool alone, struct err *err);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/mem.h"
+#include "src/base/tree.h"
 #include "src/cmd/job.h"
 #include "src/model/directory.h"
 #include "src/model/export.h"
@@ -131,7 +132,7 @@ static int merge(struct merge_command *c, const struct arguments *args, struct e
 static int open_directory(const char *directory, struct err *err)
 {
 	bool made;
-	if (job_make_directory(directory, &made, err))
+	if (job_make_directory(directory, &made, err) || tree_remove_asides(directory, false, err))
 		return -1;
 	return made || !directory_has(directory, "config.json")
 		       ? 0 : err_set(err, ERR_CANTCREATE, "'%s' holds a model already; choose another --output", directory);

@@ -91,7 +91,7 @@ char *answer_close(const char *rationale, size_t n, struct span answer, struct e
  * The answer without what does not change its value: spaces, \left and \right,
  * \text and its kin, \boxed, dollars, %, degrees, trailing units and full
  * stops, "x =", thousands commas; \dfrac and \tfrac as \frac, \frac12 as
- * \frac{1}{2}, \sqrt2 as \sqrt{2}, an asterisk between two factors as \cdot.
+ * \frac{1}{2}, \sqrt2 as \sqrt{2}, an asterisk between two numbers as \cdot.
  * NUL-terminated, released with free().
  */
 char *answer_math_normal(const char *text, size_t n, struct err *err);

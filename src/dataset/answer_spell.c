@@ -135,13 +135,18 @@ static void close_brace(struct speller *s)
 	s->at++;
 }
 
-/* An asterisk between two factors; others are marks of stress. */
+/* An asterisk without which two numbers were one; all others are marks of stress, or of what stands side by side. */
 static bool is_times(const struct speller *s)
 {
-	if (s->text[s->at] != '*' || !s->at || s->at + 1 == s->n)
+	size_t before = s->at, behind = s->at + 1;
+	if (s->text[s->at] != '*')
 		return false;
-	unsigned char before = (unsigned char)s->text[s->at - 1], behind = (unsigned char)s->text[s->at + 1];
-	return (isalnum(before) || strchr(")]}", before)) && (isalnum(behind) || strchr("([{\\", behind));
+	while (before && s->text[before - 1] == ' ')
+		before--;
+	while (behind < s->n && s->text[behind] == ' ')
+		behind++;
+	bool number = before && (isdigit((unsigned char)s->text[before - 1]) || s->text[before - 1] == '}');
+	return number && behind < s->n && isdigit((unsigned char)s->text[behind]);
 }
 
 static bool spell(struct speller *s)

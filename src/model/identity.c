@@ -12,16 +12,19 @@
 #include "src/base/tree.h"
 #include "src/model/directory.h"
 
-enum { SMALL_FILE = 16 << 20, PIECE = 64 << 10, PIECES = 64 };
+enum { SMALL_FILE = 16 << 20, PIECE = 4 << 10, PIECES = 1024 };
 
 static int is_read(const struct dirent *entry)
 {
-	static const char *const ends[] = {".json", ".jinja", ".safetensors"};
+	static const char *const names[] = {
+		"config.json", "generation_config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json",
+		"special_tokens_map.json", "chat_template.jinja", "adapter_config.json",
+	};
 	const char *dot = strrchr(entry->d_name, '.');
-	for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
-		if (!strcmp(dot, ends[i]))
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(entry->d_name, names[i]))
 			return 1;
-	return 0;
+	return dot && !strcmp(dot, ".safetensors");
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

@@ -7,11 +7,11 @@
  *     identity_add(&hash, directory, &err);
  *     hash_final(digest, &hash, &err);
  *
- * Counted is every .json, .jinja and .safetensors file by its name and bytes.
- * Of a file of more than 16 MiB, weights as a rule, these are its size and 64
- * pieces of 64 KiB, spread evenly: all of it would take as long as reading the
- * model, and training changes a matrix everywhere. Where the directory lies,
- * and when files were written, does not count.
+ * Counted is every file that a student or an adapter is read from, by its name
+ * and bytes. Of a file of more than 16 MiB, weights as a rule, these are its
+ * size and 1,024 pieces of 4 KiB, spread evenly: all of it would take as long
+ * as reading the model, and training changes a matrix everywhere. Where the
+ * directory lies, and when files were written, does not count.
  *
  * Failures: those of directory.h, ERR_IO, ERR_MEMORY.
  */

@@ -106,7 +106,7 @@ const char *collect_usage(char text[COLLECT_USAGE_ROOM], const struct teacher_an
 int64_t collect_cost(const struct plan_teacher *teacher, double tokens_in, double tokens_out);
 
 /* Words for the end of a run. */
-void collect_explain_stop(struct err *err, int code, const struct teacher_reply *reply);
+void collect_explain_stop(struct err *err, int code, const struct teacher_reply *reply, bool billable);
 /* Nothing more can be armed and nothing is in flight: 0 where the step simply ends, else -1. */
 int collect_explain_bound(struct collecting *c, struct err *err);
 

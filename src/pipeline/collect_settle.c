@@ -85,7 +85,7 @@ static void heed_refusal(struct collecting *c, const struct flight *f, const str
 {
 	struct philox_key stream = philox_stream(c->collector->seed, PHILOX_SHUFFLE, BACKOFF_STREAM, 1, 0);
 	double now = clock_seconds(), u = philox_uniform(philox_at(stream, 0, (uint64_t)f->shot.attempt));
-	if (o->state != TEACHER_RELEASED || o->changes || !c->collector->source->billable)
+	if ((o->state != TEACHER_RELEASED && !o->slow_down) || o->changes || !c->collector->source->billable)
 		c->refusals = 0;
 	else if (f->began >= c->refused) {
 		c->refusals++;
@@ -208,7 +208,7 @@ static void land(struct collecting *c, struct flight *f, const struct teacher_re
 	c->came[doubtful ? TEACHER_RELEASED : o->state]++;
 	say(c, reply);
 	if (ending) {
-		collect_explain_stop(&err, ending, reply);
+		collect_explain_stop(&err, ending, reply, c->collector->source->billable);
 		collect_fail(c, &err);
 	}
 }

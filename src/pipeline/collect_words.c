@@ -25,11 +25,11 @@ static const struct {
 	{ERR_QUOTA, "the teacher's quota or credit is used up", "the same command goes on when there is more"},
 };
 
-void collect_explain_stop(struct err *err, int code, const struct teacher_reply *reply)
+void collect_explain_stop(struct err *err, int code, const struct teacher_reply *reply, bool billable)
 {
 	char begins[100];
 	const char *words = *reply->error.message ? reply->error.message : reply->exchange.detail;
-	bool cut = code == ERR_DATA && reply->answer.cause == TEACHER_LENGTH;
+	bool cut = code == ERR_DATA && reply->answer.cause == TEACHER_LENGTH && billable;
 	if (reply->answer.cause == TEACHER_FINISH_REASON)
 		words = reply->answer.finish_reason;
 	if (code == ERR_DATA && !*words && reply->raw && !reply->answer.content)

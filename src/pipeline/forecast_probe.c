@@ -25,6 +25,7 @@ struct probe {
 	size_t row[SAMPLE], n;      /* of the pool, evenly spread */
 	double prompt, annotation, synthesis; /* mean tokens */
 	double longest;                       /* prompt */
+	uint64_t answering;                   /* bytes, with the cache of all slots */
 	double answer_row, answer_token, learn_token; /* seconds: of a prompt, of a token said, of a token learned */
 };
 
@@ -112,6 +113,34 @@ static int encode(struct probe *p, size_t i, const char *completion, struct exam
 	return rc;
 }
 
+/* The most this process has held so far, weights and training included. */
+static uint64_t resident(void)
+{
+	struct rusage usage;
+	return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
+}
+
+/*
+ * What the student holds, and keys and values of all slots, of which the few rows took little; slots fall until the
+ * plan's bound holds.
+ */
+static uint64_t with_cache(const struct probe *p, uint64_t held)
+{
+	const struct plan *plan = p->plan;
+	const struct model *m = p->student->model;
+	int64_t said = plan->selection.max_new_tokens, judged = plan->evaluation.max_new_tokens, slots = plan->student.slots;
+	int64_t rows = p->forecast->candidates > p->forecast->evaluated ? p->forecast->candidates : p->forecast->evaluated;
+	if (m->dev->remote)
+		return held;
+	uint64_t token = 2 * (uint64_t)(m->config.num_hidden_layers * m->config.num_key_value_heads * m->config.head_dim) *
+			 dtype_size(m->dev->cache_dtype);
+	double tokens = fmin(p->longest + (double)(said > judged ? said : judged), (double)m->positions);
+	uint64_t most = held + (uint64_t)(tokens * (double)(slots < rows ? slots : rows)) * token;
+	if (!plan->student.memory || most <= plan->student.memory)
+		return most;
+	return held > plan->student.memory ? held : plan->student.memory;
+}
+
 static int time_answers(struct probe *p, struct err *err)
 {
 	struct example_ids ids[ROWS] = {0};
@@ -134,35 +163,11 @@ static int time_answers(struct probe *p, struct err *err)
 				     answer(&more, p, rows, n, 1 + TOKENS, err)
 			     ? -1 : 0;
 	p->answer_row = one / (double)n;
+	p->answering = with_cache(p, resident());
 	p->answer_token = more > one ? (more - one) / (double)(n * TOKENS) : 0;
 	for (size_t i = 0; i < ROWS; i++)
 		example_release(&ids[i]);
 	return rc;
-}
-
-/* The most this process has held so far, weights and training included. */
-static uint64_t resident(void)
-{
-	struct rusage usage;
-	return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
-}
-
-/* Keys and values of all slots, of which the few rows here took little; slots fall until the plan's bound holds. */
-static uint64_t with_cache(const struct probe *p, uint64_t held)
-{
-	const struct plan *plan = p->plan;
-	const struct model *m = p->student->model;
-	int64_t said = plan->selection.max_new_tokens, judged = plan->evaluation.max_new_tokens, slots = plan->student.slots;
-	int64_t rows = p->forecast->candidates > p->forecast->evaluated ? p->forecast->candidates : p->forecast->evaluated;
-	if (m->dev->remote)
-		return held;
-	uint64_t token = 2 * (uint64_t)(m->config.num_hidden_layers * m->config.num_key_value_heads * m->config.head_dim) *
-			 dtype_size(m->dev->cache_dtype);
-	double tokens = fmin(p->longest + (double)(said > judged ? said : judged), (double)m->positions);
-	uint64_t most = held + (uint64_t)(tokens * (double)(slots < rows ? slots : rows)) * token;
-	if (!plan->student.memory || most <= plan->student.memory)
-		return most;
-	return held > plan->student.memory ? held : plan->student.memory;
 }
 
 static int learn(struct probe *p, const struct train_set *set, struct err *err)
@@ -178,7 +183,8 @@ static int learn(struct probe *p, const struct train_set *set, struct err *err)
 	if (!rc)
 		rc = student_train(&trainee, set->rows, set->n, &config.options, &files, &result, err);
 	p->learn_token = (clock_seconds() - began) / (double)set->tokens;
-	p->forecast->memory = with_cache(p, resident());
+	p->forecast->memory = resident();
+	p->forecast->memory = p->forecast->memory > p->answering ? p->forecast->memory : p->answering;
 	trainee_close(&trainee);
 	return rc;
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/base/tree.h"
 #include "src/model/directory.h"
 
 /* ---- options ---------------------------------------------------------------------- */
@@ -122,7 +121,7 @@ int job_make_directory(const char *directory, bool *made, struct err *err)
 	*made = !mkdir(directory, 0777);
 	if (!*made && errno != EEXIST)
 		return err_set_errno(err, ERR_CANTCREATE, "cannot create '%s'", directory);
-	return directory_check(directory, err) || tree_remove_asides(directory, false, err) ? -1 : 0;
+	return directory_check(directory, err);
 }
 
 int job_put(struct job *job, const char *text, size_t n, struct err *err)

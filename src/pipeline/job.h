@@ -61,7 +61,7 @@ int job_close(struct job *job, int rc, struct err *err);
 int job_read_dtype(const char *word, enum dtype *dtype, struct err *err);
 const char *job_dtype_word(enum dtype dtype);
 
-/* A directory for results: made, or there already, without what killed processes were writing aside; ERR_CANTCREATE. */
+/* A directory for results: made, or there already; ERR_CANTCREATE. */
 int job_make_directory(const char *directory, bool *made, struct err *err);
 
 /* Output: n bytes, or one finished row. */

@@ -107,27 +107,18 @@ static int parse_body(struct json **json, struct json_writer *w, const struct ya
 	return 0;
 }
 
-static int check_secrets(const struct yaml_node *node, struct err *err)
-{
-	int rc = 0;
-	for (const struct yaml_node *child = node->kind == YAML_SCALAR ? NULL : node->first; !rc && child; child = child->next)
-		rc = node->kind == YAML_MAP && plan_is_secret(child->name)
-			     ? plan_refuse_key(child, err,
-					       "'%s': a key never stands in a plan; use teacher.api_key_env "
-					       "or teacher.api_key_file",
-					       child->name)
-			     : check_secrets(child, err);
-	return rc;
-}
-
 int plan_json_read(struct json **json, const struct yaml_node *node, struct err *err)
 {
 	static const char *const none[] = {NULL};
 	struct json_writer w;
 	if (node->kind != YAML_MAP)
 		return yaml_check_keys(node, none, err);
-	if (check_secrets(node, err))
-		return -1;
+	for (const struct yaml_node *child = node->first; child; child = child->next)
+		if (plan_is_secret(child->name))
+			return plan_refuse_key(child, err,
+					       "'%s': a key never stands in a plan; use teacher.api_key_env "
+					       "or teacher.api_key_file",
+					       child->name);
 	if (!node->count)
 		return 0;
 	json_writer_init(&w, 0);

@@ -132,7 +132,7 @@ void report_put_domains(struct grown *out, const struct report *report)
 		return;
 	grown_put(
 		out,
-		"<details><summary>All domains in numbers</summary>\n<p>Of each stage: real + synthetic examples asked "
+		"<details><summary>All domains in numbers</summary>\n<p>Of each stage: real + synthetic (or repeated) examples asked "
 		"for.</p>\n<div class=\"scroll\" tabindex=\"0\"><table><tr><th>domain</th><th>pool</th>");
 	put_stage_heads(out, report);
 	grown_put(out, "<th>dropped</th>");

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/tree.h"
 #include "src/model/export.h"
 #include "src/pipeline/card.h"
 #include "src/student/train_set.h"
@@ -95,7 +96,8 @@ static int open_directory(struct training *c, struct err *err)
 	const struct train_files files = {.directory = directory};
 	struct err ignored;
 	bool made;
-	if (job_make_directory(directory, &made, err) || (c->lock = train_lock(directory, err)) < 0)
+	if (job_make_directory(directory, &made, err) || (c->lock = train_lock(directory, err)) < 0 ||
+	    tree_remove_asides(directory, false, err))
 		return -1;
 	const char *there = made || checkpoint_any(directory) ? NULL : find_result(directory);
 	if (!there)

@@ -158,7 +158,7 @@ static int command_read(struct teacher_source *source, struct teacher_answer *an
 			struct err *err)
 {
 	(void)source;
-	return teacher_line_read(answer, raw, n, err);
+	return teacher_line_read(answer, raw, n, true, err);
 }
 
 struct teacher_source *teacher_command_open(const struct teacher_command_config *config, struct err *err)

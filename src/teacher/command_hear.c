@@ -57,7 +57,7 @@ static void decide_error(struct teacher_reply *reply, const struct pick *error)
 static int decide_answer(struct teacher_reply *reply, struct err *err)
 {
 	struct teacher_facts facts = {.answer = &reply->answer};
-	if (teacher_line_read(&reply->answer, reply->raw, reply->raw_n, err))
+	if (teacher_line_read(&reply->answer, reply->raw, reply->raw_n, true, err))
 		return -1;
 	struct teacher_exchange as_http = {.transport = TEACHER_REPLIED, .status = 200};
 	teacher_outcome_decide(&reply->outcome, &as_http, &facts);

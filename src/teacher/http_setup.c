@@ -68,6 +68,8 @@ static int set_options(struct transfer *t, const struct teacher_http_config *con
 	rc = rc ? rc : curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->words);
 	if (!rc && config->ca_file)
 		rc = curl_easy_setopt(e, CURLOPT_CAINFO, config->ca_file);
+	if (!rc && config->ca_file)
+		rc = curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* instead of the system's, not beside them */
 	if (!rc && config->key && config->key->text)
 		rc = curl_easy_setopt(e, CURLOPT_XOAUTH2_BEARER, config->key->text);
 	if (!rc && config->key && config->key->text)

@@ -137,11 +137,13 @@ static void decide_failure(struct teacher_outcome *o, const struct teacher_excha
 	snprintf(o->reason, sizeof o->reason, "%s", transports[x->transport].reason);
 }
 
-static void decide_success(struct teacher_outcome *o, const struct teacher_answer *answer)
+static void decide_success(struct teacher_outcome *o, const struct teacher_facts *f)
 {
+	const struct teacher_answer *answer = f->answer;
+	bool error = answer->cause == TEACHER_ERROR_BODY && !answer->usage.known && f->error && !*f->error->code;
 	o->state = answer->cause == TEACHER_USABLE ? TEACHER_ANSWERED : TEACHER_UNUSABLE;
 	o->code = answer->cause == TEACHER_USABLE ? 0 : ERR_DATA;
-	o->page = answer->cause == TEACHER_HTML || (answer->cause == TEACHER_ERROR_BODY && !answer->usage.known);
+	o->page = answer->cause == TEACHER_HTML || error;
 	snprintf(o->reason, sizeof o->reason, "%s", teacher_cause_name(answer->cause));
 }
 
@@ -210,13 +212,13 @@ static void heed_headers(struct teacher_outcome *o, const struct teacher_facts *
 
 /*
  * A server that passes on what others answer (OpenRouter) has begun its reply with 200 when one of them refuses; the
- * status of the refusal, 400 to 499, then stands in the error. 0: there is none.
+ * status of the refusal, 400 to 499, then stands in the error. 0: there is none, or it is one prompt's (403: flagged).
  */
 static int passed_on(const struct teacher_facts *f)
 {
 	const char *code = f->error ? f->error->code : "";
 	bool bare = f->answer && f->answer->cause == TEACHER_ERROR_BODY && !f->answer->usage.known;
-	if (!bare || strlen(code) != 3 || strspn(code, "0123456789") != 3 || *code != '4')
+	if (!bare || strlen(code) != 3 || strspn(code, "0123456789") != 3 || *code != '4' || !strcmp(code, "403"))
 		return 0;
 	return (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
 }
@@ -230,7 +232,7 @@ static void decide_passed_on(struct teacher_outcome *o, int status, const struct
 	if (o->state != TEACHER_REJECTED && !o->changes)
 		return;
 	*o = (struct teacher_outcome){.wait = TEACHER_NO_WAIT};
-	decide_success(o, f->answer);
+	decide_success(o, f);
 }
 
 void teacher_outcome_decide(struct teacher_outcome *o, const struct teacher_exchange *x, const struct teacher_facts *f)
@@ -244,7 +246,7 @@ void teacher_outcome_decide(struct teacher_outcome *o, const struct teacher_exch
 	else if (passed)
 		decide_passed_on(o, passed, f);
 	else
-		decide_success(o, f->answer);
+		decide_success(o, f);
 	if (x->transport == TEACHER_REPLIED && f->headers)
 		heed_headers(o, f);
 }

@@ -79,7 +79,7 @@ struct teacher_outcome {
 	bool retry;       /* the query may be asked again, in the way the state allows */
 	bool slow_down;   /* the server is at its limit */
 	bool content;     /* rejected for what the prompt says, in the server's own words */
-	bool page;        /* a web page, or an error alone, came with a status of success: nothing that a teacher says */
+	bool page;        /* a web page, or an error without a code, came with a status of success: no teacher speaks so */
 	unsigned changes; /* enum teacher_change: make these in all requests, once, and ask again */
 	double wait;      /* seconds before any further request to this teacher; TEACHER_NO_WAIT */
 	char reason[TEACHER_REASON_ROOM]; /* stable words: "timed out", "http 500", "length", "" when answered */

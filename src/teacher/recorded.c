@@ -97,7 +97,7 @@ static int read_row(struct teacher_answer *answer, const char *row, size_t n, st
 		rc = take_parsed(answer, picks, &why);
 	pick_release(&text);
 	if (!rc && !parsed)
-		return teacher_line_read(answer, row, n, err);
+		return teacher_line_read(answer, row, n, false, err);
 	if (!rc || why.code == ERR_DATA)
 		return 0;
 	teacher_answer_release(answer);

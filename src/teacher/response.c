@@ -213,8 +213,8 @@ static void cut_thinking(struct teacher_answer *answer)
 	memmove(answer->content, rest, answer->n + 1);
 }
 
-/* Content and its judgement by finish_reason. */
-static int take_content(struct teacher_answer *answer, const struct pick *p, bool stops_unsaid,
+/* Content and its judgement by finish_reason. said: what the model says itself, thinking and all. */
+static int take_content(struct teacher_answer *answer, const struct pick *p, bool stops_unsaid, bool said,
 			const struct teacher_key *key, struct err *err)
 {
 	bool unsaid = p[FINISH].kind == JSON_ABSENT || p[FINISH].kind == JSON_NULL;
@@ -228,7 +228,8 @@ static int take_content(struct teacher_answer *answer, const struct pick *p, boo
 	if (answer->content) {
 		answer->n = teacher_key_redact(key, answer->content, answer->n);
 		answer->content[answer->n] = '\0';
-		cut_thinking(answer);
+		if (said)
+			cut_thinking(answer);
 	}
 	answer->cause = teacher_text_cause(answer->content, answer->n, told ? answer->finish_reason : NULL);
 	return 0;
@@ -237,7 +238,7 @@ static int take_content(struct teacher_answer *answer, const struct pick *p, boo
 static int take_choice(struct teacher_answer *answer, const struct pick *p, const struct teacher_key *key,
 		       struct err *err)
 {
-	if (take_content(answer, p, false, key, err))
+	if (take_content(answer, p, false, true, key, err))
 		return -1;
 	if (pick_given(&p[TOOLS]) || pick_given(&p[FUNCTION]))
 		answer->cause = TEACHER_TOOL_CALLS;
@@ -303,7 +304,7 @@ int teacher_answer_read(struct teacher_answer *answer, const char *body, size_t 
 	return err_set(err, why.code, "%s", why.message);
 }
 
-int teacher_line_read(struct teacher_answer *answer, const char *line, size_t n, struct err *err)
+int teacher_line_read(struct teacher_answer *answer, const char *line, size_t n, bool said, struct err *err)
 {
 	struct pick picks[PICKS];
 	struct pick_text text;
@@ -313,7 +314,7 @@ int teacher_line_read(struct teacher_answer *answer, const char *line, size_t n,
 		picks[i].path = body_paths[i];
 	picks[CONTENT].path = "content";
 	picks[FINISH].path = "finish_reason";
-	int rc = pick_read(&text, line, n, picks, PICKS, &why) || take_content(answer, picks, true, NULL, &why);
+	int rc = pick_read(&text, line, n, picks, PICKS, &why) || take_content(answer, picks, true, said, NULL, &why);
 	if (!rc)
 		take_usage(&answer->usage, picks);
 	pick_release(&text);

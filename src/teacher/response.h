@@ -82,9 +82,10 @@ void teacher_answer_release(struct teacher_answer *answer);
 
 /*
  * The same of one object without choices, a program's line or a cassette's:
- * "content", "finish_reason" (absent or null: "stop") and "usage".
+ * "content", "finish_reason" (absent or null: "stop") and "usage". said: by a
+ * model just now, perhaps with its thinking; a cassette has what was left of it.
  */
-int teacher_line_read(struct teacher_answer *answer, const char *line, size_t n, struct err *err);
+int teacher_line_read(struct teacher_answer *answer, const char *line, size_t n, bool said, struct err *err);
 
 /* Why this text cannot be a training row, TEACHER_USABLE if it can. finish_reason NULL: missing. */
 enum teacher_cause teacher_text_cause(const char *content, size_t n, const char *finish_reason);
