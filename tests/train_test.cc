@@ -20,6 +20,7 @@
 extern "C" {
 #include "src/student/batch.h" /* private to the room, and so C alone */
 }
+#include "src/student/schedule.h"
 #include "src/student/train.h"
 #include "tests/linked_device.h"
 #include "tests/tiny_checkpoint.h"

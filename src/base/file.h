@@ -54,8 +54,12 @@ extern "C" {
 /* Open a regular file for reading, its size in *size (may be NULL). Returns the descriptor, to be closed, or -1. */
 int file_open(const char *path, size_t *size, struct err *err);
 
-/* The code for an errno that an input could not be opened with. */
+/* The code for an errno that an input, or an output, could not be opened with. */
 int file_input_code(int number);
+int file_output_code(int number);
+
+/* What is no regular file, for a message: "a directory". */
+const char *file_kind(mode_t mode);
 
 /* Read up to n bytes, once, past interruptions. Returns how many, 0 at the end of the file, -1 on failure. */
 ssize_t file_read_some(int fd, void *bytes, size_t n, const char *path, struct err *err);

@@ -137,8 +137,7 @@ static int open_file(struct part *part, struct err *err)
 	struct stat status;
 	part->fd = open(part->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
 	if (part->fd < 0)
-		return err_set_errno(err, errno == ENOSPC || errno == EIO ? ERR_IO : ERR_CANTCREATE, "cannot create '%s'",
-				     part->path);
+		return err_set_errno(err, file_output_code(errno), "cannot create '%s'", part->path);
 	if (fstat(part->fd, &status) || !S_ISREG(status.st_mode))
 		return err_set(err, ERR_CANTCREATE, "cannot create '%s': it is not a regular file", part->path);
 	if (flock(part->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)

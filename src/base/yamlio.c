@@ -10,6 +10,7 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/text.h"
+#include "src/base/yaml_expand.h"
 #include "src/base/yamlio.h"
 
 struct yaml {
@@ -66,82 +67,16 @@ static int parser_fault(struct builder *b, const yaml_parser_t *parser, const ch
 		       parser->context ? parser->context : "");
 }
 
-/* Append to the growing text of a scalar whose bytes count against the limit. */
-static int append(struct builder *b, char **out, size_t *used, size_t *room, const char *bytes, size_t n)
-{
-	b->expanded += n;
-	if (b->expanded > YAML_MAX_BYTES)
-		return fail_at(b, b->line, "more than %d bytes of text after replacement", YAML_MAX_BYTES);
-	if (mem_grow(out, room, *used + n + 1, 1, b->err))
-		return -1;
-	memcpy(*out + *used, bytes, n);
-	*used += n;
-	(*out)[*used] = '\0';
-	return 0;
-}
-
-/* The value of the variable whose name is name[0..n), or NULL with an error. */
-static const char *variable(struct builder *b, const char *name, size_t n)
-{
-	char word[128], shown[128];
-	const char *value;
-
-	text_escape(shown, sizeof shown, name, n);
-	if (!n || n >= sizeof word || (name[0] >= '0' && name[0] <= '9')) {
-		fail_at(b, b->line, "'${%s' does not name a variable; write $${ for a plain ${", shown);
-		return NULL;
-	}
-	memcpy(word, name, n);
-	word[n] = '\0';
-	value = getenv(word);
-	if (!value)
-		fail_at(b, b->line, "the environment variable '%s' is not set", word);
-	else if (text_utf8_valid(value, strlen(value)) < strlen(value))
-		fail_at(b, b->line, "the environment variable '%s' is not UTF-8", word);
-	else
-		return value;
-	return NULL;
-}
-
-/* Replace at the ${ where `at` stands; *at moves behind the }. */
-static int replace(struct builder *b, const char **at, char **out, size_t *used, size_t *room)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
-	const char *name = *at + 2, *value;
-	size_t n = strspn(name, allowed);
-
-	if (name[n] != '}')
-		n = 0;
-	value = variable(b, name, n);
-	if (!value)
-		return -1;
-	*at = name + n + 1;
-	return append(b, out, used, room, value, strlen(value));
-}
-
 static int expand(struct builder *b, struct yaml_node *node)
 {
-	size_t used = 0, room = 0;
-	char *out = NULL;
-	int result = append(b, &out, &used, &room, "", 0);
+	struct err why = {0};
+	char *text = yaml_expand(node->verbatim, &b->expanded, &why);
 
-	for (const char *at = node->verbatim; *at && !result;) {
-		size_t plain = strcspn(at, "$");
-		if (plain) {
-			result = append(b, &out, &used, &room, at, plain);
-			at += plain;
-		} else if (!strncmp(at, "${", 2)) {
-			result = replace(b, &at, &out, &used, &room);
-		} else {
-			size_t skip = strncmp(at, "$${", 3) ? 0 : 1;
-			result = append(b, &out, &used, &room, at + skip, 1 + skip);
-			at += 1 + 2 * skip;
-		}
-	}
-	if (!result)
-		node->text = arena_strndup(&b->doc->arena, out, used, b->err);
-	free(out);
-	return result || !node->text ? -1 : 0;
+	if (!text)
+		return why.code == ERR_MEMORY ? out_of_memory(b) : fail_at(b, b->line, "%s", why.message);
+	node->text = arena_strndup(&b->doc->arena, text, strlen(text), b->err);
+	free(text);
+	return node->text ? 0 : -1;
 }
 
 /* A node for the value that starts here, linked into what is open. */

@@ -20,17 +20,9 @@ static int open_directory(const char *directory)
 
 int directory_check(const char *directory, struct err *err)
 {
-	static const struct {
-		int number, code;
-	} codes[] = {{EACCES, ERR_NOPERM}, {EMFILE, ERR_MEMORY}, {ENFILE, ERR_MEMORY}, {ENOMEM, ERR_MEMORY}};
-	int fd = open_directory(directory), code = ERR_NOINPUT;
+	int fd = open_directory(directory);
 
-	if (fd >= 0)
-		return close(fd);
-	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-		if (errno == codes[i].number)
-			code = codes[i].code;
-	return err_set_errno(err, code, "cannot open directory '%s'", directory);
+	return fd >= 0 ? close(fd) : err_set_errno(err, file_input_code(errno), "cannot open directory '%s'", directory);
 }
 
 bool directory_has(const char *directory, const char *name)

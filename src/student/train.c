@@ -10,11 +10,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "reference/philox.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/student/batch.h"
 #include "src/student/checkpoint.h"
+#include "src/student/schedule.h"
 #include "src/student/train_hash.h"
 #include "src/student/train_log.h"
 
@@ -34,71 +34,11 @@ struct training {
 	struct batch batch;
 	struct pass *pass;
 	float *logp;
-	size_t *order;          /* [n], of the epoch `ordered` */
-	int64_t ordered;
+	struct row_order order;
 	struct train_log log;
 	struct checkpoint_place place;
 	struct adamw_rule rule;
 };
-
-/* ---- schedule and order --------------------------------------------------------------- */
-
-static int64_t rows_per_step(const struct train_options *o)
-{
-	return o->per_device_train_batch_size * o->gradient_accumulation_steps;
-}
-
-static int64_t steps_per_epoch(const struct train_options *o, size_t n)
-{
-	return ((int64_t)n + rows_per_step(o) - 1) / rows_per_step(o);
-}
-
-int64_t train_steps(const struct train_options *options, size_t n)
-{
-	return options->num_train_epochs * steps_per_epoch(options, n);
-}
-
-double train_rate(const struct train_options *o, int64_t step, int64_t steps)
-{
-	double warm = ceil(o->warmup_ratio * (double)steps), done = (double)step - 1;
-	if (done < warm)
-		return o->learning_rate * done / warm;
-	double x = (done - warm) / fmax(1, (double)steps - warm);
-	switch (o->lr_scheduler_type) {
-	case SCHEDULE_LINEAR:
-		return o->learning_rate * (1 - x);
-	case SCHEDULE_COSINE:
-		return o->learning_rate * (1 + cos(M_PI * x)) / 2;
-	case SCHEDULE_CONSTANT:
-		break;
-	}
-	return o->learning_rate;
-}
-
-/* Fisher and Yates, from one stream for each epoch. */
-static void order_epoch(struct training *t, int64_t epoch)
-{
-	struct philox_key key = philox_stream(t->options.seed, PHILOX_SHUFFLE, (uint32_t)epoch, 0, 0);
-	for (size_t i = 0; i < t->n; i++)
-		t->order[i] = i;
-	for (size_t i = t->n; t->options.shuffle && i > 1; i--) {
-		size_t j = (size_t)(philox_uniform(philox_at(key, (uint32_t)i, 0)) * (double)i), kept = t->order[j];
-		t->order[j] = t->order[i - 1];
-		t->order[i - 1] = kept;
-	}
-	t->ordered = epoch;
-}
-
-/* The rows of a step, from 1. */
-static const size_t *rows_of_step(struct training *t, int64_t step, size_t *n)
-{
-	int64_t per = rows_per_step(&t->options), of_epoch = steps_per_epoch(&t->options, t->n);
-	int64_t epoch = (step - 1) / of_epoch, first = (step - 1) % of_epoch * per;
-	if (t->ordered != epoch)
-		order_epoch(t, epoch);
-	*n = t->n - (size_t)first < (size_t)per ? t->n - (size_t)first : (size_t)per;
-	return t->order + first;
-}
 
 /* ---- a step ----------------------------------------------------------------------------- */
 
@@ -142,9 +82,9 @@ static int dump_gradients(struct training *t, int64_t step, struct err *err)
 static int run_step(struct training *t, int64_t step, int64_t steps, struct err *err)
 {
 	size_t n;
-	const size_t *order = rows_of_step(t, step, &n);
+	const size_t *order = row_order_step(&t->order, step, &n);
 	struct train_line line = {.step = step, .learning_rate = train_rate(&t->options, step, steps),
-				  .epoch = (double)step / (double)steps_per_epoch(&t->options, t->n)};
+				  .epoch = (double)step / (double)train_epoch_steps(&t->options, t->n)};
 	double begin = clock_seconds();
 	parameters_zero(&t->trainee->params);
 	train_log_clear(&t->log);
@@ -237,9 +177,7 @@ static int prepare(struct training *t, struct err *err)
 	if (check_rows(t, err) || size_calls(t, &trained, &limits, err))
 		return -1;
 	t->logp = mem_array((size_t)limits.targets, sizeof *t->logp, err);
-	t->order = mem_array(t->n, sizeof *t->order, err);
-	t->ordered = -1;
-	if (!t->logp || !t->order)
+	if (!t->logp || row_order_open(&t->order, &t->options, t->n, err))
 		return -1;
 	t->pass = pass_new(t->trainee->model, &trained, &limits, err);
 	return t->pass ? 0 : -1;
@@ -285,7 +223,7 @@ static int keep(struct training *t, int64_t step, struct err *err)
 static int run_steps(struct training *t, struct progress *progress, struct err *err)
 {
 	int64_t steps = t->result->steps, every = t->options.save_steps;
-	every = every ? every : steps_per_epoch(&t->options, t->n);
+	every = every ? every : train_epoch_steps(&t->options, t->n);
 	for (int64_t step = t->result->resumed_from + 1; step <= steps; step++) {
 		if (run_step(t, step, steps, err))
 			return -1;
@@ -302,7 +240,7 @@ static void release(struct training *t)
 	batch_release(&t->batch);
 	train_log_close(&t->log);
 	free(t->logp);
-	free(t->order);
+	row_order_close(&t->order);
 }
 
 int student_train(struct trainee *trainee, const struct train_row *rows, size_t n, const struct train_options *options,

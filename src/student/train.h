@@ -100,9 +100,6 @@ struct train_options {
 	 .seed = 1}
 extern const struct train_options train_defaults;
 
-/* Learning rate of step `step` of `steps`. */
-double train_rate(const struct train_options *options, int64_t step, int64_t steps);
-
 struct train_files {
 	const char *directory;      /* exists; NULL: none */
 	const char *dump_gradients; /* file for the first step's gradients, before clipping; NULL: none. No resuming then. */
@@ -128,9 +125,6 @@ int train_finish(const struct train_files *files, struct err *err);
 
 /* Whether a directory holds checkpoints of an unfinished training. */
 bool checkpoint_any(const char *directory);
-
-/* Steps of a whole training. */
-int64_t train_steps(const struct train_options *options, size_t n);
 
 #ifdef __cplusplus
 }
