@@ -321,6 +321,44 @@ TEST(Ledger, MoneyIsReservedAndSettledFromUsage)
 	EXPECT_EQ(stop, LEDGER_COST_CAP);
 }
 
+TEST(Ledger, WhatWasSentWithoutPricesIsBookedWhenTheyAreKnown)
+{
+	World world(10, 10);
+	enum ledger_stop stop;
+	{
+		Ledger ledger(world.open_step());
+		struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+		for (int64_t tokens : {0, 7}) { /* the first without a usage */
+			struct ledger_shot shot = arm_next(ledger, &stop, 0);
+			answer(shot, "{}");
+			verdict.tokens_in = verdict.tokens_out = tokens;
+			ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+		}
+		verdict = verdict_of(LEDGER_RELEASED);
+		struct ledger_shot refused = arm_next(ledger, &stop, 0);
+		ASSERT_EQ(ledger_settle(ledger, refused.attempt, &verdict, 1, nullptr), 0);
+		arm_next(ledger, &stop, 0); /* in doubt at the next open */
+		EXPECT_EQ(counts_of(ledger).cost, 0);
+	}
+	world.options.max_cost = 1000;
+	world.options.price = [](void *, int64_t in, int64_t out, int64_t body_n) {
+		return in || out ? in + 10 * out : body_n > 20 ? 300 : -1;
+	};
+	{
+		Ledger ledger(world.open());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		EXPECT_EQ(counts_of(ledger).cost, 300 + 77 + 300);
+		arm_next(ledger, &stop, 400);
+		EXPECT_EQ(stop, LEDGER_COST_CAP);
+		struct json_writer w;
+		json_writer_init(&w, 0);
+		EXPECT_EQ(ledger_audit(ledger, &w, &world.err), 0) << world.err.message;
+		json_writer_release(&w);
+	}
+	Ledger again(world.open()); /* once */
+	EXPECT_EQ(counts_of(again).cost, 300 + 77 + 300);
+}
+
 TEST(Ledger, AReleasedUnitReturnsAndWaits)
 {
 	World world(1, 1);

@@ -515,10 +515,10 @@ TEST_F(PlanTest, ResolvedTextResolvesToItself)
 		ASSERT_EQ(again.result, 0) << again.err.message << "\n" << out;
 		EXPECT_EQ(again.plan.resolved, out);
 		EXPECT_EQ(hash_of(again), hash_of(p)) << out;
-		bool changed;
+		struct plan_changes changes;
 		struct err err = {};
-		EXPECT_EQ(plan_compare(&again.plan, out.c_str(), &changed, &err), 0) << err.message;
-		EXPECT_FALSE(changed);
+		EXPECT_EQ(plan_compare(&again.plan, out.c_str(), &changes, &err), 0) << err.message;
+		EXPECT_FALSE(changes.backend || changes.moved);
 	}
 }
 
@@ -827,6 +827,7 @@ TEST_F(PlanTest, PathsOfAPlanNamedWithoutDirectoryStayAsWritten)
 struct Change {
 	const char *from, *to;
 	const char *message; /* NULL: allowed */
+	const char *moved = nullptr;
 };
 
 const char recorded_plan[] = "task: {type: qa, train: a}\nbudget: 90\nstudent: {model_name_or_path: b}\n"
@@ -855,7 +856,7 @@ TEST_F(PlanTest, WhatMayChangeBetweenStarts)
 		{"lora_target_modules: [k_proj, o_proj]", "lora_target_modules: [o_proj, k_proj]", nullptr},
 		{"candidates_per_domain: 50", "candidates_per_domain: all",
 		 "'selection.candidates_per_domain' is all, but this run was begun with 50"},
-		{"train: data/train.jsonl", "train: data/other.jsonl", "'task.train' is data/other.jsonl"},
+		{"train: data/train.jsonl", "train: data/other.jsonl", nullptr, "task.train"},
 		{"type: multiple_choice", "type: math", "'task.type'"},
 		{"domains: [Race, Winogrande, SIQA]", "domains: [Race, Winogrande]",
 		 "'task.domains' is [Race, Winogrande], but this run was begun with [Race, Winogrande, SIQA]"},
@@ -887,14 +888,15 @@ TEST_F(PlanTest, WhatMayChangeBetweenStarts)
 	ASSERT_EQ(before.result, 0) << before.err.message;
 	for (const Change &c : cases) {
 		Plan now(with(whole, c.from, c.to));
-		bool backend_changed = true;
+		struct plan_changes changes = {true, nullptr};
 		struct err err = {};
 		ASSERT_EQ(now.result, 0) << now.err.message;
-		EXPECT_EQ(plan_compare(&now.plan, before.plan.resolved, &backend_changed, &err), c.message ? -1 : 0)
+		EXPECT_EQ(plan_compare(&now.plan, before.plan.resolved, &changes, &err), c.message ? -1 : 0)
 			<< c.to << "\n" << err.message;
 		EXPECT_EQ(err.code, c.message ? ERR_CONFIG : 0) << c.to;
 		EXPECT_NE(std::string(err.message).find(c.message ? c.message : ""), std::string::npos) << err.message;
-		EXPECT_FALSE(backend_changed);
+		EXPECT_FALSE(changes.backend);
+		EXPECT_STREQ(changes.moved, c.moved) << c.to;
 		bool grows = c.message && std::string(c.message).find("'budget'") == 0;
 		EXPECT_EQ(hash_of(now) == hash_of(before), !c.message || grows) << c.to;
 	}
@@ -922,11 +924,11 @@ TEST(PlanCompare, ASecretMayChange)
 TEST_F(PlanTest, AChangedBackendIsTold)
 {
 	Plan before(whole), now(with(whole, "backend: reference", "backend: openblas"));
-	bool backend_changed = false;
+	struct plan_changes changes = {};
 	struct err err = {};
 	ASSERT_EQ(now.result, 0) << now.err.message;
-	EXPECT_EQ(plan_compare(&now.plan, before.plan.resolved, &backend_changed, &err), 0) << err.message;
-	EXPECT_TRUE(backend_changed);
+	EXPECT_EQ(plan_compare(&now.plan, before.plan.resolved, &changes, &err), 0) << err.message;
+	EXPECT_TRUE(changes.backend);
 	EXPECT_EQ(hash_of(now), hash_of(before));
 }
 
@@ -934,11 +936,11 @@ TEST_F(PlanTest, AnotherKindOfTeacherIsAnotherRun)
 {
 	Plan before(recorded_plan),
 		now(with(recorded_plan, "kind: recorded, cassette: c", "kind: local, model_name_or_path: c"));
-	bool backend_changed;
+	struct plan_changes changes;
 	struct err err = {};
 	ASSERT_EQ(before.result, 0) << before.err.message;
 	ASSERT_EQ(now.result, 0) << now.err.message;
-	EXPECT_EQ(plan_compare(&now.plan, before.plan.resolved, &backend_changed, &err), -1);
+	EXPECT_EQ(plan_compare(&now.plan, before.plan.resolved, &changes, &err), -1);
 	EXPECT_NE(std::string(err.message).find("'teacher.kind' is local, but this run was begun with recorded"),
 		  std::string::npos)
 		<< err.message;
@@ -948,9 +950,9 @@ TEST_F(PlanTest, AnotherKindOfTeacherIsAnotherRun)
 TEST_F(PlanTest, ARunsOwnPlanThatIsDamagedIsNamed)
 {
 	Plan now(least);
-	bool backend_changed;
+	struct plan_changes changes;
 	struct err err = {};
-	EXPECT_EQ(plan_compare(&now.plan, "task: {}\n", &backend_changed, &err), -1);
+	EXPECT_EQ(plan_compare(&now.plan, "task: {}\n", &changes, &err), -1);
 	EXPECT_EQ(err.code, ERR_CONFIG);
 	EXPECT_EQ(std::string(err.message).find("the run's own plan.yaml:1: "), 0u) << err.message;
 }

@@ -238,7 +238,7 @@ learns_later()
 status_tells()
 {
 	"$program" status whole | grep -q '^stage 2, done: finished$' && plan half && run half --until 0.annotate &&
-		"$program" status half | grep -q ': nothing is at work on it; the command that began it goes on$' || return 1
+		"$program" status half | grep -q ': nothing is at work on it; the command that began it goes on, or says why it cannot$' || return 1
 	printf '%s\n' 'read -r line' 'until [ -s "$1" ]; do sleep 0.1; done' >wait.sh
 	plan busy && taught_by busy sh "$folder/wait.sh" "$folder/go" || return 1
 	"$program" run --quiet busy.yaml 2>/dev/null &

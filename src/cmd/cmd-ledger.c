@@ -49,12 +49,14 @@ static void print_units(struct json_value root)
 	static const char *const keys[] = {"budget",   "used",  "answered", "unusable",
 					   "in_doubt", "armed", "released", "wire"};
 	struct json_value tokens = json_in(root, "tokens");
+	double cost;
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		printf("%-12s %lld\n", keys[i], count_of(json_in(root, "ledger"), keys[i]));
 	printf("%-12s %lld sends that a provider may bill all the same\n", "not counted",
 	       count_of(root, "not_counted"));
 	printf("%-12s %lld in, %lld out\n", "tokens", count_of(tokens, "input"), count_of(tokens, "output"));
-	printf("%-12s %.6f spent and reserved\n", "cost", (double)count_of(root, "cost") / 1e9);
+	if (!json_opt_double(json_in(root, "cost"), -1, &cost, NULL) && cost >= 0)
+		printf("%-12s %.6f spent and reserved\n", "cost", cost);
 }
 
 static int print_doubts(struct json_value list, struct err *err)

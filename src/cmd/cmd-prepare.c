@@ -230,7 +230,7 @@ static int run(struct arguments *args, struct err *err)
 			     .draw = all_rows,
 			     .draw_test = all_rows,
 			     .seed = 1,
-			     .above = 50};
+			     .above = UINT64_MAX};
 	const struct option_row rows[] = {
 		{"output", OPTION_TEXT, &s.output, "DIR", "where train.jsonl, test.jsonl and domains.svg go"},
 		{"set", OPTION_TEXT, &s.set, "NAME", "reuters: r52 or r90 (r52)"},
@@ -257,6 +257,9 @@ static int run(struct arguments *args, struct err *err)
 		return go;
 	if (options_expect(&cmd_prepare, args, 2, 2, err))
 		return -1;
+	if (s.heads && s.above != UINT64_MAX)
+		return err_set(err, ERR_USAGE, "'--head-above' and '--head-domains' exclude one another");
+	s.above = s.above != UINT64_MAX ? s.above : 50;
 	return prepare(args, &s, err);
 }
 

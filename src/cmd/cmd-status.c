@@ -71,7 +71,7 @@ static int print_units(struct json_value ledger, struct err *err)
 static int print_place(struct json_value root, const char *directory, struct err *err)
 {
 	int64_t stage;
-	const char *step, *const nows[] = {"", ": nothing is at work on it; the command that began it goes on", ": at work"};
+	const char *step, *const nows[] = {"", ": nothing is at work on it; the command that began it goes on, or says why it cannot", ": at work"};
 	char shown[64];
 	if (json_get_int64(json_in(root, "stage"), &stage, err) ||
 	    json_get_string(json_in(root, "step"), &step, NULL, err))

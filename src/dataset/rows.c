@@ -60,8 +60,9 @@ static int check_ids(const struct rows *rows, struct err *err)
 	for (size_t i = 0; list && i < rows->n; i++)
 		list[i] = (struct named_row){&rows->row[i].id, i};
 	if (list && rows_twins(twin, list, rows->n))
-		rc = err_set(err, ERR_DATA, "%s: lines %zu and %zu have the same id", rows->path,
-			     rows->row[twin[0]].line, rows->row[twin[1]].line);
+		rc = err_set(err, ERR_DATA, "%s: lines %zu and %zu have the same id%s", rows->path,
+			     rows->row[twin[0]].line, rows->row[twin[1]].line,
+			     rows->row[twin[0]].id.is_number ? "; a row without one has its line's number" : "");
 	free(list);
 	return rc;
 }

@@ -188,7 +188,7 @@ int ledger_audit(struct ledger *l, struct json_writer *w, struct err *err)
 	json_put_key(w, "ledger");
 	ledger_put_counts(w, &counts);
 	put_string(w, "refusal", refusal.code ? refusal.message : NULL);
-	json_member_int(w, "cost", counts.cost);
+	json_member_known(w, "cost", (double)counts.cost / 1e9, counts.cost || counts.cost_cap >= 0);
 	if (put_not_counted(l, w, err) || put_tokens(l, w, err) || put_doubts(l, w, err) || put_events(l, w, err))
 		return -1;
 	json_end_object(w);

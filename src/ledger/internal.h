@@ -44,6 +44,9 @@ int turn_failed(const struct ledger *ledger, struct err *err);
 int ledger_recover(struct ledger *ledger, const struct ledger_options *options, struct ledger_recovery *recovery,
 		   struct err *err);
 
+/* Book, inside the caller's transaction, what was sent while no price was known. */
+int ledger_price_unpriced(struct ledger *ledger, const struct ledger_options *options, struct err *err);
+
 /* Settle inside the caller's transaction; `reply` NULL: there is none. */
 int attempt_settle(struct ledger *ledger, int64_t attempt, const struct ledger_verdict *verdict,
 		   const struct ledger_received *reply, bool salvaged, int64_t now, struct err *err);

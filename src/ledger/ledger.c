@@ -121,7 +121,7 @@ static int check_identity(struct ledger *l, const struct ledger_options *o, stru
 	    database_int(&l->db, err, &same, 0, "SELECT params_sha256=?1 FROM run", "b", o->params_sha256,
 			 (size_t)HASH_SIZE))
 		return -1;
-	return same ? 0 : err_set(err, ERR_CONFIG, "this run began with another plan, other examples, other prompts or another student; restore them or begin in another directory");
+	return same ? 0 : err_set(err, ERR_CONFIG, "this run began with another plan, other examples, other prompts or another student (their files may be moved, not changed); restore them or begin in another directory");
 }
 
 static int check_witness(struct ledger *l, const struct ledger_options *o, struct err *err)
@@ -133,8 +133,9 @@ static int check_witness(struct ledger *l, const struct ledger_options *o, struc
 	if (l->witness.armed <= newest)
 		return witness_raise(&l->witness, newest, err);
 	return err_set(err, ERR_LEDGER, "ledger '%s' knows %lld attempts, its witness %lld: it is an old copy, and what "
-		       "was bought since would be bought again", l->db.path, (long long)newest,
-		       (long long)l->witness.armed);
+		       "was bought since would be bought again. Take up the newer one; where it is lost, compare the run "
+		       "with the teacher's bill, then remove '%s'", l->db.path, (long long)newest,
+		       (long long)l->witness.armed, l->witness.path);
 }
 
 /* Budget and max_cost as the plan has them now. */
@@ -152,8 +153,8 @@ static int apply_caps(struct ledger *l, const struct ledger_options *o, struct e
 		return -1;
 	if (o->budget == budget && o->max_cost == cost_cap)
 		return 0;
-	snprintf(detail, sizeof detail, "budget %lld to %lld, max_cost %lld to %lld", (long long)budget,
-		 (long long)o->budget, (long long)cost_cap, (long long)o->max_cost);
+	snprintf(detail, sizeof detail, "budget %lld to %lld, max_cost %.9g to %.9g", (long long)budget,
+		 (long long)o->budget, (double)cost_cap / 1e9, (double)o->max_cost / 1e9);
 	if (event_add(l, "caps", detail, o->now, err))
 		return -1;
 	return database_do(&l->db, err, "UPDATE budget SET cap=?1, cost_cap=" COST_CAP, "ii", o->budget, o->max_cost);
@@ -182,7 +183,8 @@ static int begin_epoch(struct ledger *l, const struct ledger_options *o, struct 
 		return -1;
 	if (apply_caps(l, o, err) || database_do(&l->db, err, "UPDATE run SET epoch=epoch+1", "") ||
 	    database_int(&l->db, err, &l->epoch, 0, "SELECT epoch FROM run", "") ||
-	    ledger_recover(l, o, recovery, err) || allow_sends(l, o, err) || clamp_waits(l, o, err))
+	    ledger_recover(l, o, recovery, err) || ledger_price_unpriced(l, o, err) ||
+	    allow_sends(l, o, err) || clamp_waits(l, o, err))
 		return database_rollback(&l->db);
 	return database_commit(&l->db, err);
 }

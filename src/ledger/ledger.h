@@ -78,6 +78,9 @@ typedef int ledger_judge(void *context, const struct ledger_query *query, const 
 /* May this run go on with the budget of the options? -1: the open fails and nothing has changed. */
 typedef int ledger_allow(void *context, struct ledger *ledger, struct err *err);
 
+/* Billionths that so many tokens cost, or, of none, a request of so many bytes at the most; -1: no prices are known. */
+typedef int64_t ledger_price(void *context, int64_t tokens_in, int64_t tokens_out, int64_t body_n);
+
 struct ledger_options {
 	const char *directory;       /* the run directory: exists, not writable by group or others */
 	const char *state_directory; /* of witnesses, made where missing; NULL: BALDISTILL_STATE_DIR, else XDG's */
@@ -97,6 +100,8 @@ struct ledger_options {
 	void *allow_context;
 	ledger_judge *judge;         /* needed where billable */
 	void *judge_context;
+	ledger_price *price;         /* of what earlier starts sent and booked at nothing; NULL: it stays */
+	void *price_context;
 	int64_t now;
 	const char *vfs;             /* SQLite's file layer; NULL: the system's. For fault injection */
 };

@@ -102,7 +102,7 @@ static int open_in(struct witness *witness, char *directory, const char *uuid, s
 		failed = witness->fd < 0 ? err_set_errno(err, ERR_IO, "cannot open witness '%s'", path)
 					 : take(witness, path, err) || read_number(witness, path, err);
 	}
-	free(path);
+	witness->path = path;
 	return failed ? -1 : 0;
 }
 
@@ -133,5 +133,6 @@ void witness_close(struct witness *witness)
 {
 	if (witness->fd >= 0)
 		close(witness->fd);
-	witness->fd = -1;
+	free(witness->path);
+	*witness = (struct witness){.fd = -1};
 }

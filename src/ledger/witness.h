@@ -19,6 +19,7 @@
 struct witness {
 	int fd;        /* -1 where there is none */
 	int64_t armed; /* what it says */
+	char *path;    /* owned */
 };
 
 /*

@@ -92,6 +92,9 @@ int collect_step(struct collector *collector, int64_t stage, const char *step, c
 ledger_judge collect_judge;
 void collect_release(struct collector *collector);
 
+/* Billionths of a currency unit; -1 without prices, or where teacher is NULL. */
+int64_t collect_cost(const struct plan_teacher *teacher, double tokens_in, double tokens_out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -102,9 +102,6 @@ void collect_verdict(struct ledger_verdict *verdict, const struct plan_teacher *
 const char *collect_usage(char text[COLLECT_USAGE_ROOM], const struct teacher_answer *answer, const char *raw,
 			  size_t n);
 
-/* Billionths of a currency unit; -1 without prices, or where teacher is NULL. */
-int64_t collect_cost(const struct plan_teacher *teacher, double tokens_in, double tokens_out);
-
 /* Words for the end of a run. */
 void collect_explain_stop(struct err *err, int code, const struct teacher_reply *reply, bool billable);
 /* Nothing more can be armed and nothing is in flight: 0 where the step simply ends, else -1. */

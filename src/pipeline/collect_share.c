@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Answers that another run of a comparison has paid for: taken from its
- * cassette before anything is armed. Only usable ones are; a unit each, no send.
+ * Answers that another run has paid for, of a comparison or named by the user:
+ * taken from its cassette before anything is armed. Only usable ones are; a
+ * unit each, no send.
  */
 #include "src/ledger/attempt.h"
 #include "src/pipeline/collect_parts.h"

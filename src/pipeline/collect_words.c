@@ -10,7 +10,7 @@ static const struct {
 	const char *what, *advice;
 } stops[] = {
 	{ERR_DATA, "more than half of the teacher's answers cannot be used",
-	 "look at them with 'baldistill ledger export'"},
+	 "look at them with 'baldistill ledger export RUN --output FILE'; the same command goes on and pays for more"},
 	{ERR_UNAVAILABLE, "the teacher cannot be reached, or leaves requests without an answer",
 	 "the same command goes on"},
 	{ERR_MEMORY, "no memory or descriptors are left for requests to the teacher", "the same command goes on"},

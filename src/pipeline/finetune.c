@@ -78,8 +78,9 @@ static enum dtype stored_dtype(const struct model_config *config)
 static int advise(struct err *err)
 {
 	struct err copy = *err;
-	return err_set(err, ERR_NOTFINITE, "%s (of the stage's train.jsonl). A run keeps its plan: begin another one, to which "
-		       "teacher.kind recorded gives what 'baldistill ledger export' saves of this one", copy.message);
+	return err_set(err, ERR_NOTFINITE, "%s (of the stage's train.jsonl). A run keeps its plan: begin another one with "
+		       "'baldistill run --reuse FILE', which buys nothing again that 'baldistill ledger export RUN --output FILE' saves of this one",
+		       copy.message);
 }
 
 static int learn(const struct run *run, struct trainee *trainee, const struct train_set *set, const char *directory,
@@ -145,8 +146,9 @@ static int train(const struct run *run, struct student *student, const struct tr
 static int without_rows(const struct run *run, int64_t k, struct err *err)
 {
 	if (k + 1 == run->stages)
-		return err_set(err, ERR_BUDGET, "not one row to train on: the teacher gave no answer of use; look at them with "
-			       "'baldistill ledger export %s --output FILE', and start again with another output_dir", run->directory);
+		return err_set(err, ERR_BUDGET, "not one row to train on: the teacher gave no answer of use (their causes are told above, "
+			       "and stand in %s/stage-%lld/collected.json). Another run buys the same: raise teacher.max_tokens where they "
+			       "were cut ('length'), else mend task.prompts, before you name another output_dir", run->directory, (long long)k);
 	voice_say(run->options->voice, "not one row to train on yet: the student stays as it is");
 	return 0;
 }

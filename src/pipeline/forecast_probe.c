@@ -25,6 +25,7 @@ struct probe {
 	size_t row[SAMPLE], n;      /* of the pool, evenly spread */
 	double prompt, annotation, synthesis; /* mean tokens */
 	double longest;                       /* prompt */
+	size_t too_long;                      /* prompts that leave no room to learn an answer */
 	uint64_t answering;                   /* bytes, with the cache of all slots */
 	double answer_row, answer_token, learn_token; /* seconds: of a prompt, of a token said, of a token learned */
 };
@@ -56,6 +57,13 @@ static char *synthesis_prompt(const struct data *data, const struct example *row
 	return text;
 }
 
+/* Of a row to learn. */
+static int64_t most_tokens(const struct probe *p)
+{
+	int64_t asked = p->plan->training.max_length;
+	return p->student->model && p->student->model->positions < asked ? p->student->model->positions : asked;
+}
+
 static int count_tokens(struct probe *p, struct err *err)
 {
 	const struct data *data = &p->forecast->data;
@@ -69,6 +77,7 @@ static int count_tokens(struct probe *p, struct err *err)
 		    add_tokens(p, &p->synthesis, synthesis_prompt(data, row, domain, err), true, err))
 			return -1;
 		p->longest = fmax(p->longest, p->prompt - before);
+		p->too_long += p->prompt - before >= (double)most_tokens(p);
 	}
 	p->prompt /= (double)p->n;
 	p->annotation /= (double)p->n;
@@ -191,11 +200,9 @@ static int learn(struct probe *p, const struct train_set *set, struct err *err)
 
 static int time_learning(struct probe *p, struct err *err)
 {
-	struct train_set set = {.max_length = p->plan->training.max_length, .completion_only = false};
+	struct train_set set = {.max_length = most_tokens(p), .completion_only = false};
 	struct example_ids ids = {0};
 	int rc = 0;
-	if (set.max_length > p->student->model->positions)
-		set.max_length = p->student->model->positions;
 	for (size_t i = 0; !rc && i < p->n && set.tokens < LEARNED; i++) {
 		const struct train_row_info info = {.key = (uint32_t)i, .line = i + 1};
 		rc = encode(p, i, "The answer is here.", &ids, err);
@@ -251,6 +258,9 @@ int forecast_probe(struct forecast *f, const struct plan *plan, const struct voi
 		p.row[p.n] = n <= SAMPLE ? p.n : p.n * n / SAMPLE;
 	p.student = completions_student(plan, NULL, err);
 	int rc = p.student ? probe_all(&p, err) : -1;
+	if (p.too_long)
+		voice_say(voice, "%zu of %zu prompts have %lld tokens or more: what is bought for such an example cannot be learned; "
+			  "raise training.max_length or leave it out of the pool", p.too_long, p.n, (long long)most_tokens(&p));
 	student_close(p.student);
 	return rc;
 }

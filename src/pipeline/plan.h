@@ -144,13 +144,19 @@ void plan_release(struct plan *plan);
 /* The commented file with every key and its default that `plan --defaults` prints; released with free(). */
 char *plan_defaults(struct err *err);
 
+/* What is allowed and yet worth telling. */
+struct plan_changes {
+	bool backend;      /* results may differ in their last digits */
+	const char *moved; /* a key whose file or directory has another path, which must have the same content; NULL: none */
+};
+
 /*
  * May a run that was begun with `before` (the resolved text in its directory)
  * go on with this plan? The budget may grow; limits, prices, the key and the
- * backend may change (backend_changed tells of that). Anything else is
- * ERR_CONFIG naming the key and both values.
+ * backend may change, and files move. Anything else is ERR_CONFIG naming the
+ * key and both values.
  */
-int plan_compare(const struct plan *plan, const char *before, bool *backend_changed, struct err *err);
+int plan_compare(const struct plan *plan, const char *before, struct plan_changes *changes, struct err *err);
 
 /* SHA-256 of all keys that may not change between starts: what the ledger holds a run to. */
 int plan_hash(unsigned char digest[HASH_SIZE], const struct plan *plan, struct err *err);

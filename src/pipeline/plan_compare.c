@@ -55,7 +55,7 @@ static int refuse_change(const struct plan *plan, const struct plan *before, con
 }
 
 static int compare_key(const struct plan *plan, const struct plan *before, const struct plan_key *key,
-		       bool *backend_changed, struct err *err)
+		       struct plan_changes *changes, struct err *err)
 {
 	bool changed;
 	if (key->flags & KEY_GROWS)
@@ -68,21 +68,23 @@ static int compare_key(const struct plan *plan, const struct plan *before, const
 	if (differs(&changed, plan, before, key, err))
 		return -1;
 	if (changed && !strcmp(key->path, "student.backend"))
-		*backend_changed = true;
-	return changed && !(key->flags & KEY_CHANGES) ? refuse_change(plan, before, key, err) : 0;
+		changes->backend = true;
+	if (changed && (key->flags & KEY_MOVES))
+		changes->moved = key->path;
+	return changed && !(key->flags & (KEY_CHANGES | KEY_MOVES)) ? refuse_change(plan, before, key, err) : 0;
 }
 
-int plan_compare(const struct plan *plan, const char *before, bool *backend_changed, struct err *err)
+int plan_compare(const struct plan *plan, const char *before, struct plan_changes *changes, struct err *err)
 {
 	struct err unwanted;
 	struct plan earlier;
 	int rc = 0;
 	err = err ? err : &unwanted;
-	*backend_changed = false;
+	*changes = (struct plan_changes){0};
 	if (plan_read(&earlier, yaml_parse("the run's own plan.yaml", before, strlen(before), err), NULL, plan->path, err))
 		return -1;
 	for (const struct plan_key *key = plan_keys; key->path && !rc; key++)
-		rc = compare_key(plan, &earlier, key, backend_changed, err);
+		rc = compare_key(plan, &earlier, key, changes, err);
 	plan_release(&earlier);
 	return rc;
 }
@@ -94,7 +96,7 @@ int plan_hash(unsigned char digest[HASH_SIZE], const struct plan *plan, struct e
 	json_writer_init(&w, 0);
 	json_begin_object(&w);
 	for (const struct plan_key *key = plan_keys; key->path; key++) {
-		if (key->flags & (KEY_CHANGES | KEY_GROWS))
+		if (key->flags & (KEY_CHANGES | KEY_MOVES | KEY_GROWS))
 			continue;
 		json_put_key(&w, key->path);
 		plan_key_put(&w, plan, key);

@@ -26,14 +26,17 @@ static void put_training_help(struct grown *out, const char *help)
 	grown_add(out, help, end && end > help ? (size_t)(end - help) - 1 : strlen(help));
 }
 
+/* A default that is none of the words is one all the same. */
 static void put_words(struct grown *out, const struct plan_key *key)
 {
 	if (!key->words)
 		return;
-	bool first_is_word = !key->value || strcmp(key->value, "auto");
-	grown_put(out, first_is_word ? "" : "auto");
+	bool found = !key->value;
+	for (size_t i = 0; key->words[i] && !found; i++)
+		found = !strcmp(key->words[i], key->value);
+	grown_put(out, found ? "" : key->value);
 	for (size_t i = 0; key->words[i]; i++) {
-		grown_put(out, i || !first_is_word ? " | " : "");
+		grown_put(out, i || !found ? " | " : "");
 		grown_put(out, key->words[i]);
 	}
 	grown_put(out, "; ");

@@ -18,14 +18,25 @@ static int check_name(const struct yaml_node *node, struct err *err)
 		       : plan_refuse_key(node, err, "a key of more than %d bytes", NAME_BYTES);
 }
 
-/* Where servers look for a key that is not sent as ours is. */
+static bool is_word_of_keys(const char *word, size_t n)
+{
+	static const char *const words[] = {"authorization", "auth", "key", "apikey", "token", "secret", "password", "cookie",
+					    "credential", "credentials"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (n == strlen(words[i]) && !strncasecmp(word, words[i], n))
+			return true;
+	return false;
+}
+
+/* Where servers look for a key that is not sent as ours is: "Ocp-Apim-Subscription-Key", "X-Auth-Token". */
 static bool carries_key(const char *header)
 {
-	static const char *const names[] = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcasecmp(header, names[i]))
+	for (size_t n; *header; header += n + (header[n] != '\0')) {
+		n = strcspn(header, "-_");
+		if (is_word_of_keys(header, n))
 			return true;
-	return plan_is_secret(header);
+	}
+	return false;
 }
 
 static int read_header(struct plan_pair *pair, const struct yaml_node *node, struct err *err)

@@ -43,6 +43,7 @@ enum plan_key_flags {
 	KEY_REQUIRED = 1, /* of a teacher: for the kinds it belongs to */
 	KEY_CHANGES = 2,  /* may differ from one start of a run to the next */
 	KEY_GROWS = 4,
+	KEY_MOVES = 16,   /* a path: may differ likewise, as a run is held to what lies there */
 	KEY_EMPTY = 8,    /* written without a value it is the empty text, not the default */
 };
 

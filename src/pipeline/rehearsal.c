@@ -61,6 +61,10 @@ static int look_for_room(struct rehearsal *r, struct err *err)
 	train_set_finish(&r->set);
 	if (!r->set.n)
 		return refuse_length(r, err);
+	if (r->too_long > r->looked / 2)
+		return err_set(err, ERR_CONFIG, "%zu of the first %zu prompts have %lld tokens or more, so that what is bought for them "
+			       "cannot be learned; raise training.max_length, or leave such examples out of the pool",
+			       r->too_long, r->looked, (long long)r->set.max_length);
 	if (r->too_long)
 		voice_say(r->run->options->voice, "%zu of the first %zu prompts have %lld tokens or more: what is bought for such an "
 			  "example cannot be learned; raise training.max_length or leave it out of the pool", r->too_long,

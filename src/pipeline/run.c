@@ -62,7 +62,7 @@ static int check_directory(const struct run *run, struct err *err)
 static int check_plan(const struct run *run, const char *path, bool *same, struct err *err)
 {
 	size_t n;
-	bool backend_changed = false;
+	struct plan_changes changes = {0};
 	*same = false;
 	enum tree_kind kind;
 	if (tree_look(path, &kind, err))
@@ -70,10 +70,12 @@ static int check_plan(const struct run *run, const char *path, bool *same, struc
 	if (kind == TREE_NOTHING)
 		return 0;
 	char *before = file_read(path, MAX_PLAN, &n, err);
-	int rc = before ? plan_compare(run->plan, before, &backend_changed, err) : -1;
+	int rc = before ? plan_compare(run->plan, before, &changes, err) : -1;
 	*same = !rc && !strcmp(before, run->plan->resolved);
 	free(before);
-	if (backend_changed)
+	if (changes.moved)
+		voice_say(run->options->voice, "%s names another place than before; what lies there must be the same", changes.moved);
+	if (changes.backend)
 		voice_say(run->options->voice, "another backend than before: from here on results may differ in their last digits");
 	return rc;
 }

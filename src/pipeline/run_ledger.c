@@ -37,9 +37,19 @@ static int grow_budgets(void *context, struct ledger *ledger, struct err *err)
 	for (int64_t k = begun; k < run->stages; k++)
 		run->budget[k] = 1; /* the least; what it gets is policy_grow's to say */
 	if (policy_grow(run->budget, run->stages, begun, run->plan->budget))
-		return err_set(err, ERR_CONFIG, "budget: every stage has begun, so %lld cannot be used any more; start a new run, with another output_dir",
-			       (long long)run->plan->budget);
+		return err_set(err, ERR_CONFIG, "budget: every stage has begun, so %lld cannot be used any more; begin another run, with another output_dir and "
+			       "'--reuse %s/cassette.jsonl' (baldistill ledger export makes that file too): what is bought already is not bought again",
+			       (long long)run->plan->budget, run->directory);
 	return 0;
+}
+
+static int64_t price_of(void *context, int64_t tokens_in, int64_t tokens_out, int64_t body_n)
+{
+	const struct run *run = context;
+	const struct plan_teacher *t = &run->plan->teacher;
+	if (tokens_in || tokens_out)
+		return collect_cost(t, (double)tokens_in, (double)tokens_out);
+	return collect_cost(t, (double)body_n / 3, (double)t->max_tokens);
 }
 
 static int settled(void *context, struct err *err)
@@ -47,10 +57,11 @@ static int settled(void *context, struct err *err)
 	return run_status(context, err);
 }
 
+/* One that is absent has its place too: a test file is not a validation file. */
 static int add_file(struct hash *hash, const char *path, struct err *err)
 {
-	unsigned char digest[HASH_SIZE];
-	return path ? hash_file(digest, path, err) || hash_update(hash, digest, sizeof digest, err) : 0;
+	unsigned char digest[HASH_SIZE] = {0};
+	return (path && hash_file(digest, path, err)) || hash_update(hash, digest, sizeof digest, err) ? -1 : 0;
 }
 
 /* Ids of the pool, where a cassette decides what is in it. */
@@ -106,7 +117,7 @@ int run_open_ledger(struct run *run, struct err *err)
 		.allow = grow_budgets, .allow_context = run,
 		.slots = run->source.teacher ? (int)t->max_concurrent_requests : 1, .slot_bytes = SLOT_BYTES,
 		.most_wait = (int64_t)(t->max_wait * 1000) + 60000, .max_retries = (int)t->max_retries, .billable = run->source.teacher && run->source.teacher->billable,
-		.strict = run->options->strict, .judge = collect_judge, .judge_context = &run->collector, .now = now_ms(),
+		.strict = run->options->strict, .judge = collect_judge, .judge_context = &run->collector, .price = price_of, .price_context = run, .now = now_ms(),
 	};
 	if (hash_inputs(options.params_sha256, run, err))
 		return -1;

@@ -86,7 +86,7 @@ static int make_forward(struct generation *g, int64_t own, struct err *err)
 	uint64_t need, bound = g->options->memory;
 	while ((need = bytes_of(g, &limits)) > bound && bound) {
 		if (!take_less(g))
-			return err_set(err, ERR_MEMORY, "generating needs %llu MiB for one row, more than the %llu MiB allowed; raise --memory",
+			return err_set(err, ERR_MEMORY, "generating needs %llu MiB for one row, more than the %llu MiB allowed; raise --memory (in a plan student.memory)",
 				       (unsigned long long)(need >> 20), (unsigned long long)(bound >> 20));
 		limits = limits_of(g, g->slots, own);
 	}

@@ -113,7 +113,7 @@ static struct forward *make_forward(struct scoring *s, struct err *err)
 		need = held + forward_bytes(s->model, &limits);
 	}
 	if (s->options->memory && need > s->options->memory) {
-		err_set(err, ERR_MEMORY, "scoring needs %llu MiB, more than the %llu MiB allowed; raise --memory",
+		err_set(err, ERR_MEMORY, "scoring needs %llu MiB, more than the %llu MiB allowed; raise --memory (in a plan student.memory)",
 			(unsigned long long)(need >> 20), (unsigned long long)(s->options->memory >> 20));
 		return NULL;
 	}

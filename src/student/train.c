@@ -52,7 +52,7 @@ static int blame_rows(const struct training *t, const size_t *order, size_t n, s
 		at += (size_t)snprintf(lines + at, sizeof lines - at, "%s%zu", i ? ", " : "", t->rows[order[i]].line);
 	struct err copy = *err;
 	return err_set(err, ERR_NOTFINITE, "%s; its rows are those of lines %s%s; "
-		       "the last checkpoint is kept: lower learning_rate or look at these rows",
+		       "look at these rows, or lower learning_rate and name another directory",
 		       copy.message, lines, at >= sizeof lines - 24 ? ", …" : "");
 }
 
@@ -136,9 +136,10 @@ static uint64_t bytes_of(const struct training *t, const struct pass_trained *tr
 
 static int refuse_memory(const struct training *t, uint64_t need, struct err *err)
 {
-	return err_set(err, ERR_MEMORY, "training needs %llu MiB, more than the %llu MiB allowed; raise the bound, "
-		       "set gradient_checkpointing, or lower max_length or per_device_train_batch_size",
-		       (unsigned long long)(need >> 20), (unsigned long long)(t->options.memory >> 20));
+	return err_set(err, ERR_MEMORY, "training needs %llu MiB, more than the %llu MiB allowed; raise --memory (in a plan "
+		       "student.memory), set gradient_checkpointing, or lower max_length%s",
+		       (unsigned long long)(need >> 20), (unsigned long long)(t->options.memory >> 20),
+		       t->options.tokens ? " or --tokens" : "");
 }
 
 static int check_rows(const struct training *t, struct err *err)
@@ -161,7 +162,7 @@ static int size_calls(struct training *t, const struct pass_trained *trained, st
 		uint64_t need = bytes_of(t, trained, limits);
 		if (!t->options.memory || need <= t->options.memory)
 			break;
-		if (t->options.tokens || t->limits.tokens / 2 < TOKENS)
+		if (t->options.tokens || t->limits.tokens <= limits->keys) /* a call has one whole row at the least */
 			return refuse_memory(t, need, err);
 		batch_release(&t->batch);
 	}

@@ -309,7 +309,7 @@ int chat_render(struct chat_text *text, const struct chat *chat, const struct ch
 
 	*text = (struct chat_text){0};
 	if (chat->family == CHAT_NONE)
-		return err_set(err, ERR_CONFIG, "messages need a chat template; set chat_template");
+		return err_set(err, ERR_CONFIG, "messages need a chat template, and the model has none; name one: chatml, llama2, llama3, mistral or zephyr");
 	if (!n)
 		return err_set(err, ERR_DATA, "a conversation needs a message");
 	result = put(&r, r.family->start) || put_messages(&r, messages, n) || (prompt && put(&r, r.family->prompt)) ||
