@@ -149,7 +149,7 @@ struct Known {
 	explicit Known(std::vector<const char *> texts)
 	{
 		struct err err;
-		copies = copies_new(texts.data(), texts.size(), &err);
+		copies = copies_new(texts.data(), texts.size(), nullptr, &err);
 		EXPECT_NE(nullptr, copies);
 	}
 	~Known()
@@ -237,6 +237,45 @@ TEST(Copies, TextsAreLookedUpOneByOne)
 	EXPECT_TRUE(known.find("short").equal);
 	EXPECT_TRUE(known.find(long_text).equal);
 	EXPECT_DOUBLE_EQ(first.share, known.find(near).share);
+}
+
+/* An instruction in front of every question: what stands in many texts is no copy of any, here and where it is borrowed. */
+TEST(Copies, WhatManyTextsHaveDoesNotCount)
+{
+	const std::string instruction = "Read the question with care and choose the one answer that is right among those given. ";
+	auto question = [&](int i) {
+		std::string text = instruction;
+		for (int k = 0; k < 12; k++)
+			text += "w" + std::to_string(i) + "x" + std::to_string(k) + " ";
+		return text;
+	};
+	std::vector<std::string> texts;
+	for (int i = 0; i < 21; i++)
+		texts.push_back(question(i));
+	std::vector<const char *> all, few;
+	for (size_t i = 0; i < texts.size(); i++) {
+		all.push_back(texts[i].c_str());
+		if (i < 20)
+			few.push_back(texts[i].c_str());
+	}
+	Known usual(all), known(few);
+	EXPECT_GT(known.find(question(99)).share, 0.2) << "20 texts are not many";
+	EXPECT_EQ(usual.find(question(99)).share, 0);
+	const copies_match near = usual.find(question(7) + "so it is");
+	EXPECT_EQ(near.index, 7u);
+	EXPECT_GT(near.share, 0.7) << "its own words are still found";
+	EXPECT_TRUE(usual.find(question(3)).equal);
+	const char *three[] = {texts[0].c_str(), texts[1].c_str(), texts[2].c_str()};
+	struct err err;
+	struct copies_match match;
+	struct copies *shown = copies_new(three, 3, usual.copies, &err);
+	ASSERT_NE(shown, nullptr);
+	const std::string other = question(50), same = question(1) + "now";
+	EXPECT_EQ(copies_find(&match, shown, other.data(), other.size(), &err), 0);
+	EXPECT_EQ(match.share, 0);
+	EXPECT_EQ(copies_find(&match, shown, same.data(), same.size(), &err), 0);
+	EXPECT_GT(match.share, COPIES_HIGH);
+	copies_free(shown);
 }
 
 TEST(Copies, AllNearOnesAreFound)

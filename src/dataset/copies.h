@@ -7,9 +7,11 @@
  * lists and stress do not count. Two are equal where their lists are; a text overlaps another
  * by the share of its distinct runs of 8 words that the other has too, and a
  * share of COPIES_HIGH or more makes it a near copy. A text of fewer than 8
- * words can only be equal.
+ * words can only be equal. Runs that more than 20 known texts and more than
+ * one in a hundred have are usual: an instruction that stands in front of
+ * every question says nothing of the questions, so they do not count.
  *
- *     struct copies *known = copies_new(texts, n, &err);
+ *     struct copies *known = copies_new(texts, n, NULL, &err);
  *     struct copies_match match;
  *     if (copies_find(&match, known, text, length, &err))
  *             return -1;
@@ -37,7 +39,8 @@ enum { COPIES_RUN = 8 }; /* words */
 
 struct copies;
 
-struct copies *copies_new(const char *const *texts, size_t n, struct err *err);
+/* `also`: runs that are usual there are so here, too; borrowed; NULL: none. */
+struct copies *copies_new(const char *const *texts, size_t n, const struct copies *also, struct err *err);
 void copies_free(struct copies *copies);
 
 struct copies_match {

@@ -103,7 +103,7 @@ static struct copies *index_inputs(const struct examples *pool, struct err *err)
 	const char **texts = mem_array(pool->n, sizeof *texts, err);
 	for (size_t i = 0; texts && i < pool->n; i++)
 		texts[i] = pool->row[i].input;
-	struct copies *copies = texts ? copies_new(texts, pool->n, err) : NULL;
+	struct copies *copies = texts ? copies_new(texts, pool->n, NULL, err) : NULL;
 	free(texts);
 	return copies;
 }

@@ -67,7 +67,7 @@ static struct copies *shown_copies(const struct run *run, const size_t *shown, s
 	const char *texts[BOUGHT_DEMONSTRATIONS];
 	for (size_t i = 0; i < n; i++)
 		texts[i] = run->data.pool.row[shown[i]].input;
-	return copies_new(texts, n, err);
+	return copies_new(texts, n, run->data.usual, err);
 }
 
 static int verify(enum synthetic_cause *cause, const struct run *run, const struct synthetic *s, const char *domain,

@@ -9,6 +9,8 @@
 #include "src/dataset/rows.h"
 #include "src/teacher/teacher.h"
 
+enum { USUAL_SAMPLE = 2000 }; /* inputs */
+
 /* ---- loading ----------------------------------------------------------------------------------- */
 
 static int mark_heads(struct data *data, const struct plan_task *task, struct err *err)
@@ -81,6 +83,16 @@ static int load_test(struct data *data, const struct plan *plan, struct err *err
 	return 0;
 }
 
+static int sample_usual(struct data *data, struct err *err)
+{
+	const size_t n = data->pool.n < USUAL_SAMPLE ? data->pool.n : USUAL_SAMPLE;
+	const char *texts[USUAL_SAMPLE];
+	for (size_t i = 0; i < n; i++)
+		texts[i] = data->pool.row[(size_t)((double)i / (double)n * (double)data->pool.n)].input;
+	data->usual = copies_new(texts, n, NULL, err);
+	return data->usual ? 0 : -1;
+}
+
 /* Inputs that no synthetic example may copy: the test file's, also where another one is evaluated on. */
 static int index_test(struct data *data, const struct plan *plan, struct err *err)
 {
@@ -92,7 +104,7 @@ static int index_test(struct data *data, const struct plan *plan, struct err *er
 	const char **texts = rc ? NULL : mem_array(test->n, sizeof *texts, err);
 	for (size_t i = 0; texts && i < test->n; i++)
 		texts[i] = test->row[i].input;
-	data->test_copies = texts ? copies_new(texts, test->n, err) : NULL;
+	data->test_copies = texts ? copies_new(texts, test->n, data->usual, err) : NULL;
 	free(texts);
 	examples_release(&own);
 	return data->test_copies ? 0 : -1;
@@ -101,6 +113,7 @@ static int index_test(struct data *data, const struct plan *plan, struct err *er
 void data_release(struct data *data)
 {
 	copies_free(data->test_copies);
+	copies_free(data->usual);
 	examples_release(&data->test);
 	examples_release(&data->pool);
 	prompts_release(&data->prompts);
@@ -208,7 +221,7 @@ int data_load(struct data *data, const struct plan *plan, struct err *err)
 	examples_init(&data->test);
 	if (!prompts_load(&data->prompts, data->task.type, plan->task.prompts, err) && !load_pool(data, plan, err) &&
 	    !restrict_pool(data, plan, err) && !check_ids(data, err) && !index_ids(data, err) && !load_test(data, plan, err) &&
-	    !index_test(data, plan, err))
+	    !sample_usual(data, err) && !index_test(data, plan, err))
 		return 0;
 	data_release(data);
 	return -1;

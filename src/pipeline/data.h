@@ -33,6 +33,7 @@ struct data {
 	size_t l;                   /* of the file; the pool may have lost some to restrict_pool */
 	char *listed;               /* the names as a prompt lists them */
 	struct prompts prompts;
+	struct copies *usual;       /* a sample of the pool's inputs: what stands in many of them is no copy */
 	struct copies *test_copies; /* inputs of the test set; NULL: none */
 	size_t *by_id;              /* [pool.n]: rows of the pool by id */
 	size_t duplicates, unrecorded; /* rows left out of the pool */
