@@ -282,6 +282,12 @@ double seconds_for(const std::string &text)
 	return (double)(clock() - start) / CLOCKS_PER_SEC;
 }
 
+/* Each blank looked for the end of them all. */
+TEST(Answer, BlanksInAMathAnswerTakeLinearTime)
+{
+	EXPECT_LT(seconds_for("The answer is 1" + std::string(1 << 16, ' ') + "2."), 0.7);
+}
+
 /* A quadratic pass over these takes a second or more, a linear one a few hundredths, a few tenths under sanitizers. */
 TEST(Answer, TakesLinearTime)
 {

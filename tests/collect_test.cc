@@ -347,6 +347,38 @@ TEST(CollectStopped, CountsOverTheStepsOfAStart)
 	ledger_close(ledger);
 }
 
+/* A training of hours between two steps is no wait for the teacher: max_wait begins again with the step. */
+TEST(CollectStopped, NotByTheTimeBetweenTwoSteps)
+{
+	World world(6, 12);
+	world.teacher.max_wait = 1;
+	Fake fake([](const Asking &a) { return a.asked == 3 ? refused(429) : good(a.id); });
+	struct ledger *ledger = world.open(fake);
+	ASSERT_NE(ledger, nullptr) << world.err.message;
+	struct collect_query *queries = world.queries.data();
+	ASSERT_EQ(collect_step(&world.collector, 0, "annotate", queries, 3, &world.counts, &world.err), 0)
+		<< world.err.message;
+	usleep(1200000);
+	EXPECT_EQ(collect_step(&world.collector, 0, "synthesise", queries + 3, 3, &world.counts, &world.err), 0)
+		<< world.err.message;
+	EXPECT_EQ(fake.answered.size(), 6u);
+	ledger_close(ledger);
+}
+
+/* A request of which a part went out is a send, though its unit comes back. */
+TEST(CollectOrder, APartOfARequestIsASend)
+{
+	World world(1, 2);
+	Fake fake([](const Asking &a) {
+		Reaction r = a.sends ? good(a.id) : unconnected();
+		r.part = a.sends ? 0 : 10;
+		return r;
+	});
+	ASSERT_EQ(world.collect(fake), 0) << world.err.message;
+	EXPECT_EQ(world.units().used, 1);
+	EXPECT_EQ(world.units().wire, 2);
+}
+
 /* A redirect may have been billed; it ends the run, and its query is asked again by the next. */
 TEST(CollectStopped, Redirect)
 {

@@ -47,6 +47,7 @@ struct Reaction {
 	enum teacher_transport transport = TEACHER_REPLIED;
 	bool sent = true;   /* the request went out whole */
 	bool billed = true; /* the server counts it */
+	size_t part = 0;    /* bytes of it that went out where not all did */
 };
 
 struct Asking {
@@ -188,7 +189,7 @@ struct Fake : teacher_source {
 		reply.exchange.transport = o.reaction.transport;
 		reply.exchange.status = o.reaction.status;
 		reply.exchange.to_send = o.question.body_n;
-		reply.exchange.sent = o.reaction.sent ? o.question.body_n : 0;
+		reply.exchange.sent = o.reaction.sent ? o.question.body_n : o.reaction.part;
 		reply.exchange.received = slot->body_n;
 		reply.slot = slot;
 		reply.raw = slot->body;

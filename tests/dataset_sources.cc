@@ -161,6 +161,7 @@ TEST(Reuters, RefusesBrokenFilesByLine)
 		  failure(document(1, "TRAIN", {"earn"}, "<TEXT>x")));
 	EXPECT_EQ("reut2-000.sgm:2: a document without a number NEWID", failure(document(0, "TRAIN", {"earn"})));
 	EXPECT_EQ("reut2-000.sgm:2: a topic of document 1 has no name or no end", failure(document(1, "TRAIN", {""})));
+	EXPECT_EQ("reut2-000.sgm:2: a topic of document 1 has no name or no end", failure(document(1, "TRAIN", {"<D>earn"})));
 	EXPECT_EQ("reut2-000.sgm: no document '<REUTERS ...>'; give the folder of the original files",
 		  failure("text\n"));
 	Folder folder(corpus);

@@ -245,6 +245,9 @@ TEST(LedgerCorrupt, UnitsNobodyCanExplain)
 		{"UPDATE budget SET wire=wire-1", "sends are the attempts"},
 		{"UPDATE attempt SET wire=0 WHERE id=2", "sends are the attempts"},
 		{"UPDATE budget SET cost=cost+1", "money is that"},
+		{"UPDATE attempt SET tokens_out=9223372036854775807 WHERE wire=1", "numbers are such"},
+		{"UPDATE attempt SET cost=9223372036854775807", "numbers are such"},
+		{"UPDATE run SET epoch=9223372036854775807", "numbers are such"},
 		/* SQLite itself finds what is above a bound */
 		{"PRAGMA ignore_check_constraints=ON; UPDATE budget SET stage_cap=used-1",
 		 "CHECK constraint failed in budget"},

@@ -359,6 +359,68 @@ TEST(Ledger, WhatWasSentWithoutPricesIsBookedWhenTheyAreKnown)
 	EXPECT_EQ(counts_of(again).cost, 300 + 77 + 300);
 }
 
+TEST(Ledger, ARunThatIsDoneKeepsNoSlots)
+{
+	World world(10, 10);
+	enum ledger_stop stop;
+	{
+		Ledger ledger(world.open_step());
+		struct ledger_shot shot = arm_next(ledger, &stop);
+		ASSERT_EQ(ledger_finish(ledger, &world.err), 0) << world.err.message;
+		EXPECT_TRUE(std::filesystem::exists(world.run / "slot-00")) << "a request is in flight";
+		answer(shot, "{}");
+		struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+		ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+		ASSERT_EQ(ledger_finish(ledger, &world.err), 0) << world.err.message;
+		EXPECT_FALSE(std::filesystem::exists(world.run / "slot-00"));
+	}
+	Ledger again(world.open());
+	ASSERT_TRUE(again.is) << world.err.message;
+	EXPECT_EQ(counts_of(again).answered, 1);
+	arm_next(again, &stop);
+	EXPECT_EQ(stop, LEDGER_GO);
+}
+
+/* Restarts leave the bound of sends where it was: what answers have used is not allowed again. */
+TEST(Ledger, AStartAllowsNoUsedSendAgain)
+{
+	World world(10, 10);
+	int64_t cap;
+	{
+		Ledger ledger(world.open_step());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		enum ledger_stop stop;
+		struct ledger_verdict verdict = verdict_of(LEDGER_ANSWERED);
+		cap = counts_of(ledger).wire_cap;
+		for (int i = 0; i < 3; i++) {
+			struct ledger_shot shot = arm_next(ledger, &stop);
+			answer(shot, "{}");
+			ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+		}
+	}
+	Ledger again(world.open());
+	EXPECT_EQ(counts_of(again).wire_cap, cap);
+}
+
+/* What a crash leaves in doubt may have been billed: its unit stays spent, and so does its money. */
+TEST(Ledger, ACrashKeepsTheReserve)
+{
+	World world(10, 10);
+	enum ledger_stop stop;
+	world.options.max_cost = 1000;
+	{
+		Ledger ledger(world.open_step());
+		ASSERT_TRUE(ledger.is) << world.err.message;
+		arm_next(ledger, &stop, 700);
+	}
+	Ledger again(world.open());
+	ASSERT_TRUE(again.is) << world.err.message;
+	EXPECT_EQ(counts_of(again).in_doubt, 1);
+	EXPECT_EQ(counts_of(again).cost, 700);
+	arm_next(again, &stop, 400);
+	EXPECT_EQ(stop, LEDGER_COST_CAP);
+}
+
 TEST(Ledger, AReleasedUnitReturnsAndWaits)
 {
 	World world(1, 1);

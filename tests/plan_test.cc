@@ -671,6 +671,10 @@ const std::vector<Wrong> &wrong_plans()
 		{with(least, "model: m", "model: m, extra_body: {api_key: sk-1}"), 4, "a key never stands in a plan"},
 		{with(least, "model: m", "model: m, extra_headers: {Authorization: Bearer sk-1}"), 4,
 		 "write ${VARIABLE} for it"},
+		{with(least, "model: m", "model: m, extra_headers: {Ocp-Apim-Subscription-Key: sk-1}"), 4,
+		 "write ${VARIABLE} for it"},
+		{least + "training:\n  learning_rate: ${PLAN_TEST_DATA}\n", 6,
+		 "'learning_rate' takes no such value as '${PLAN_TEST_DATA}' stands for"},
 		// values
 		{with(least, "classification", "regression"), 1,
 		 "'type' must be one of classification, multiple_choice, math, qa"},

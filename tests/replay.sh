@@ -19,7 +19,7 @@ fuzz()
 		-artifact_prefix="$folder/fuzz_$1-" "$work/$1" "${TEST_SRCDIR:?}/tests/corpus/$1"
 }
 
-for target in config json ledger safetensors slots teacher tokenizer; do
+for target in answer config dataset json ledger plan recorded report safetensors slots teacher tokenizer; do
 	cases=$((cases + 1))
 	if fuzz $target >"$log" 2>&1; then
 		echo "ok $cases - $target: $(tail -n 1 "$log")"

@@ -547,6 +547,7 @@ shares()
 	plan both && taught_by both sh "$folder/teacher.sh" "$folder/asked" || return 1
 	ends 78 'max-queries' compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive && [ ! -e asked ] || return 1
 	ends 78 'less than the' compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive --max-queries 100 || return 1
+	ends 78 'less than the' compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive --seeds 1,2 --max-queries 471 || return 1
 	"$program" compare --quiet both.yaml --methods random-finetune-cot,baldistill-adaptive --seeds 1,2 --max-queries 500 --json >both.json || return 1
 	shared=$(cat both/*/*/cassette.jsonl | grep -c '"reason":"shared"') calls=$(wc -l <asked)
 	echo "$shared shared, $calls calls"

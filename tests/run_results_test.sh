@@ -41,6 +41,13 @@ publishes_the_last()
 		[ "$(wc -l <whole/final/dataset/train.jsonl)" -eq "$(wc -l <whole/stage-2/train.jsonl)" ]
 }
 
+# With stages: last the student of the last stage is scored, and no other; its figures are those of all.
+evaluates_the_last_alone()
+{
+	plan last && sed -i 's/stages: all/stages: last/' last.yaml && run last && cmp last/metrics.json whole/metrics.json &&
+		cmp last/stage-2/predictions.jsonl whole/predictions.jsonl && [ ! -e last/stage-0/metrics.json ] && [ ! -e last/stage-1/metrics.json ]
+}
+
 # ---- figures ----
 
 # figure KEY: of the whole, from a metrics.json in one line
@@ -119,6 +126,17 @@ repeats_up_to_required()
 	grep '"used": 14,' duplicate/status.json
 }
 
+# Round and round: no row is repeated twice before each of its domain was once.
+repeats_in_turn()
+{
+	plan turns 'method: duplicate-finetune-cot' && sed -i 's/^budget: .*/budget: 36/' turns.yaml && run turns || return 1
+	grep -o '"id":"repeat/[0-9]*/' turns/stage-0/train.jsonl | sort | uniq -c >times && cat times
+	for domain in gold crude; do
+		grep "\"domain\":\"$domain\"" turns/stage-0/train.jsonl | grep -o '"id":"repeat/[0-9]*/' | sort | uniq -c |
+			awk '{ if (!low || $1 < low) low = $1; if ($1 > high) high = $1 } END { exit !(NR > 1 && high - low <= 1) }' || return 1
+	done
+}
+
 # ifd_rows NAME STAGE: how many rows of a domain have a difficulty, a line each
 ifd_rows()
 {
@@ -133,7 +151,21 @@ selects_as_planned()
 	ifd_rows first 0 >all && cat all && grep -q '^grain 16$' all || return 1
 	plan few 'method: {name: baldistill-adaptive, first_stage: ifd}' &&
 		sed -i 's/^selection: .*/selection: {max_new_tokens: 6, candidates_per_domain: 7}/' few.yaml && run few --until 0.select || return 1
-	ifd_rows few 0 >seven && cat seven && grep -q '^grain 7$' seven
+	ifd_rows few 0 >seven && cat seven && grep -q '^grain 7$' seven || return 1
+	# Never fewer than the stage requires of the domain.
+	plan least 'method: {name: baldistill-adaptive, first_stage: ifd}' &&
+		sed -i 's/^selection: .*/selection: {max_new_tokens: 6, candidates_per_domain: 1}/' least.yaml && run least --until 0.select &&
+		grep -o '"real":[0-9]*' least/stage-0/allocation.json | head -n 1 | tee real && grep -q ':4$' real
+}
+
+# Table 8's filter: what the student finds easier without the question is not taken, though it ranks first.
+filters_by_ifd()
+{
+	plan below 'method: {name: active-finetune-cot, ifd_filter: below_one}' && plan above 'method: active-finetune-cot' &&
+		sed -i 's/^selection: .*/selection: {ifd_target: gold}/' below.yaml above.yaml && run below --until 0.select && run above --until 0.select || return 1
+	grep '"selected":true' above/stage-0/scores.jsonl | value ifd | LC_ALL=C sort -g | tail -n 1 >all
+	grep '"selected":true' below/stage-0/scores.jsonl | value ifd | LC_ALL=C sort -g | tail -n 1 >left
+	paste all left && paste all left | awk '{ exit !($1 >= 1 && $2 < 1) }'
 }
 
 # ---- what the teacher is asked ----
@@ -170,6 +202,41 @@ asks()
 		[ "$(grep -o 'Mark[0-9]*ofgold.Theanswerisgold.' one | sort -u | wc -l)" -eq 3 ]
 }
 
+# Each synthesis of a stage (two have some) shows examples drawn for it, those first whose rationale is known: two of crude's six have none here.
+draws_what_is_shown()
+{
+	cat >some.sh <<-'END'
+	n=0
+	while read -r line; do
+		printf '%s\n' "$line" | tr -d ' ' >>"$1"
+		id=$(printf '%s\n' "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')
+		domain=$(printf '%s\n' "$line" | sed 's/.*"domain": *"\([a-z]*\)".*/\1/')
+		said="Mark $id of $domain. The answer is $domain."
+		case $(printf '%s\n' "$line" | tr -d ' ') in
+		*'"kind":"synthesise"'*) said="Input: a new $domain of $id\\nRationale: It is $domain.\\nAnswer: $domain" ;;
+		*) [ "$domain" != crude ] || [ $((n += 1)) -gt 2 ] || said='The answer is weather.' ;;
+		esac
+		printf '{"id": %s, "content": "%s"}\n' "$id" "$said"
+	done
+	END
+	plan drawn 'method: baldistill-naive' && sed -i 's/^budget: .*/budget: 48/' drawn.yaml &&
+		taught_by drawn sh "$folder/some.sh" "$folder/drawn-asked" && run drawn || return 1
+	grep '"kind":"synthesise"' drawn-asked | grep '"domain":"crude"' >crude && [ "$(wc -l <crude)" -gt 3 ] || return 1
+	while read -r line; do
+		printf '%s\n' "$line" | grep -o 'Mark[0-9]*ofcrude' | tr '\n' ' '
+		echo
+	done <crude >shown
+	cat shown
+	[ "$(sort -u shown | wc -l)" -gt 2 ] && ! awk 'NF != 3' shown | grep .
+}
+
+# A unit that a wrong answer has cost is spent: it is not asked for again.
+replaces_no_paid_row()
+{
+	plan spent 'method: baldistill-naive' && run spent --until 1.select && grep '"wrong answer":1' spent/stage-0/collected.json &&
+		! grep '"replacements":[1-9]' spent/stage-1/allocation.json
+}
+
 # What ends a run is told before the answers are waited for, which may take as long as the teacher likes.
 tells_why()
 {
@@ -189,6 +256,22 @@ tells_why()
 	cat said
 	[ $status -eq 76 ] && grep -q 'waiting for 1 paid answer before it ends: .*no answer.*: Welcome' said &&
 		"$program" status --json why | tr -d ' \n' | grep '"answered":1'
+}
+
+# What a plan calls money is money: answers of 30 tokens at a million for 10 are 0.0003, sends reserve more.
+keeps_to_max_cost()
+{
+	cat >dear.sh <<-'END'
+	while read -r line; do
+		echo . >>"$1"
+		printf '{"id": %s, "content": "The answer is grain.", "usage": {"prompt_tokens": 10, "completion_tokens": 20}}\n' \
+			"$(printf '%s\n' "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')"
+	done
+	END
+	plan dear && taught_by dear sh "$folder/dear.sh" "$folder/dear-calls" &&
+		sed -i 's/^\(teacher: .*\)}$/\1, max_tokens: 64, prices: {input: 10, output: 10}, max_cost: 0.0045}/' dear.yaml &&
+		ends 80 'max_cost' run --quiet dear.yaml && wc -l <dear-calls && "$program" status --json dear | tr -d ' \n' | tee told || return 1
+	[ "$(wc -l <dear-calls)" -gt 3 ] && [ "$(wc -l <dear-calls)" -lt 16 ]
 }
 
 # Where answers are checked by value the teacher is shown the gold one, and keeps its rationale (METHOD 4).
@@ -306,15 +389,21 @@ closes_with_the_label()
 check 'a stage trains on all stages so far' joins_all_stages
 check 'a stage trains afresh from the base' trains_afresh
 check 'what is published is the last stage' publishes_the_last
+check 'the last stage alone is evaluated' evaluates_the_last_alone
 check 'a student that learns is scored above nothing' learns
 check 'the figures are those of its answers' evaluates_the_student
 check 'a comparison subtracts' subtracts
 check 'a seed is checked before anything is run' checks_seeds
 check 'active takes the hardest of the pool' hardest_of_all
 check 'duplicates repeat up to what is required' repeats_up_to_required
+check 'repetitions go round' repeats_in_turn
 check 'selection follows its keys' selects_as_planned
+check 'the filter leaves out what is easier alone' filters_by_ifd
 check 'the teacher is asked as METHOD says' asks
+check 'demonstrations are drawn for each synthesis' draws_what_is_shown
+check 'what was paid for is not asked for again' replaces_no_paid_row
 check 'why a run ends is told before its answers are waited for' tells_why
+check 'a run keeps to max_cost' keeps_to_max_cost
 check 'a run that was moved goes on' moved
 check 'a synthetic rationale is closed with its label' closes_with_the_label
 check 'where gold is shown its rationale is kept' shows_gold

@@ -599,6 +599,31 @@ TEST(Outcome, EveryStatus)
 	}
 }
 
+/* Headers speak to refusals: "do not retry" behind a wrong key rejects no query, and no doubt waits or ends a run. */
+TEST(Outcome, HeadersAreHeededWithRefusals)
+{
+	struct teacher_headers headers = {};
+	struct teacher_facts f = {};
+	struct teacher_exchange x = {};
+	struct teacher_outcome o;
+	headers.wait = 9999, headers.never_retry = true;
+	f.headers = &headers, f.max_wait = 600;
+	x.transport = TEACHER_REPLIED, x.to_send = x.sent = 100;
+	for (int status : {401, 402, 404, 503}) {
+		x.status = status;
+		teacher_outcome_decide(&o, &x, &f);
+		EXPECT_EQ(o.state, TEACHER_RELEASED) << status;
+		EXPECT_NE(o.stop, 0) << status;
+	}
+	for (int status : {408, 500, 502}) {
+		x.status = status;
+		teacher_outcome_decide(&o, &x, &f);
+		EXPECT_EQ(o.state, TEACHER_IN_DOUBT) << status;
+		EXPECT_EQ(o.stop, 0) << status;
+		EXPECT_LT(o.wait, 0) << status;
+	}
+}
+
 struct ChangeCase {
 	int status;
 	const char *message, *type, *code, *param;

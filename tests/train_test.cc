@@ -410,6 +410,34 @@ TEST_P(Train, EveryEpochTakesEveryRowOnceInItsOwnOrder)
 	model_free(model);
 }
 
+/* Masks are drawn anew in every step, and with the seed: at a rate of 0 nothing else changes the loss of a row. */
+TEST_P(Train, DropoutIsDrawnAnewInEveryStep)
+{
+	std::vector<double> losses;
+	for (uint64_t seed : {1, 2}) {
+		TinyCheckpoint checkpoint({});
+		struct model *model = load(checkpoint);
+		struct train_kind kind = lora_kind(QV, 4, 0.5);
+		struct trainee t;
+		struct err err = {};
+		Temporary folder;
+		ASSERT_EQ(trainee_open(&t, model, &kind, &err), 0) << err.message;
+		set_values(&t, 0.5f);
+		TrainRows data(1);
+		struct train_options options = options_of_golden();
+		options.learning_rate = 0, options.num_train_epochs = 2, options.seed = seed;
+		ASSERT_EQ(train(&t, data, options, folder.path), "");
+		std::ifstream log(folder / "trainer_log.jsonl");
+		for (std::string line; std::getline(log, line);)
+			losses.push_back(atof(line.c_str() + line.find("\"loss\":") + 7));
+		trainee_close(&t);
+		model_free(model);
+	}
+	ASSERT_EQ(losses.size(), 4u);
+	EXPECT_NE(losses[0], losses[1]) << "the step's";
+	EXPECT_NE(losses[0], losses[2]) << "the seed's";
+}
+
 /* ---- adapters in and out ------------------------------------------------------------------------ */
 
 TEST_P(Train, AnAdapterIsReadAsItWasWritten)

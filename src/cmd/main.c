@@ -63,6 +63,16 @@ static int keep_secrets(struct err *err)
 	return 0;
 }
 
+/* Requests in flight take a descriptor each, and the usual soft limit is for programs that call select(). */
+static void allow_descriptors(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= files.rlim_max)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files); /* where that fails, what is there has to do */
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
@@ -83,6 +93,8 @@ static int run(int argc, char **argv, struct err *err)
 			       word[0] == '-' ? "option" : "command", word);
 	if ((command->needs & NEEDS_SECRECY) && keep_secrets(err))
 		return -1;
+	if (command->needs & NEEDS_SECRECY)
+		allow_descriptors();
 	struct arguments args = {.argc = argc - 1, .argv = argv + 1};
 	return command->run(&args, err);
 }

@@ -49,7 +49,7 @@ static void print_help(const struct command *command, const struct option_list *
 {
 	printf("Usage: baldistill %s [OPTIONS]%s%s\n", command->name, command->operands ? " " : "",
 	       command->operands ? command->operands : "");
-	printf("%s.\n\nOptions:\n", command->summary);
+	printf("%s%s\n\nOptions:\n", command->summary, command->summary[strlen(command->summary) - 1] == '?' ? "" : ".");
 	for (int i = 0; i < list->n; i++) {
 		const struct option_row *row = &list->rows[i];
 		char left[64];

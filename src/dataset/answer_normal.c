@@ -132,9 +132,11 @@ static bool thousands(const char *text, size_t n, size_t at, size_t run, size_t 
 static bool parts_digits(const char *text, size_t n, size_t at)
 {
 	size_t next = at;
+	if (!at || !isdigit((unsigned char)text[at - 1]))
+		return false; /* asked first: of a run of blanks only the first looks for its end */
 	while (next < n && text[next] == ' ')
 		next++;
-	return at && isdigit((unsigned char)text[at - 1]) && digits_at(text, n, next, 1);
+	return digits_at(text, n, next, 1);
 }
 
 /* "^{2}" and "_{2}" as "^2" and "_2": is the brace at `at` one of these? */

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/file.h"
 #include "src/base/grown.h"
@@ -63,7 +64,7 @@ static int read_topics(struct document *document, struct corpus *corpus, struct 
 	for (struct span at = sgml_find(list, "<D>"); at.text;
 	     at = sgml_find((struct span){at.text + 3, at.n - 3}, "<D>")) {
 		struct span name = sgml_element(at, "D");
-		if (!name.n)
+		if (!name.n || memchr(name.text, '<', name.n))
 			return err_set(err, ERR_DATA, "a topic of document %lld has no name or no end",
 				       (long long)document->id);
 		if (topic_index(&document->topic[document->topics++], corpus, name, err))

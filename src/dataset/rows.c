@@ -9,7 +9,7 @@
 #include "src/base/mem.h"
 #include "src/base/text.h"
 
-static const size_t most_bytes = (size_t)4 << 30; /* of a file: rows are kept in memory */
+static const size_t most_bytes = (size_t)64 << 30; /* of a file: rows are kept in memory */
 
 /* ---- ids ----------------------------------------------------------------------- */
 

@@ -12,6 +12,10 @@ static const struct {
 	const char *rule, *sql;
 } rules[] = {
 	{"it has one run and one budget", "SELECT 2-(SELECT count(*) FROM run)-(SELECT count(*) FROM budget)"},
+	{"numbers are such as a run can reach",
+	 "SELECT (SELECT count(*) FROM attempt WHERE tokens_in NOT BETWEEN 0 AND 1000000000000 OR tokens_out NOT BETWEEN 0"
+	 " AND 1000000000000 OR cost NOT BETWEEN 0 AND 1000000000000000)+(SELECT count(*) FROM run WHERE epoch NOT BETWEEN"
+	 " 0 AND 1000000000000)"},
 	{"used units are armed, answered, unusable or in doubt",
 	 "SELECT used-(SELECT count(*) FROM attempt WHERE state<>'RELEASED') FROM budget"},
 	{"sends are the attempts that were sent", "SELECT wire-(SELECT coalesce(sum(wire),0) FROM attempt) FROM budget"},
@@ -135,8 +139,8 @@ static int put_doubts(struct ledger *l, struct json_writer *w, struct err *err)
 static int put_tokens(struct ledger *l, struct json_writer *w, struct err *err)
 {
 	int64_t input, output;
-	if (database_int(&l->db, err, &input, 0, "SELECT sum(tokens_in) FROM attempt WHERE wire=1", "") ||
-	    database_int(&l->db, err, &output, 0, "SELECT sum(tokens_out) FROM attempt WHERE wire=1", ""))
+	if (database_int(&l->db, err, &input, 0, "SELECT CAST(total(tokens_in) AS INT) FROM attempt WHERE wire=1", "") ||
+	    database_int(&l->db, err, &output, 0, "SELECT CAST(total(tokens_out) AS INT) FROM attempt WHERE wire=1", ""))
 		return -1;
 	json_put_key(w, "tokens");
 	json_begin_object(w);

@@ -257,6 +257,18 @@ struct ledger *ledger_open(const struct ledger_options *options, struct ledger_r
 }
 
 /* The lock goes last: nobody else may open the database before it is closed. */
+int ledger_finish(struct ledger *l, struct err *err)
+{
+	int64_t armed;
+	if (database_int(&l->db, err, &armed, 0, "SELECT count(*) FROM attempt WHERE state='ARMED'", ""))
+		return -1;
+	if (armed)
+		return 0;
+	slots_close(&l->slots);
+	slots_remove(l->directory_fd, 0);
+	return 0;
+}
+
 void ledger_close(struct ledger *l)
 {
 	if (!l)

@@ -122,6 +122,9 @@ struct ledger *ledger_open(const struct ledger_options *options, struct ledger_r
 /* Settles nothing: what is armed stays armed for the next open. NULL is allowed. */
 void ledger_close(struct ledger *ledger);
 
+/* The run is done: its slots go where nothing is in flight. Arms nothing any more; the next open makes them again. */
+int ledger_finish(struct ledger *ledger, struct err *err);
+
 /* The run's identity, 36 characters; lives as long as the handle. */
 const char *ledger_uuid(const struct ledger *ledger);
 

@@ -69,12 +69,11 @@ static int map_slot(struct slot_state *state, int directory, struct err *err)
 	return failed;
 }
 
-/* Those of an earlier start that had more: settled by now, and read by nobody. */
-static void remove_rest(int directory, int n)
+void slots_remove(int directory, int from)
 {
 	char name[SLOT_NAME_ROOM];
 	do
-		slot_name(name, n++);
+		slot_name(name, from++);
 	while (!unlinkat(directory, name, 0));
 }
 
@@ -84,7 +83,7 @@ int slots_open(struct slots *slots, int directory, int n, size_t body_room, cons
 				.state = mem_array((size_t)n, sizeof *slots->state, err), .n = n};
 	if (!slots->slot || !slots->state)
 		return -1;
-	remove_rest(directory, n);
+	slots_remove(directory, n); /* of an earlier start that had more: settled by now, and read by nobody */
 	for (int i = 0; i < n; i++) {
 		struct slot_state *state = &slots->state[i];
 		*state = (struct slot_state){.index = i, .uuid = uuid, .map_n = SLOT_BODY_AT + body_room};

@@ -37,6 +37,8 @@ struct slots {
 /* Open, preallocate and map n slots with room for body_room bytes each; uuid is borrowed. */
 int slots_open(struct slots *slots, int directory, int n, size_t body_room, const char *uuid, struct err *err);
 void slots_close(struct slots *slots);
+/* Remove the files of slots from number `from` on, which must be closed. */
+void slots_remove(int directory, int from);
 /* The slot of an attempt, or NULL; attempt 0: one that is free or will be when the turn is committed. */
 struct slot *slots_find(struct slots *slots, int64_t attempt);
 

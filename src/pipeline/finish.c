@@ -215,7 +215,8 @@ int run_finish(struct run *run, struct err *err)
 			     ? -1 : 0;
 	free(cassette);
 	run->step = "done";
-	if (rc || run_status(run, err) || run_log(run, "finished", err))
+	if (rc || run_status(run, err) || run_log(run, "finished", err) ||
+	    report_write(run->directory, NULL, run->options->version, err))
 		return -1;
-	return report_write(run->directory, NULL, run->options->version, err);
+	return ledger_finish(run->ledger, err);
 }

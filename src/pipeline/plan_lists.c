@@ -5,9 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/dataset/examples.h"
+
 /* A list of texts that are not empty and differ. */
 static int check_texts(const struct yaml_node *node, struct err *err)
 {
+	if (node->count > EXAMPLES_DOMAINS)
+		return yaml_refuse(node, err, "'%s' has more than %d texts", node->name, EXAMPLES_DOMAINS);
 	for (const struct yaml_node *item = node->first; item; item = item->next) {
 		if (!*item->text)
 			return yaml_refuse(item, err, "a text in '%s' is empty", node->name);

@@ -12,7 +12,7 @@
 #include "src/pipeline/report_parts.h"
 
 enum { MOST_BYTES = 64 << 20 };
-static const size_t most_row_bytes = (size_t)4 << 30; /* of train.jsonl */
+static const size_t most_row_bytes = (size_t)64 << 30; /* of train.jsonl */
 
 char *report_file(const struct report *report, const char *name, size_t *n, int *rc, struct err *err)
 {

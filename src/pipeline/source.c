@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "src/base/mem.h"
@@ -94,12 +95,25 @@ static void tell_proxy(const struct teacher_source *teacher, const struct voice 
 			  exceptions ? ", unless no_proxy names the teacher" : "");
 }
 
+/* Files of the run, the database and the libraries beside the requests. */
+static int check_descriptors(int64_t requests, struct err *err)
+{
+	const rlim_t others = 48;
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= (rlim_t)requests + others)
+		return 0;
+	return err_set(err, ERR_CONFIG, "teacher.max_concurrent_requests is %lld, and this process may open %llu files; lower it, or raise 'ulimit -n'",
+		       (long long)requests, (unsigned long long)files.rlim_cur);
+}
+
 static int open_openai(struct source *s, const struct plan *plan, const struct source_options *options,
 		       struct err *err)
 {
 	const struct plan_teacher *t = &plan->teacher;
 	if (!t->base_url)
 		return err_set(err, ERR_CONFIG, "teacher.base_url is missing; write https://HOST/v1");
+	if (check_descriptors(t->max_concurrent_requests, err))
+		return -1;
 	if (t->ca_file && access(t->ca_file, R_OK))
 		return err_set_errno(err, ERR_NOINPUT, "teacher.ca_file: cannot read '%s'", t->ca_file);
 	int rc = options->key ? teacher_key_copy(&s->key, options->key, err)

@@ -126,10 +126,12 @@ int train_config_set(struct train_config *config, const struct train_key *key, c
 	}
 }
 
-/* The message already there, with file and line in front. */
-static int refuse(const struct yaml_node *node, struct err *err)
+/* The message already there, with file and line in front; it shows the value, which a variable may hold as a secret. */
+static int refuse(const struct yaml_node *node, const struct train_key *key, struct err *err)
 {
 	const struct err why = *err;
+	if (strcmp(node->text, node->verbatim))
+		return yaml_refuse(node, err, "'%s' takes no such value as '%s' stands for", key->name, node->verbatim);
 	return yaml_refuse(node, err, "%s", why.message);
 }
 
@@ -143,7 +145,7 @@ static int read_list(struct train_config *config, const struct train_key *key, c
 		if (item->kind != YAML_SCALAR)
 			return yaml_refuse(item, err, "'%s' holds names", key->name);
 		if (set_targets(key, &one, item->text, err))
-			return refuse(item, err);
+			return refuse(item, key, err);
 		all |= one;
 	}
 	if (!all)
@@ -169,7 +171,7 @@ static int read_key(struct train_config *config, const struct yaml_node *node, s
 		return yaml_refuse(node, err, "'%s' takes a value without quotes, found %s", key->name, node->verbatim);
 	if (!train_config_set(config, key, node->text, err))
 		return 0;
-	return refuse(node, err);
+	return refuse(node, key, err);
 }
 
 int train_config_read(struct train_config *config, const struct yaml_node *map, struct err *err)

@@ -8,7 +8,7 @@
 #include "src/base/mem.h"
 #include "src/base/text.h"
 
-enum { MAX_CASSETTE = 1 << 30 };
+static const size_t most_bytes = (size_t)64 << 30; /* of a cassette: it is kept in memory */
 
 /* What a parsed row answers; input NULL for a synthesis, which only its domain chooses. */
 static int parsed_hash(char hex[HASH_HEX_ROOM], const char *kind, const char *domain, size_t domain_n,
@@ -156,7 +156,7 @@ int recording_open(struct recording *r, const char *path, struct err *err)
 {
 	size_t n = 0;
 	*r = (struct recording){.path = mem_strdup(path, err)};
-	r->text = r->path ? file_read(path, MAX_CASSETTE, &n, err) : NULL;
+	r->text = r->path ? file_read(path, most_bytes, &n, err) : NULL;
 	return r->text ? index_rows(r, n, err) : -1;
 }
 
