@@ -555,6 +555,37 @@ shares()
 		[ -s both/compare.json ] && grep -q '<td>baldistill-adaptive</td>' both/compare.html && [ -s both/baldistill-adaptive/2/report.html ]
 }
 
+# What a run has paid for is not bought again by another that has another plan.
+reuses()
+{
+	plan paid 'method: random-finetune-cot' && taught_by paid sh "$folder/teacher.sh" "$folder/paid-asked" && run paid &&
+		"$program" ledger export paid --output answers.jsonl && [ "$(wc -l <paid-asked)" -gt 5 ] || return 1
+	plan again 'method: random-finetune-cot' && sed -i 's/learning_rate: 1.0e-2/learning_rate: 1.0e-3/' again.yaml &&
+		taught_by again sh "$folder/teacher.sh" "$folder/again-asked" || return 1
+	ends 66 'none.jsonl' run --quiet again.yaml --reuse none.jsonl && [ ! -e again ] || return 1
+	run again --reuse answers.jsonl && [ ! -e again-asked ] && "$program" status --json again | tr -d ' \n' | tee said &&
+		grep -q '"wire":0' said && cmp paid/stage-0/train.jsonl again/stage-0/train.jsonl
+}
+
+# A plan may name its files in another way, or their new places; what lies there must be the same.
+finds_moved_files()
+{
+	plan moves 'method: random-finetune-cot' && run moves --until 0.annotate && mkdir -p elsewhere && cp train.jsonl elsewhere/pool.jsonl &&
+		sed -i 's|train: train.jsonl|train: elsewhere/pool.jsonl|' moves.yaml && run moves || return 1
+	plan changed 'method: random-finetune-cot' && run changed --until 0.annotate && sed 1d train.jsonl >elsewhere/pool.jsonl &&
+		sed -i 's|train: train.jsonl|train: elsewhere/pool.jsonl|' changed.yaml && ends 78 'may be moved, not changed' run --quiet changed.yaml
+}
+
+# A pool whose prompts are mostly too long to learn from costs nothing; plan tells of it.
+tells_long_prompts()
+{
+	plan lengthy && taught_by lengthy sh "$folder/teacher.sh" "$folder/lengthy-asked" &&
+		sed -i 's/^training: {/training: {max_length: 119, /' lengthy.yaml && "$program" plan lengthy.yaml >said 2>&1 || return 1
+	cat said
+	grep 'what is bought for such an example cannot be learned' said && ends 78 'of the first 26 prompts' run --quiet lengthy.yaml &&
+		[ ! -e lengthy-asked ] && [ ! -e lengthy ]
+}
+
 check 'a run ends with every result' whole_run
 check 'the allocation is the policy' allocates
 check 'no query is asked twice' nothing_asked_twice
@@ -584,6 +615,9 @@ check 'an export does not replace the ledger' ledger_stays
 check 'a run that may hold a key is closed to others' locked
 check 'a proxy is told at the start' proxy_told
 check 'a comparison shares what was paid for, within a bound' shares
+check 'what another run paid for is reused' reuses
+check 'files may be moved' finds_moved_files
+check 'prompts too long to learn from are told before they cost' tells_long_prompts
 check 'a budget may grow while a stage is left' grows
 check 'a prompt that is too long is left out' too_long
 check 'changed data are refused' changed_data

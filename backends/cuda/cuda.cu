@@ -44,6 +44,12 @@ static const struct kernels *cuda_table(void)
 
 /* ---- what is here ------------------------------------------------------------------------------ */
 
+#ifndef CUDA_ON_HOST
+static __global__ void any_kernel(void)
+{
+}
+#endif
+
 /*
  * The first GPU's name, processors and compute capability; NULL, or why there is none. Not that there is none is broken:
  * a driver too old, a device that is not let into a container, a fault of the GPU.
@@ -67,6 +73,18 @@ static const char *look(char *name, size_t size, int *processors, int *major, bo
 	snprintf(name, size, "%s", properties.name);
 #endif
 	return *major < 8 ? "the GPU is older than compute capability 8.0 (bfloat16 products)" : NULL;
+}
+
+/* Asked when the device is opened: it takes a context, which a probe has not. */
+static const char *look_for_code(void)
+{
+#ifndef CUDA_ON_HOST
+	struct cudaFuncAttributes attributes;
+	cudaError_t code = cudaFuncGetAttributes(&attributes, (const void *)any_kernel);
+	if (code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction)
+		return "this program has no code for the GPU; configure it with --with-cuda-arch for that one";
+#endif
+	return NULL;
 }
 
 void cuda_probe(struct backend_info *info)
@@ -108,6 +126,7 @@ struct device *cuda_open(const struct device_options *options, struct err *err)
 		return NULL;
 	}
 	const char *missing = look(cuda->name, sizeof cuda->name, &cuda->processors, &major, &broken);
+	missing = missing ? missing : look_for_code();
 	enum dtype dtype = options && options->dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
 	struct device *dev = &cuda->dev;
 	dev->k = cuda_table();

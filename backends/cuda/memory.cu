@@ -34,7 +34,8 @@ static void fail_memory(struct device *dev, const char *op, size_t bytes)
 	size_t left = 0, total = 0;
 	cudaGetLastError(); /* an allocation that fails leaves its code behind */
 	cudaMemGetInfo(&left, &total);
-	device_fail(dev, op, "out of memory for %zu MiB: the GPU has %zu of %zu MiB free (%zu MiB held by this program)",
+	device_fail(dev, op, "out of memory for %zu MiB: the GPU has %zu of %zu MiB free (%zu MiB held by this program); "
+		    "--memory (in a plan student.memory) makes calls and slots smaller",
 		    (bytes >> 20) + 1, left >> 20, total >> 20, (dev->allocated + dev->prepared) >> 20);
 }
 
@@ -43,10 +44,12 @@ void *cuda_bytes(struct device *dev, const char *op, size_t bytes)
 	void *data = NULL;
 	if (dev->failure[0])
 		return NULL;
-	if (bytes > SIZE_MAX - ALIGNMENT || cudaMalloc(&data, round_up(bytes ? bytes : 1)) != cudaSuccess) {
+	const bool fits = bytes <= SIZE_MAX - ALIGNMENT;
+	const cudaError_t code = fits ? cudaMalloc(&data, round_up(bytes ? bytes : 1)) : cudaErrorMemoryAllocation;
+	if (code == cudaErrorMemoryAllocation)
 		fail_memory(dev, op, bytes);
+	if (code == cudaErrorMemoryAllocation || !cuda_good(dev, op, (int)code)) /* a GPU at fault allocates nothing either */
 		return NULL;
-	}
 	if (!cuda_good(dev, op, (int)cudaMemsetAsync(data, 0, round_up(bytes ? bytes : 1), stream_of(dev)))) {
 		cudaFree(data);
 		return NULL;
