@@ -12,7 +12,8 @@
 
 #include "reference/policy.h"
 #include "src/pipeline/draw.h"
-#include "src/pipeline/run.h"
+#include "src/pipeline/bought.h"
+#include "src/pipeline/synthesise.h"
 
 namespace
 {
@@ -166,6 +167,63 @@ TEST(Draw, DependsOnIdsAndOccasionAlone)
 	EXPECT_NE(one, other);
 	draw_query_order(other.data(), other.size(), &w.run.data.pool);
 	EXPECT_TRUE(std::is_sorted(other.begin(), other.end()));
+}
+
+/* The rows of a domain as a walk through the pool finds them. */
+std::vector<size_t> walk(const struct examples &pool, size_t domain)
+{
+	std::vector<size_t> found;
+	for (size_t i = 0; i < pool.n; i++)
+		if (pool.row[i].domain == domain)
+			found.push_back(i);
+	return found;
+}
+
+/* Demonstrations as METHOD has them, by a walk: the drawn order, those with a rationale first. */
+std::vector<size_t> drawn(const struct run &run, const std::vector<const char *> &rationale, int64_t k, size_t domain,
+			  int64_t ordinal)
+{
+	const struct examples &pool = run.data.pool;
+	std::vector<size_t> list = walk(pool, domain);
+	struct err err = {};
+	EXPECT_EQ(draw_order(list.data(), list.size(), &pool, run.plan->seed, DRAW_DEMONSTRATIONS,
+			     (uint32_t)((size_t)k * pool.l + domain), (uint32_t)ordinal, &err), 0);
+	std::stable_partition(list.begin(), list.end(), [&](size_t i) { return rationale[i] != nullptr; });
+	list.resize(std::min<size_t>(list.size(), BOUGHT_DEMONSTRATIONS));
+	return list;
+}
+
+TEST(DataIndex, IsAWalkThroughThePool)
+{
+	std::mt19937 random(3);
+	for (int round = 0; round < 300; round++) {
+		std::vector<int64_t> sizes(1 + random() % 9);
+		for (int64_t &n : sizes)
+			n = (int64_t)(random() % 8);
+		World w(sizes, 1, 1, "baldistill-naive", 0);
+		std::shuffle(w.rows.begin(), w.rows.end(), random);
+		std::vector<const char *> rationale(w.rows.size());
+		for (const char *&text : rationale)
+			text = random() % 2 ? "why" : nullptr;
+		struct rationales known = {};
+		struct err err = {};
+		known.of = rationale.data();
+		ASSERT_EQ(data_index(&w.run.data, &err), 0) << err.message;
+		for (size_t d = 0, n; d < sizes.size(); d++) {
+			const size_t *row = data_domain(&w.run.data, d, &n);
+			EXPECT_EQ(std::vector<size_t>(row, row + n), walk(w.run.data.pool, d));
+			size_t shown[BOUGHT_DEMONSTRATIONS];
+			int64_t k = random() % 3, ordinal = random() % 5;
+			int taken = demonstrations_draw(shown, &w.run, &known, k, d, ordinal, &err);
+			ASSERT_GE(taken, 0);
+			EXPECT_EQ(std::vector<size_t>(shown, shown + taken), drawn(w.run, rationale, k, d, ordinal));
+		}
+		for (size_t i = 0; i < w.rows.size(); i++)
+			EXPECT_EQ(data_find(&w.run.data, &w.rows[i].id), i);
+		free(w.run.data.by_id);
+		free(w.run.data.by_domain);
+		free(w.run.data.begin);
+	}
 }
 
 } // namespace

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE /* qsort_r */
 #include "src/pipeline/data.h"
 
 #include <stdlib.h>
@@ -118,6 +117,8 @@ void data_release(struct data *data)
 	examples_release(&data->pool);
 	prompts_release(&data->prompts);
 	free(data->listed);
+	free(data->by_domain);
+	free(data->begin);
 	free(data->by_id);
 	arena_release(&data->arena);
 	*data = (struct data){0};
@@ -184,12 +185,6 @@ static int restrict_pool(struct data *data, const struct plan *plan, struct err 
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
 
-static int compare_rows(const void *a, const void *b, void *context)
-{
-	const struct example *row = context;
-	return ifd_id_compare(&row[*(const size_t *)a].id, &row[*(const size_t *)b].id);
-}
-
 /* Names of this form are given to the rows that a run makes. */
 static int check_ids(const struct data *data, struct err *err)
 {
@@ -202,17 +197,6 @@ static int check_ids(const struct data *data, struct err *err)
 	return 0;
 }
 
-static int index_ids(struct data *data, struct err *err)
-{
-	data->by_id = mem_array(data->pool.n, sizeof *data->by_id, err);
-	if (!data->by_id)
-		return -1;
-	for (size_t i = 0; i < data->pool.n; i++)
-		data->by_id[i] = i;
-	qsort_r(data->by_id, data->pool.n, sizeof *data->by_id, compare_rows, data->pool.row);
-	return 0;
-}
-
 int data_load(struct data *data, const struct plan *plan, struct err *err)
 {
 	*data = (struct data){.task.type = (enum answer_type)plan->task.type};
@@ -220,7 +204,7 @@ int data_load(struct data *data, const struct plan *plan, struct err *err)
 	examples_init(&data->pool);
 	examples_init(&data->test);
 	if (!prompts_load(&data->prompts, data->task.type, plan->task.prompts, err) && !load_pool(data, plan, err) &&
-	    !restrict_pool(data, plan, err) && !check_ids(data, err) && !index_ids(data, err) && !load_test(data, plan, err) &&
+	    !restrict_pool(data, plan, err) && !check_ids(data, err) && !data_index(data, err) && !load_test(data, plan, err) &&
 	    !sample_usual(data, err) && !index_test(data, plan, err))
 		return 0;
 	data_release(data);
@@ -238,20 +222,4 @@ char *data_id(const struct ifd_id *id, struct err *err)
 	else
 		json_put_string(&w, id->text, strlen(id->text));
 	return json_take(&w, NULL, err);
-}
-
-size_t data_find(const struct data *data, const struct ifd_id *id)
-{
-	size_t low = 0, high = data->pool.n;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = ifd_id_compare(id, &data->pool.row[data->by_id[middle]].id);
-		if (!order)
-			return data->by_id[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return data->pool.n;
 }

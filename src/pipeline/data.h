@@ -36,6 +36,7 @@ struct data {
 	struct copies *usual;       /* a sample of the pool's inputs: what stands in many of them is no copy */
 	struct copies *test_copies; /* inputs of the test set; NULL: none */
 	size_t *by_id;              /* [pool.n]: rows of the pool by id */
+	size_t *by_domain, *begin;  /* [pool.n]: the same by domain, each's in the pool's order; [pool.l + 1]: their places */
 	size_t duplicates, unrecorded; /* rows left out of the pool */
 	struct arena arena;
 };
@@ -69,8 +70,13 @@ bool data_gold_shown(const struct data *data);
 
 /* An id as JSON, 7 or "seven"; released with free(). */
 char *data_id(const struct ifd_id *id, struct err *err);
+
+/* data_index.c: lists of a pool that no longer changes, made by data_load; on failure data_release frees what there is. */
+int data_index(struct data *data, struct err *err);
 /* The row of the pool with that id, or pool.n. */
 size_t data_find(const struct data *data, const struct ifd_id *id);
+/* The n rows of a domain, in the pool's order; the data's. */
+const size_t *data_domain(const struct data *data, size_t domain, size_t *n);
 
 #ifdef __cplusplus
 }

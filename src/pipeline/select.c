@@ -13,11 +13,14 @@
 /* Unused rows of a domain (all domains: l) into list; scored_only: those with a score. */
 static size_t unused_rows(const struct selection *s, size_t domain, bool scored_only, size_t *list)
 {
-	const struct examples *pool = &s->run->data.pool;
-	size_t n = 0;
-	for (size_t i = 0; i < pool->n; i++)
-		if (!s->run->used[i] && (domain == pool->l || pool->row[i].domain == domain) && (!scored_only || s->scored[i]))
-			list[n++] = i;
+	const struct data *data = &s->run->data;
+	size_t all = data->pool.n, n = 0;
+	const size_t *row = domain == data->pool.l ? NULL : data_domain(data, domain, &all);
+	for (size_t i = 0; i < all; i++) {
+		size_t at = row ? row[i] : i;
+		if (!s->run->used[at] && (!scored_only || s->scored[at]))
+			list[n++] = at;
+	}
 	return n;
 }
 

@@ -51,11 +51,10 @@ int demonstrations_draw(size_t *shown, const struct run *run, const struct ratio
 			int64_t ordinal, struct err *err)
 {
 	const struct examples *pool = &run->data.pool;
-	size_t *list = mem_array(pool->domain[domain].n, sizeof *list, err), n = 0;
+	size_t n;
+	const size_t *row = data_domain(&run->data, domain, &n);
+	size_t *list = mem_dup(row, n * sizeof *list, err);
 	int taken = 0;
-	for (size_t i = 0; list && i < pool->n; i++)
-		if (pool->row[i].domain == domain)
-			list[n++] = i;
 	/* The domain's own number keeps the draws of two domains with ids alike apart. */
 	if (!list || draw_order(list, n, pool, run->plan->seed, DRAW_DEMONSTRATIONS, (uint32_t)((size_t)k * pool->l + domain),
 				(uint32_t)ordinal, err)) {
