@@ -321,4 +321,50 @@ TEST(Answer, StandsRandomText)
 	}
 }
 
+/* Alike but for case, and for hyphens, blanks and letters outside ASCII: their names may begin as plain ones do. */
+const std::vector<std::string> parts = {"a", "A", "-", "\u2010", "\u2011", "\u00c4", "\u00e4", ".", "_", "\xff", "\"", " "};
+
+std::string some_name(const std::vector<std::string> &few, std::mt19937 &random)
+{
+	std::string name;
+	for (unsigned i = 1 + random() % 3; i; i--)
+		name += few[random() % few.size()];
+	return name;
+}
+
+/* Against the task without an index, which compares every name. */
+TEST(AnswerIndex, FindsWhatALookAtEveryNameFinds)
+{
+	std::mt19937 random(11);
+	int found = 0;
+	for (int round = 0; round < 3000; round++) {
+		std::vector<std::string> few(3 + random() % 3), text(random() % 40);
+		for (std::string &part : few)
+			part = parts[random() % parts.size()];
+		for (std::string &name : text)
+			name = some_name(few, random);
+		std::vector<const char *> names;
+		for (const std::string &name : text)
+			names.push_back(name.c_str());
+		const answer_task task = {ANSWER_CLASS, names.data(), names.size()};
+		struct err err;
+		answer_index *index = answer_index_new(&task, &err);
+		ASSERT_NE(nullptr, index);
+		for (int i = 0; i < 10; i++) {
+			std::string said = random() % 2 ? "The answer is " : "";
+			for (unsigned j = random() % 6; j; j--)
+				said += some_name(few, random) + (random() % 2 ? " " : "");
+			answer want = {}, got = {};
+			answer_extract(&want, &task, said.data(), said.size());
+			answer_extract_by(&got, &task, index, said.data(), said.size());
+			ASSERT_EQ(want.found, got.found) << said;
+			ASSERT_EQ(want.index, got.index) << said;
+			ASSERT_EQ(want.span.text, got.span.text) << said;
+			found += want.found;
+		}
+		answer_index_free(index);
+	}
+	EXPECT_GT(found, 10000);
+}
+
 } // namespace

@@ -85,7 +85,16 @@ static size_t stem(const char *name)
 	return stem ? stem : n;
 }
 
-/* Can this name begin with the character `first`, as words_char has it? Says no at once for most names of a long list. */
+/* Bytes that this name takes at this place, 0: it is not there. */
+static size_t match_name(const char *text, size_t n, size_t at, const char *name)
+{
+	size_t m = strlen(name), length = words_match(text, n, at, name, m);
+	if (!length && m && name[m - 1] == '.')
+		length = words_match(text, n, at, name, stem(name));
+	return length;
+}
+
+/* Can this name begin with the character `first`, as words_char has it? Says no at once for most names of a list. */
 static bool may_begin(const char *name, uint32_t first)
 {
 	unsigned char c = (unsigned char)*name;
@@ -93,67 +102,78 @@ static bool may_begin(const char *name, uint32_t first)
 	return !plain || (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) == (int)first;
 }
 
-/* Bytes that this name takes at this place, 0: it is not there. */
-static size_t match_name(const char *text, size_t n, size_t at, const char *name)
-{
-	size_t length = words_match(text, n, at, name, strlen(name));
-	return length ? length : words_match(text, n, at, name, stem(name));
-}
-
 static bool spelled(const char *text, size_t length, const char *name)
 {
 	return length == strlen(name) && !memcmp(text, name, length);
 }
 
-/* The longest name at this place, of two as long the one so spelled: its length, 0 where none is. */
-static size_t name_at(struct answer *answer, const struct answer_task *task, const char *text, size_t n, size_t at)
+/* The best name so far at one place. */
+struct best {
+	size_t index, length; /* length 0: none */
+};
+
+/* Is name i longer, or as long and the one so spelled? */
+static void try_name(struct best *best, const struct answer_task *task, size_t i, const char *text, size_t n, size_t at)
 {
-	size_t index = 0, width;
-	size_t longest = task->type == ANSWER_CHOICE ? answer_letter_at(&index, task->n, text, n, at) : 0;
+	size_t length = match_name(text, n, at, task->names[i]);
+	if (length > best->length || (length && length == best->length && spelled(text + at, length, task->names[i]) &&
+				      !spelled(text + at, length, task->names[best->index])))
+		*best = (struct best){i, length};
+}
+
+/* The longest name at this place, of two as long the one so spelled: its length, 0 where none is. */
+static size_t name_at(struct answer *answer, const struct answer_task *task, const struct answer_index *index,
+		      const char *text, size_t n, size_t at)
+{
+	struct best best = {0};
+	size_t count = task->n, width;
 	uint32_t first = words_char(text + at, n - at, &width);
-	for (size_t i = 0; i < task->n; i++) {
-		size_t length = may_begin(task->names[i], first) ? match_name(text, n, at, task->names[i]) : 0;
-		if (length > longest || (length && length == longest && spelled(text + at, length, task->names[i]) &&
-					 !spelled(text + at, length, task->names[index]))) {
-			longest = length;
-			index = i;
-		}
+	const size_t *list = index ? answer_index_at(index, first, &count) : NULL;
+	if (task->type == ANSWER_CHOICE)
+		best.length = answer_letter_at(&best.index, task->n, text, n, at);
+	for (size_t i = 0; i < count; i++) {
+		size_t name = list ? list[i] : i;
+		if (may_begin(task->names[name], first))
+			try_name(&best, task, name, text, n, at);
 	}
-	if (longest)
-		found_name(answer, task, index);
-	return longest;
+	if (best.length)
+		found_name(answer, task, best.index);
+	return best.length;
 }
 
 /* The first name that begins in the statement s. It may go on behind it, up to `end`: "St. Louis" has a full stop. */
-static void first_name(struct answer *answer, const struct answer_task *task, struct span s, const char *end)
+static void first_name(struct answer *answer, const struct answer_task *task, const struct answer_index *index,
+		       struct span s, const char *end)
 {
-	size_t index;
+	size_t small;
 	*answer = (struct answer){0};
 	for (size_t at = 0; at < s.n && !answer->found; at = words_next(s.text, s.n, at))
-		name_at(answer, task, s.text, (size_t)(end - s.text), at);
-	if (!answer->found && task->type == ANSWER_CHOICE && answer_small_letter(&index, task->n, s))
-		found_name(answer, task, index);
+		name_at(answer, task, index, s.text, (size_t)(end - s.text), at);
+	if (!answer->found && task->type == ANSWER_CHOICE && answer_small_letter(&small, task->n, s))
+		found_name(answer, task, small);
 }
 
 /* A name inside one that was found already ("Probability" in "Counting & Probability") is none of its own. */
-static void last_name(struct answer *answer, const struct answer_task *task, const char *text, size_t n)
+static void last_name(struct answer *answer, const struct answer_task *task, const struct answer_index *index,
+		      const char *text, size_t n)
 {
 	for (size_t at = 0, length; at < n; at = length ? at + length : words_next(text, n, at))
-		length = name_at(answer, task, text, n, at);
+		length = name_at(answer, task, index, text, n, at);
 }
 
 /* ---- by type ------------------------------------------------------------------------ */
 
 /* Marks at the edges of `written` are no part of a name but where there is none without them: "__label__sport". */
-static void stated_before(struct answer *answer, const struct answer_task *task, struct span written, const char *end)
+static void stated_before(struct answer *answer, const struct answer_task *task, const struct answer_index *index,
+			  struct span written, const char *end)
 {
 	struct span s = span_strip(written);
 	if (task->type == ANSWER_CLASS || task->type == ANSWER_CHOICE) {
-		first_name(answer, task, s, end);
+		first_name(answer, task, index, s, end);
 		if (!answer->found)
-			first_name(answer, task, s, s.text + s.n); /* "_earn_" */
+			first_name(answer, task, index, s, s.text + s.n); /* "_earn_" */
 		if (!answer->found)
-			first_name(answer, task, written, end);
+			first_name(answer, task, index, written, end);
 		return;
 	}
 	if (task->type == ANSWER_MATH)
@@ -163,19 +183,25 @@ static void stated_before(struct answer *answer, const struct answer_task *task,
 
 void answer_stated(struct answer *answer, const struct answer_task *task, struct span s)
 {
-	stated_before(answer, task, s, s.text + s.n);
+	stated_before(answer, task, NULL, s, s.text + s.n);
 }
 
 void answer_extract(struct answer *answer, const struct answer_task *task, const char *text, size_t n)
 {
+	answer_extract_by(answer, task, NULL, text, n);
+}
+
+void answer_extract_by(struct answer *answer, const struct answer_task *task, const struct answer_index *index,
+		       const char *text, size_t n)
+{
 	struct span s;
 	*answer = (struct answer){0};
 	if (closing_sentence(&s, text, n)) {
-		stated_before(answer, task, s, text + n);
+		stated_before(answer, task, index, s, text + n);
 		return;
 	}
 	if (task->type == ANSWER_CLASS || task->type == ANSWER_CHOICE) {
-		last_name(answer, task, text, n);
+		last_name(answer, task, index, text, n);
 		return;
 	}
 	s = task->type == ANSWER_MATH ? answer_without_closing(text, n) : span_strip((struct span){text, n});

@@ -66,6 +66,17 @@ bool answer_closing(struct span *rest, const char *text, size_t n);
 
 void answer_extract(struct answer *answer, const struct answer_task *task, const char *text, size_t n);
 
+/*
+ * The same for many texts of one classification: an index of its names says
+ * which of a long list can begin at a place. It borrows nothing, is released
+ * with answer_index_free, and holds for that task alone; NULL: none.
+ */
+struct answer_index;
+struct answer_index *answer_index_new(const struct answer_task *task, struct err *err);
+void answer_index_free(struct answer_index *index);
+void answer_extract_by(struct answer *answer, const struct answer_task *task, const struct answer_index *index,
+		       const char *text, size_t n);
+
 /* The answer in a short statement, such as what a closing sentence says after "is": the first name, or all of it. */
 void answer_stated(struct answer *answer, const struct answer_task *task, struct span statement);
 

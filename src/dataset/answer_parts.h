@@ -14,6 +14,11 @@ bool answer_small_letter(size_t *index, size_t choices, struct span s);
 /* Is s a letter in any case, in brackets or not, and nothing else? */
 bool answer_only_letter(size_t *index, size_t choices, struct span s);
 
+/* ---- answer_index.c ---- */
+
+/* Numbers of the n names that may match where the character `first` (of words_char) stands, rising; the index's. */
+const size_t *answer_index_at(const struct answer_index *index, uint32_t first, size_t *n);
+
 /* ---- answer_math.c ---- */
 
 /* The content of the only \boxed{...} of a closing sentence, else the sentence. */

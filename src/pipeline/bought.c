@@ -66,12 +66,11 @@ int bought_add_drop(struct bought *b, size_t domain, const char *cause, bool syn
 /* The label where the teacher knew it, or says nothing else: the last number of a proof is often its check's. */
 static struct span said_in(const struct run *run, const struct example *example, const char *rationale)
 {
-	struct answer_task task = data_task(&run->data, example);
 	struct answer answer;
 	struct span label = {example->label, strlen(example->label)};
-	if (task.type == ANSWER_QA || data_gold_shown(&run->data))
+	if (run->data.task.type == ANSWER_QA || data_gold_shown(&run->data))
 		return label;
-	answer_extract(&answer, &task, rationale, strlen(rationale));
+	data_answer(&answer, &run->data, example, rationale);
 	return answer.found ? answer.span : label;
 }
 
@@ -102,7 +101,7 @@ static int judge(bool *wrong, const struct run *run, const struct example *examp
 	*wrong = false;
 	if (m->on_wrong_answer == WRONG_KEEP || (data_gold_shown(&run->data) && m->preset != PRESET_AUTHORS))
 		return 0;
-	answer_extract(&answer, &task, text, strlen(text));
+	data_answer(&answer, &run->data, example, text);
 	if (!answer.found && answer_closing(&said, text, strlen(text)))
 		score = 0;
 	if (answer.found && answer_score(&score, &task, &answer, example->label, strlen(example->label), err))

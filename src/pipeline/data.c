@@ -33,8 +33,12 @@ static int list_domains(struct data *data, struct err *err)
 		if (!data->names[d])
 			return -1;
 	}
-	if (data->task.type == ANSWER_CLASS)
+	if (data->task.type == ANSWER_CLASS) {
 		data->task = (struct answer_task){ANSWER_CLASS, data->names, data->l};
+		data->names_index = answer_index_new(&data->task, err);
+		if (!data->names_index)
+			return -1;
+	}
 	data->listed = prompt_domains(data->names, data->l, err);
 	return data->listed ? 0 : -1;
 }
@@ -116,6 +120,7 @@ void data_release(struct data *data)
 	examples_release(&data->test);
 	examples_release(&data->pool);
 	prompts_release(&data->prompts);
+	answer_index_free(data->names_index);
 	free(data->listed);
 	free(data->by_domain);
 	free(data->begin);

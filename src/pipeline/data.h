@@ -28,6 +28,7 @@ extern "C" {
 struct data {
 	struct examples pool, test; /* test: empty where none is given */
 	struct answer_task task;    /* classification: names of all domains of the training file */
+	struct answer_index *names_index; /* of the task's, for a classification */
 	const char **names;         /* [l]: those names, in the order of the domains; what a report lists */
 	bool *head;                 /* [l] */
 	size_t l;                   /* of the file; the pool may have lost some to restrict_pool */
@@ -47,6 +48,8 @@ void data_release(struct data *data);
 
 /* The task of one example: its own choices in a multiple choice. */
 struct answer_task data_task(const struct data *data, const struct example *example);
+/* What a text answers to it (answer.h). */
+void data_answer(struct answer *answer, const struct data *data, const struct example *example, const char *text);
 
 /* An example for a template, and the demonstrations it is to show (NULL: none). */
 char *data_prompt(const struct data *data, enum prompt_kind kind, const struct example *example, const char *domain,

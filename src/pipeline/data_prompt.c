@@ -14,6 +14,12 @@ struct answer_task data_task(const struct data *data, const struct example *exam
 	return (struct answer_task){ANSWER_CHOICE, example->choices, example->n_choices};
 }
 
+void data_answer(struct answer *answer, const struct data *data, const struct example *example, const char *text)
+{
+	struct answer_task task = data_task(data, example);
+	answer_extract_by(answer, &task, data->names_index, text, strlen(text));
+}
+
 char *data_prompt(const struct data *data, enum prompt_kind kind, const struct example *example, const char *domain,
 		  const char *demonstrations, struct err *err)
 {

@@ -12,6 +12,7 @@ static void detail_free(struct scoring_detail *d)
 {
 	if (!d)
 		return;
+	answer_index_free(d->index);
 	free(d->domain);
 	free(d->predicted);
 	free(d->score);
@@ -29,7 +30,8 @@ static struct scoring_detail *detail_new(const struct scoring_options *options, 
 	if (!d)
 		return NULL;
 	*d = (struct scoring_detail){.by_class = options->task->type == ANSWER_CLASS, .n = n, .l = options->l};
-	if ((d->domain = mem_array(n, sizeof *d->domain, err)) &&
+	if ((!d->by_class || (d->index = answer_index_new(options->task, err))) &&
+	    (d->domain = mem_array(n, sizeof *d->domain, err)) &&
 	    (d->predicted = mem_array(n, sizeof *d->predicted, err)) &&
 	    (d->score = mem_array(n, sizeof *d->score, err)) &&
 	    (d->by_domain = mem_array(d->l, sizeof *d->by_domain, err)) &&
@@ -92,7 +94,7 @@ static int judge(struct scoring *s, size_t i, const struct examples *gold, const
 	if (task->type == ANSWER_CHOICE)
 		own = (struct answer_task){ANSWER_CHOICE, row->choices, row->n_choices};
 	if (text)
-		answer_extract(&answer, &own, text, strlen(text));
+		answer_extract_by(&answer, &own, d->index, text, strlen(text));
 	s->invalid += !answer.found;
 	d->domain[i] = place[row->domain];
 	d->gold[d->domain[i]]++;

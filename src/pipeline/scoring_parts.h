@@ -10,6 +10,7 @@ struct scoring_detail {
 	int32_t *domain;             /* [n] of the gold example; classification: its class */
 	int32_t *predicted;          /* [n] class, -1 for an invalid answer */
 	double *score;               /* [n] where not by_class */
+	struct answer_index *index;  /* of the class names, by_class */
 	bool *head;                  /* [l], NULL: not known */
 	double *by_domain;           /* [l] of the sample looked at, */
 	size_t *examples;            /* [l] and of how many examples, where not by_class */
