@@ -745,6 +745,60 @@ TEST(Ledger, ExportsEveryAttemptInQueryOrder)
 	EXPECT_EQ(states, "aaraaiaaauaia");
 }
 
+/* Stage, step, query, attempt and state of each row that is shown. */
+int note_attempt(void *context, const struct ledger_row *row, struct err *)
+{
+	static_cast<std::vector<std::string> *>(context)->push_back(
+		std::to_string(row->query.stage) + "." + row->query.step + " " + std::to_string(row->query.id) + " " +
+		std::to_string(row->attempt) + " " + row->state);
+	return 0;
+}
+
+/* Against all attempts of the run, looked through for those of the step. */
+TEST(Ledger, AttemptsOfAStepAreItsPartOfAll)
+{
+	World world(10, 30);
+	Bill bill = {};
+	Ledger ledger(world.open_step());
+	ASSERT_TRUE(ledger.is) << world.err.message;
+	ASSERT_EQ(work(ledger, bill, &world.err), 0) << world.err.message;
+	for (struct ledger_query &query : world.queries)
+		query.ordinal = 1;
+	ASSERT_EQ(ledger_step_open(ledger, 0, "synthesise", world.queries.data(), 3, &world.err), 0) << world.err.message;
+	ASSERT_EQ(ledger_stage_open(ledger, 1, 30, &world.err), 0) << world.err.message;
+	ASSERT_EQ(ledger_step_open(ledger, 1, "synthesise", world.queries.data() + 3, 3, &world.err), 0) << world.err.message;
+	for (int i = 0; i < 3; i++) { /* one of stage 0, two of stage 1, the last of which stays armed */
+		struct ledger_pending pending;
+		struct ledger_shot shot = {};
+		struct ledger_verdict verdict = verdict_of(LEDGER_IN_DOUBT);
+		enum ledger_stop stop;
+		size_t armed;
+		ASSERT_EQ(ledger_pending(ledger, i > 0, "synthesise", 1, 1, LEDGER_IN_ORDER, &pending, nullptr), 0);
+		ASSERT_EQ(pending.n, 1u);
+		shot.query = pending.query[0].id;
+		ledger_pending_release(&pending);
+		ASSERT_EQ(ledger_arm(ledger, &shot, 1, 1, &armed, &stop, nullptr), 0);
+		if (i < 2)
+			ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+	}
+	std::vector<std::string> all;
+	ASSERT_EQ(ledger_attempts(ledger, note_attempt, &all, nullptr), 0);
+	size_t seen = 0;
+	for (int64_t stage = 0; stage < 3; stage++)
+		for (std::string step : {"annotate", "synthesise"}) {
+			std::vector<std::string> want, got;
+			std::string begin = std::to_string(stage) + "." + step + " ";
+			for (const std::string &line : all)
+				if (!line.compare(0, begin.size(), begin))
+					want.push_back(line);
+			ASSERT_EQ(ledger_step_attempts(ledger, stage, step.c_str(), note_attempt, &got, nullptr), 0);
+			EXPECT_EQ(got, want) << begin;
+			seen += got.size();
+		}
+	EXPECT_EQ(seen, all.size());
+	EXPECT_EQ(seen, 15u);
+}
+
 TEST(Ledger, AuditExplainsAndLists)
 {
 	World world(10, 20);

@@ -68,6 +68,14 @@ int ledger_attempts(struct ledger *l, ledger_visit_row *visit, void *context, st
 	return visit_rows(l, database_select(&l->db, err, ROWS "a.state<>'ARMED'" IN_ORDER, ""), visit, context, err);
 }
 
+int ledger_step_attempts(struct ledger *l, int64_t stage, const char *step, ledger_visit_row *visit, void *context,
+			 struct err *err)
+{
+	sqlite3_stmt *rows = database_select(&l->db, err, ROWS "q.stage=?1 AND q.step=?2 AND a.state<>'ARMED'" IN_ORDER,
+					     "it", stage, step);
+	return visit_rows(l, rows, visit, context, err);
+}
+
 /* What a server says may be no UTF-8: shown escaped, or as null where it is long. */
 static void put_text(struct json_writer *w, const char *key, const char *text, size_t n)
 {

@@ -32,6 +32,9 @@ int ledger_answers(struct ledger *ledger, int64_t stage, const char *step, ledge
 
 /* All settled attempts of the run, in query order, each query's in order of sending. */
 int ledger_attempts(struct ledger *ledger, ledger_visit_row *visit, void *context, struct err *err);
+/* Those of a step alone. */
+int ledger_step_attempts(struct ledger *ledger, int64_t stage, const char *step, ledger_visit_row *visit, void *context,
+			 struct err *err);
 
 /*
  * Write the cassette, whole or not at all (file.h). One row per settled attempt:

@@ -12,13 +12,11 @@
 static int take_row(void *context, const struct ledger_row *row, struct err *err)
 {
 	struct bought_gather *g = context;
-	if (row->query.stage != g->stage || strcmp(row->query.step, g->step))
-		return 0;
 	while (g->at < g->n && strcmp(g->id[g->at], row->query.example_id))
 		g->at++;
 	if (g->at == g->n)
 		return err_set(err, ERR_LEDGER, "stage %lld asked for example %s, which the plan does not select",
-			       (long long)g->stage, row->query.example_id);
+			       (long long)g->bought->stage, row->query.example_id);
 	struct bought_outcome *o = &g->outcome[g->at];
 	bool answered = !strcmp(row->state, "answered") && row->content;
 	const char *cause = row->reason && *row->reason ? row->reason : row->state;
@@ -35,7 +33,7 @@ int bought_gather(struct bought_gather *g, struct run *run, struct err *err)
 		return -1;
 	for (size_t i = 0; i < g->n; i++)
 		g->outcome[i].cause = "not asked";
-	return ledger_attempts(run->ledger, take_row, g, err);
+	return ledger_step_attempts(run->ledger, g->bought->stage, g->step, take_row, g, err);
 }
 
 void bought_gather_release(struct bought_gather *g)
@@ -162,7 +160,7 @@ static const char **pool_ids(struct bought *b, const struct run *run, const stru
 
 static int load_annotated(struct bought *b, struct run *run, const struct run_stage *stage, struct err *err)
 {
-	struct bought_gather g = {.bought = b, .stage = b->stage, .step = "annotate", .n = stage->n_real};
+	struct bought_gather g = {.bought = b, .step = "annotate", .n = stage->n_real};
 	g.id = pool_ids(b, run, stage, err);
 	int rc = g.id ? 0 : -1;
 	if (!rc && run->method->teacher)
@@ -176,13 +174,13 @@ static int load_annotated(struct bought *b, struct run *run, const struct run_st
 
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
-int bought_load(struct bought *b, struct run *run, int64_t k, enum bought_part part, struct err *err)
+int bought_load(struct bought *b, struct run *run, int64_t k, struct rationales *known, struct err *err)
 {
 	const struct run_stage *stage = &run->stage[k];
 	*b = (struct bought){.stage = k};
 	arena_init(&b->arena);
 	if (!load_annotated(b, run, stage, err) &&
-	    (part == BOUGHT_ANNOTATED || (!bought_repeats(b, run, stage, err) && !bought_synthetic(b, run, stage, err))))
+	    (!known || (!bought_repeats(b, run, stage, err) && !bought_synthetic(b, run, stage, known, err))))
 		return 0;
 	bought_release(b);
 	return -1;

@@ -5,11 +5,14 @@
  * Read from the ledger's answers, in query order (domain, id, ordinal), so it
  * is the same whatever the order of arrival, and can be made again at any time.
  *
+ *     struct rationales known = {0};
  *     struct bought bought;
- *     if (bought_load(&bought, &run, k, BOUGHT_ALL, &err))
+ *     if (bought_load(&bought, &run, k, &known, &err))
  *             return -1;
  *     for (i < bought.n) … bought.row[i].prompt, .completion
  *     bought_release(&bought);
+ *     … the same of stage k + 1, with what is known …
+ *     rationales_release(&known);
  *
  * Judged by METHOD section 4: a rationale whose answer differs from the gold
  * one, a synthetic example that cannot be parsed or verified, a query without
@@ -18,13 +21,11 @@
 #ifndef BALDISTILL_PIPELINE_BOUGHT_H
 #define BALDISTILL_PIPELINE_BOUGHT_H
 
-#include "src/pipeline/run.h"
+#include "src/pipeline/synthesise.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum bought_part { BOUGHT_ANNOTATED, BOUGHT_ALL }; /* BOUGHT_ANNOTATED: before the step synthesise is done */
 
 enum { BOUGHT_DEMONSTRATIONS = 3 };
 
@@ -57,7 +58,8 @@ struct bought {
 	struct arena arena;
 };
 
-int bought_load(struct bought *bought, struct run *run, int64_t k, enum bought_part part, struct err *err);
+/* known NULL: annotations alone, before the step synthesise is done. */
+int bought_load(struct bought *bought, struct run *run, int64_t k, struct rationales *known, struct err *err);
 void bought_release(struct bought *bought);
 
 /* The student's prompt for a row; released with free(). */

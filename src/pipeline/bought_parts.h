@@ -15,7 +15,6 @@ struct bought_outcome {
 /* Queries of a step in query order, filled while the attempts pass by. */
 struct bought_gather {
 	struct bought *bought;
-	int64_t stage;
 	const char *step;
 	struct bought_outcome *outcome; /* [n], owned */
 	const char **id;                /* [n] example ids as JSON, owned */
@@ -34,6 +33,7 @@ const char *bought_close(struct bought *b, const char *rationale, struct span sa
 
 /* bought_tail.c: real rows shown again, and synthetic ones. */
 int bought_repeats(struct bought *b, const struct run *run, const struct run_stage *stage, struct err *err);
-int bought_synthetic(struct bought *b, struct run *run, const struct run_stage *stage, struct err *err);
+int bought_synthetic(struct bought *b, struct run *run, const struct run_stage *stage, struct rationales *known,
+		     struct err *err);
 
 #endif

@@ -126,25 +126,21 @@ static int add_synthetic(struct bought *b, const struct run *run, const struct b
 }
 
 /* One draft for each query, in query order: domain, ordinal. */
-static int make_drafts(struct bought *b, struct run *run, const struct run_stage *stage, struct bought_row *draft,
-		       struct err *err)
+static int make_drafts(struct bought *b, struct run *run, const struct run_stage *stage, struct rationales *known,
+		       struct bought_row *draft, struct err *err)
 {
-	struct rationales known;
-	if (rationales_load(&known, run, b->stage, err))
-		return -1;
-	int rc = 0;
+	int rc = rationales_load(known, run, b->stage, err);
 	size_t at = 0;
 	for (size_t d = 0; d < stage->allocation.l; d++)
 		for (int64_t i = 0; !rc && i < stage->allocation.domain[d].synthetic; i++) {
 			struct bought_row *row = &draft[at++];
 			*row = (struct bought_row){.synthetic = true, .domain = d, .pool = run->data.pool.n};
 			row->id = synthetic_id(&b->arena, b->stage, run->data.pool.domain[d].name, i, err);
-			int n = row->id ? demonstrations_draw(row->shown, run, &known, b->stage, d, i, err) : -1;
+			int n = row->id ? demonstrations_draw(row->shown, run, known, b->stage, d, i, err) : -1;
 			rc = n < 0 ? -1 : 0;
 			row->n_shown = rc ? 0 : (size_t)n;
 			row->key.text = row->id;
 		}
-	rationales_release(&known);
 	return rc;
 }
 
@@ -156,14 +152,15 @@ static size_t count_synthetic(const struct run_stage *stage)
 	return (size_t)n;
 }
 
-int bought_synthetic(struct bought *b, struct run *run, const struct run_stage *stage, struct err *err)
+int bought_synthetic(struct bought *b, struct run *run, const struct run_stage *stage, struct rationales *known,
+		     struct err *err)
 {
-	struct bought_gather g = {.bought = b, .stage = b->stage, .step = "synthesise", .n = count_synthetic(stage)};
+	struct bought_gather g = {.bought = b, .step = "synthesise", .n = count_synthetic(stage)};
 	if (!g.n)
 		return 0;
 	struct bought_row *draft = mem_array(g.n, sizeof *draft, err);
 	g.id = mem_array(g.n, sizeof *g.id, err);
-	int rc = !draft || !g.id || make_drafts(b, run, stage, draft, err) ? -1 : 0;
+	int rc = !draft || !g.id || make_drafts(b, run, stage, known, draft, err) ? -1 : 0;
 	for (size_t i = 0; !rc && i < g.n; i++)
 		g.id[i] = draft[i].id;
 	if (!rc)

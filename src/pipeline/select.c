@@ -207,13 +207,16 @@ static int count_replacements(struct selection *s, struct err *err)
 {
 	struct run *run = s->run;
 	struct ledger_counts counts;
+	struct rationales known = {0};
 	struct bought before;
 	s->replacement = mem_array(run->data.pool.l, sizeof *s->replacement, err);
 	if (!s->replacement)
 		return -1;
 	if (!s->k || !run->method->teacher || !run->plan->method.replace_unusable)
 		return 0;
-	if (ledger_counts(run->ledger, &counts, err) || bought_load(&before, run, s->k - 1, BOUGHT_ALL, err))
+	int rc = ledger_counts(run->ledger, &counts, err) || bought_load(&before, run, s->k - 1, &known, err) ? -1 : 0;
+	rationales_release(&known);
+	if (rc)
 		return -1;
 	int64_t left = run_cumulative(run, s->k - 1) - counts.used;
 	for (size_t i = 0; i < before.drops && (int64_t)i < left; i++)

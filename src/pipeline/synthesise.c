@@ -13,7 +13,7 @@
 static int keep_rationales(struct rationales *known, struct run *run, int64_t k, struct err *err)
 {
 	struct bought bought;
-	if (bought_load(&bought, run, k, BOUGHT_ANNOTATED, err))
+	if (bought_load(&bought, run, k, NULL, err))
 		return -1;
 	int rc = 0;
 	for (size_t i = 0; !rc && i < bought.n; i++)
@@ -28,14 +28,12 @@ static int keep_rationales(struct rationales *known, struct run *run, int64_t k,
 
 int rationales_load(struct rationales *known, struct run *run, int64_t k, struct err *err)
 {
-	arena_init(&known->arena);
-	known->of = mem_array(run->data.pool.n, sizeof *known->of, err);
-	int rc = known->of ? 0 : -1;
-	for (int64_t i = 0; !rc && i <= k; i++)
-		rc = keep_rationales(known, run, i, err);
-	if (rc)
-		rationales_release(known);
-	return rc;
+	if (!known->of && !(known->of = mem_array(run->data.pool.n, sizeof *known->of, err)))
+		return -1;
+	for (; known->stages <= k; known->stages++)
+		if (keep_rationales(known, run, known->stages, err))
+			return -1;
+	return 0;
 }
 
 void rationales_release(struct rationales *known)
@@ -135,11 +133,9 @@ static int make_query(struct collect_query *q, struct run *run, const struct rat
 static int make_queries(struct collect_query *queries, struct run *run, struct arena *arena, int64_t k, struct err *err)
 {
 	const struct allocation *a = &run->stage[k].allocation;
-	struct rationales known;
+	struct rationales known = {0};
 	size_t at = 0;
 	int rc = rationales_load(&known, run, k, err);
-	if (rc)
-		return -1;
 	for (size_t d = 0; d < a->l; d++)
 		for (int64_t i = 0; !rc && i < a->domain[d].synthetic; i++)
 			rc = make_query(&queries[at++], run, &known, arena, k, d, i, err);

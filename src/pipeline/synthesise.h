@@ -15,15 +15,14 @@
 extern "C" {
 #endif
 
-struct bought;
-
-/* Rationales that are kept, by row of the pool: NULL where there is none. */
+/* Rationales that are kept, by row of the pool: NULL where there is none. {0} knows nothing yet. */
 struct rationales {
 	const char **of; /* [pool.n], owned, as are the texts through the arena */
+	int64_t stages;  /* the first so many stages are known */
 	struct arena arena;
 };
 
-/* Those of stages 0 … k, annotations alone. */
+/* Those of stages 0 … k, annotations alone: what is not known of them is added. On failure, too, release what there is. */
 int rationales_load(struct rationales *rationales, struct run *run, int64_t k, struct err *err);
 void rationales_release(struct rationales *rationales);
 

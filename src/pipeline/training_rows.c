@@ -179,11 +179,13 @@ static int write_stage(struct file_writer *writer, struct run *run, const struct
 static int write_stages(struct file_writer *writer, struct run *run, int64_t k, struct bought *last, size_t *rows,
 			struct err *err)
 {
+	struct rationales known = {0};
 	int rc = 0;
 	for (int64_t i = 0; !rc && i <= k; i++) {
 		bought_release(last);
-		rc = bought_load(last, run, i, BOUGHT_ALL, err) || write_stage(writer, run, last, rows, err) ? -1 : 0;
+		rc = bought_load(last, run, i, &known, err) || write_stage(writer, run, last, rows, err) ? -1 : 0;
 	}
+	rationales_release(&known);
 	return rc;
 }
 
