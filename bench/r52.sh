@@ -4,9 +4,9 @@
 # (a comma between two) and SEEDS side by side. STUDENT is a folder as r52_student.sh makes it, with a small student of
 # our own, or as peers.sh makes it, with SmolLM2-135M-Instruct; DATA the folder that holds r52/. Goes on where it was
 # interrupted, and can do one method and seed at a time; OUTPUT/run/METHOD/SEED are ordinary run directories. BALDISTILL
-# names the program. From the environment also B, K, PRESET (recommended; one OUTPUT for each), DTYPE (float32), TRAIN
-# and TEST (other rows than data/r52's, to try settings on a part of the pool) and TRAINING (other settings: a YAML map
-# on one line).
+# names the program. From the environment also B, K, PRESET (recommended; one OUTPUT for each), DTYPE (float32), SLOTS
+# (the plan's default), CANDIDATES (20, or all: students' answers read per domain), TRAIN and TEST (other rows than
+# data/r52's, to try settings on a part of the pool) and TRAINING (other settings: a YAML map on one line).
 set -eu
 set=r52 type=classification head='{above: 50}'
 

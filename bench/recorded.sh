@@ -4,7 +4,7 @@
 #   set       folder of pool.jsonl, test.jsonl and teacher.jsonl below DATA
 #   type      of the task; head: its head domains
 #   small, large   a function each that sets model, prompts, budget, stages, tokens and training for the kind of student
-# and documents what the user may set: B, K, PRESET, DTYPE, TRAIN, TEST, TRAINING, BALDISTILL.
+# and documents what the user may set: B, K, PRESET, DTYPE, SLOTS, CANDIDATES, TRAIN, TEST, TRAINING, BALDISTILL.
 # float32 is right on a CPU of any kind; on a GPU, or a CPU with AMX, DTYPE=bfloat16 is several times as fast.
 . "$(dirname "$0")/program.sh"
 
@@ -37,8 +37,8 @@ task: {type: $type, train: $(quoted "$train"), test: $(quoted "$test"), head_dom
 method: {name: baldistill-adaptive, preset: ${PRESET-recommended}}
 budget: ${B-$budget}
 stages: ${K-$stages}
-student: {model_name_or_path: $(quoted "$model"), dtype: ${DTYPE-float32}}
-selection: {max_new_tokens: 100, candidates_per_domain: 20}
+student: {model_name_or_path: $(quoted "$model"), dtype: ${DTYPE-float32}${SLOTS:+, slots: $SLOTS}}
+selection: {max_new_tokens: 100, candidates_per_domain: ${CANDIDATES-20}}
 training: ${TRAINING-$training}
 teacher: {kind: recorded, cassette: $(quoted "$data/$set/teacher.jsonl"), on_missing: skip, restrict_pool: true}
 evaluation: {max_new_tokens: $tokens}
