@@ -3,15 +3,16 @@
 # gpu.sh BUILD_DIR OUTPUT_DIR [quick]: the CUDA backend beside PyTorch, transformers and PEFT on one GPU, in one run.
 # The small student's jobs run twice in turn (ours, theirs, ours, theirs), the large one's once; quick: each once, fewer
 # of them. What is measured lies in OUTPUT_DIR/ours.jsonl and peers.jsonl, messages in log; the table is printed last.
-# In BUILD_DIR, a configured one, what is measured is made first, while Python's modules come from the disk.
-# Then at most 400 seconds, about what all jobs take on an H200, quick 115: a job that would begin later is left out and
-# named; the peer's `generate`, the slowest for what it tells, comes last. Exit status 1 where a job failed or was left
-# out.
+# In BUILD_DIR, a configured one, what is measured is made first, while Python's modules come from the disk: both
+# together get 120 seconds. All jobs take about 400 seconds on an H200, quick 115. One that would begin after the budget
+# is left out and named; the peer's `generate`, the slowest for what it tells, comes last. The table is printed too
+# where a signal ends the script. Exit status 1 where a job failed or was left out.
 #   PYTHON (python3)   an interpreter that has torch, transformers and peft
-#   BUDGET (400, quick 115)   seconds
+#   BUDGET (520, quick 235)   seconds, from the start
 #   COMMIT             what is measured, where git cannot tell
 #   BACKEND (cuda), DEVICE (cuda), SMALL (smollm2-135m), LARGE (llama-3-8b)   to try it elsewhere
 set -u
+begin=$(date +%s)
 usage() {
 	echo 'usage: gpu.sh BUILD_DIR OUTPUT_DIR [quick]' >&2
 	exit 64
@@ -25,13 +26,23 @@ mkdir -p "$2" && out=$(cd "$2" && pwd) || exit 73
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3} backend=${BACKEND:-cuda} device=${DEVICE:-cuda}
 small=${SMALL:-smollm2-135m} large=${LARGE:-llama-3-8b}
-[ "$mode" = quick ] && budget=${BUDGET:-115} || budget=${BUDGET:-400}
+[ "$mode" = quick ] && budget=${BUDGET:-235} || budget=${BUDGET:-520}
 BALDISTILL_MODULE_DIR=${BALDISTILL_MODULE_DIR:-$build/backends/.libs}
 HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore
 export BALDISTILL_MODULE_DIR HF_HUB_OFFLINE TRANSFORMERS_VERBOSITY PYTHONUNBUFFERED PYTHONWARNINGS
 ours=$out/ours.jsonl peers=$out/peers.jsonl log=$out/log
 : >"$ours" && : >"$peers" && : >"$log" || exit 73
-bad=0
+bad=0 job='' imports=''
+
+# background COMMAND...: as if it were called, but a signal does not wait for its end.
+background() {
+	"$@" &
+	job=$!
+	wait "$job"
+	status=$?
+	job=
+	return "$status"
+}
 
 # limit LEAST MOST FILE COMMAND...: its lines go to FILE, for at most MOST seconds and what is left; left out where
 # less than LEAST is left.
@@ -47,18 +58,18 @@ limit() {
 	[ "$most" -lt "$left" ] || most=$left
 	started=$(date +%s)
 	echo "+ $*" >>"$log"
-	timeout -k 5 "$most" "$@" >>"$file" 2>>"$log"
-	status=$?
-	echo "$(($(date +%s) - started)) s, status $status: $*" >>"$log"
+	background timeout -k 5 "$most" "$@" >>"$file" 2>>"$log" && how=done || how="status $status"
+	case $status in 124 | 137) how='timed out' ;; esac
+	echo "$(($(date +%s) - started)) s, $how: $*" >>"$log"
 	[ "$status" -eq 0 ] && return
-	echo "status $status: $* ($(tail -n 2 "$log" | head -n 1 | cut -c 1-300))"
+	echo "$how: $* ($(tail -n 2 "$log" | head -n 1 | cut -c 1-300))"
 	bad=1
 }
 
 make_ours() {
 	module=backends/baldistill-$backend.la
 	[ "$backend" != reference ] || module= # it is in every program
-	[ ! -f "$build/Makefile" ] || make -C "$build" -j "$(nproc)" bench/gpu_bench $module >>"$log" 2>&1
+	[ ! -f "$build/Makefile" ] || background timeout -k 5 120 make -C "$build" -j "$(nproc)" bench/gpu_bench $module >>"$log" 2>&1
 }
 
 # one MODEL JOB [OPTION...]: ours
@@ -122,7 +133,25 @@ profiles() {
 	one "$large" profile_decode
 }
 
-"$python" -c 'import torch, transformers, peft' 2>>"$log" &
+# At the end, whoever brings it about.
+tables() {
+	code=$?
+	trap - EXIT HUP INT TERM
+	for process in $job $imports; do kill "$process" 2>/dev/null; done
+	card
+	echo "$(($(date +%s) - begin)) s"
+	grep '"job": "roofs"' "$ours"
+	[ "$mode" = quick ] || grep '"job": "profile' "$ours"
+	grep -E '"job": "(start|attention)"' "$peers"
+	"$python" "$here/gpu_peers.py" --table "$ours" "$peers" || code=1
+	exit "$code"
+}
+trap tables EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+timeout -k 5 120 "$python" -c 'import torch, transformers, peft' 2>>"$log" &
 imports=$!
 if ! make_ours; then # where configure's own files stayed behind, what was built elsewhere may do
 	echo "$build: make failed, so what is measured may be older than the sources: see $log" >&2
@@ -130,8 +159,8 @@ if ! make_ours; then # where configure's own files stayed behind, what was built
 	bad=1
 fi
 wait "$imports" || bad=1 # the jobs that need them will say so
+imports=
 
-begin=$(date +%s)
 card
 commit=$(git -C "$here" rev-parse --short HEAD 2>/dev/null) || commit=${COMMIT-unknown}
 echo "commit $commit"
@@ -147,10 +176,4 @@ if [ "$mode" != quick ]; then
 fi
 generate "$small"
 [ "$mode" = quick ] || generate "$large"
-card
-echo "$(($(date +%s) - begin)) s"
-grep '"job": "roofs"' "$ours"
-[ "$mode" = quick ] || grep '"job": "profile' "$ours"
-grep -E '"job": "(start|attention)"' "$peers"
-"$python" "$here/gpu_peers.py" --table "$ours" "$peers" || bad=1
 exit "$bad"
