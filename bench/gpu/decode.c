@@ -40,10 +40,17 @@ static int check_ids(struct stack *s, struct err *err)
 	return 0;
 }
 
-/* Seconds of every step after the warm-up, their sum, and their floors' sum. */
+/* Seconds of every step after the warm-up, their sum, and their floors' sum; a checksum of all tokens drawn. */
 struct decoding {
 	double *seconds, sum, floor, bandwidth;
+	int64_t checksum;
 };
+
+static void add_tokens(struct decoding *d, const struct stack *s)
+{
+	for (int64_t i = 0; i < s->rows; i++)
+		d->checksum = (d->checksum * 31 + s->host_ids[i]) % 999983;
+}
 
 static int decode_all(struct stack *s, struct decoding *d, struct err *err)
 {
@@ -53,6 +60,7 @@ static int decode_all(struct stack *s, struct decoding *d, struct err *err)
 		double taken = time_now() - begin;
 		if (stack_finish(s, err) || check_ids(s, err))
 			return -1;
+		add_tokens(d, s);
 		if (i < WARM)
 			continue;
 		d->seconds[i - WARM] = taken;
@@ -73,7 +81,7 @@ static void report_decode(const struct stack *s, const struct decoding *d)
 	       {"ms_least", 1e3 * d->seconds[0], "", 3}, {"ms_most", 1e3 * d->seconds[n - 1], "", 3},
 	       {"floor_ms", 1e3 * d->floor / (double)n, "", 3}, {"share", d->floor / d->sum, "of the floor", 3},
 	       {"bandwidth_gb_s", 1e-9 * d->bandwidth, "", 1}, {"replayed", s->graph != NULL, "", 0},
-	       {"gb", stack_held(s), "", 2});
+	       {"checksum", (double)d->checksum, "of the tokens", 0}, {"gb", stack_held(s), "", 2});
 }
 
 int job_decode(struct stack *s, struct err *err)

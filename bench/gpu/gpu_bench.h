@@ -3,17 +3,21 @@
  * gpu_bench.h - how fast a whole student is on one device.
  *
  * gpu_bench --model NAME --job JOB [--backend cuda] [--tokens 4096] [--length 1024] [--rank 16] [--targets qv|all]
- *           [--dropout P] [--slots 512] [--prompt 300] [--new 200] [--steps 5] [--capture] [--json]
+ *           [--dropout P] [--slots 512] [--prompt 300] [--new 200] [--steps 5] [--capture] [--direct]
+ *           [--batch-invariant] [--json]
  *
  * A student of random bf16 weights is run through the kernel table alone, in the sequences of reference/kernel.h. Jobs:
  *
  *     train           LoRA: one micro-batch of `tokens` tokens in segments of `length`, all of them targets, is one
  *                     optimizer step; nothing is computed twice. The data stay the same, so the loss must fall.
  *     score           the forward half and every token's log-probability
- *     decode          greedy, `slots` slots of `prompt` cached tokens, until `new` tokens more; captured and replayed
+ *     decode          greedy, `slots` slots of `prompt` cached tokens, until `new` tokens more; captured and replayed,
+ *                     with --direct called at once: the checksum of the tokens must be the same
  *     roofs           what the device's own copy and its largest product reach
  *     profile         every operation of a train step alone, called for all layers one after the other
  *     profile_decode  likewise of a decode step in its middle
+ *
+ * With --batch-invariant a row's products do not depend on the rows beside it, and every setting says so.
  *
  * Two warm-up steps, then the median of `steps`; a step ends where the device has finished it. FLOPs of a token: N
  * weights in products, head included; forward 2 N and attention's causal half 2 L Q T; the backward of LoRA 2 N and
@@ -51,7 +55,7 @@ struct options {
 	const char *backend, *job, *targets;
 	int64_t tokens, length, rank, slots, prompt, created, steps;
 	double dropout;
-	bool capture, json;
+	bool capture, direct, invariant, json;
 };
 
 /* ---- models.c: shapes, and the FLOPs they cost -------------------------------------------- */

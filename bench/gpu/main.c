@@ -23,14 +23,44 @@ static const struct job *find_job(const char *name)
 	return NULL;
 }
 
-enum { MODEL, BACKEND, JOB, TARGETS, DROPOUT, TOKENS, LENGTH, RANK, SLOTS, PROMPT, NEW, STEPS, CAPTURE, JSON, WORDS };
+enum {
+	MODEL,
+	BACKEND,
+	JOB,
+	TARGETS,
+	DROPOUT,
+	TOKENS,
+	LENGTH,
+	RANK,
+	SLOTS,
+	PROMPT,
+	NEW,
+	STEPS,
+	CAPTURE,
+	DIRECT,
+	INVARIANT,
+	JSON,
+	WORDS
+};
 
 static const struct option words[] = {
-	{"model", 1, NULL, MODEL},     {"backend", 1, NULL, BACKEND}, {"job", 1, NULL, JOB},
-	{"targets", 1, NULL, TARGETS}, {"dropout", 1, NULL, DROPOUT}, {"tokens", 1, NULL, TOKENS},
-	{"length", 1, NULL, LENGTH},   {"rank", 1, NULL, RANK},       {"slots", 1, NULL, SLOTS},
-	{"prompt", 1, NULL, PROMPT},   {"new", 1, NULL, NEW},         {"steps", 1, NULL, STEPS},
-	{"capture", 0, NULL, CAPTURE}, {"json", 0, NULL, JSON},       {0},
+	{"model", 1, NULL, MODEL},
+	{"backend", 1, NULL, BACKEND},
+	{"job", 1, NULL, JOB},
+	{"targets", 1, NULL, TARGETS},
+	{"dropout", 1, NULL, DROPOUT},
+	{"tokens", 1, NULL, TOKENS},
+	{"length", 1, NULL, LENGTH},
+	{"rank", 1, NULL, RANK},
+	{"slots", 1, NULL, SLOTS},
+	{"prompt", 1, NULL, PROMPT},
+	{"new", 1, NULL, NEW},
+	{"steps", 1, NULL, STEPS},
+	{"capture", 0, NULL, CAPTURE},
+	{"direct", 0, NULL, DIRECT},
+	{"batch-invariant", 0, NULL, INVARIANT},
+	{"json", 0, NULL, JSON},
+	{0},
 };
 
 static void take(struct options *o, int word, const char *value)
@@ -38,16 +68,18 @@ static void take(struct options *o, int word, const char *value)
 	int64_t *number[WORDS] = {[TOKENS] = &o->tokens, [LENGTH] = &o->length, [RANK] = &o->rank,  [SLOTS] = &o->slots,
 				  [PROMPT] = &o->prompt, [NEW] = &o->created,   [STEPS] = &o->steps};
 	const char **text[WORDS] = {[BACKEND] = &o->backend, [JOB] = &o->job, [TARGETS] = &o->targets};
+	bool *flag[WORDS] = {
+		[CAPTURE] = &o->capture, [DIRECT] = &o->direct, [INVARIANT] = &o->invariant, [JSON] = &o->json};
 	if (number[word])
 		*number[word] = atoll(value);
 	else if (text[word])
 		*text[word] = value;
 	else if (word == MODEL)
 		o->model = model_find(value);
-	else if (word == DROPOUT)
-		o->dropout = atof(value);
+	else if (flag[word])
+		*flag[word] = true;
 	else
-		*(word == JSON ? &o->json : &o->capture) = true;
+		o->dropout = atof(value);
 }
 
 static bool parse(struct options *o, int argc, char **argv)
@@ -93,7 +125,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "gpu_bench: see the head of bench/gpu/gpu_bench.h for jobs and options\n");
 		return ERR_USAGE;
 	}
-	if (strstr(o.job, "decode"))
+	if (strstr(o.job, "decode") && !o.direct)
 		o.capture = true;
 	if (!run(&o, &err))
 		return 0;

@@ -5,9 +5,15 @@
 
 #include "bench/gpu/gpu_bench.h"
 
+/* What every job's setting ends with. */
+static const char *beside(const struct options *o)
+{
+	return o->invariant ? " batch-invariant" : "";
+}
+
 static void print_text(const struct options *o, const char *setting, const struct figure *f, size_t n)
 {
-	printf("%s %s %s:", o->model->name, o->job, setting);
+	printf("%s %s %s%s:", o->model->name, o->job, setting, beside(o));
 	for (size_t i = 0; i < n; i++)
 		printf("%s %s %.*f%s%s", i ? "," : "", f[i].name, f[i].digits, f[i].value, f[i].unit[0] ? " " : "",
 		       f[i].unit);
@@ -16,8 +22,8 @@ static void print_text(const struct options *o, const char *setting, const struc
 
 static void print_json(const struct options *o, const char *setting, const struct figure *f, size_t n)
 {
-	printf("{\"arm\": \"ours\", \"backend\": \"%s\", \"model\": \"%s\", \"job\": \"%s\", \"setting\": \"%s\"",
-	       o->backend, o->model->name, o->job, setting);
+	printf("{\"arm\": \"ours\", \"backend\": \"%s\", \"model\": \"%s\", \"job\": \"%s\", \"setting\": \"%s%s\"",
+	       o->backend, o->model->name, o->job, setting, beside(o));
 	for (size_t i = 0; i < n; i++)
 		if (isfinite(f[i].value))
 			printf(", \"%s\": %.6g", f[i].name, f[i].value);

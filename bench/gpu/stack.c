@@ -9,7 +9,7 @@ enum { PER_LAYER = 8, FIXED = 96 }; /* most arrays of a layer, and beside the la
 
 int stack_init(struct stack *s, const struct options *o, struct err *err)
 {
-	const struct device_options options = {.dtype = DTYPE_BF16};
+	const struct device_options options = {.batch_invariant = o->invariant, .dtype = DTYPE_BF16};
 	*s = (struct stack){.m = o->model, .o = o, .dev = backend_open(o->backend, &options, err)};
 	if (!s->dev)
 		return -1;
