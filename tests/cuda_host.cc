@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The host's stand-in for CUDA: memory, launches, fibers. */
+/* The host's stand-in for CUDA: launches, fibers, numbers of 16 bits. */
 #include "tests/cuda_host.h"
 
 #include <ucontext.h>
@@ -9,56 +9,6 @@
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 char *cuda_host_shared;
-
-/* ---- memory -------------------------------------------------------------------- */
-
-cudaError_t cudaMalloc(void **p, size_t bytes)
-{
-	*p = bytes < SIZE_MAX / 2 ? aligned_alloc(256, (bytes + 255) / 256 * 256) : NULL;
-	return *p ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaFree(void *p)
-{
-	free(p);
-	return cudaSuccess;
-}
-
-cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
-{
-	return cudaMalloc(p, bytes);
-}
-
-cudaError_t cudaFreeHost(void *p)
-{
-	return cudaFree(p);
-}
-
-cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
-{
-	*free_bytes = *total = (size_t)1 << 33;
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t)
-{
-	memset(p, value, bytes);
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind, cudaStream_t)
-{
-	memmove(to, from, bytes);
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width, size_t rows,
-			      enum cudaMemcpyKind, cudaStream_t)
-{
-	for (size_t i = 0; i < rows; i++)
-		memmove((char *)to + i * to_pitch, (const char *)from + i * from_pitch, width);
-	return cudaSuccess;
-}
 
 /* ---- the GPU --------------------------------------------------------------------- */
 
@@ -79,62 +29,6 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
 	const int values[] = {4, 9, most_shared};
 	*value = values[attribute];
 	return cudaSuccess;
-}
-
-/* ---- captured steps ---------------------------------------------------------------- */
-
-static bool captures;
-static int graphs;
-
-void cuda_host_capture(bool on)
-{
-	captures = on;
-}
-
-int cuda_host_graphs(void)
-{
-	return graphs;
-}
-
-/* Nothing is recorded: a graph is an address, and counted. */
-static cudaError_t make_graph(void **graph)
-{
-	if (!captures)
-		return cudaErrorNotSupported;
-	*graph = &graphs;
-	graphs++;
-	return cudaSuccess;
-}
-
-static cudaError_t drop_graph(void)
-{
-	graphs--;
-	return cudaSuccess;
-}
-
-cudaError_t cudaStreamBeginCapture(cudaStream_t, int)
-{
-	return captures ? cudaSuccess : cudaErrorNotSupported;
-}
-
-cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph)
-{
-	return make_graph(graph);
-}
-
-cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t, unsigned long long)
-{
-	return make_graph(exec);
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t)
-{
-	return drop_graph();
-}
-
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t)
-{
-	return drop_graph();
 }
 
 /* ---- half precision ---------------------------------------------------------------- */
@@ -295,15 +189,11 @@ void cuda_host_threads(bool all)
 	all_threads = all;
 }
 
-void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_t shared,
-		   const std::function<void()> &body)
+static void run_grid(bool single, dim3 grid, dim3 block, size_t shared, const std::function<void()> &body)
 {
 	static std::vector<char> bytes;
-	if (dev->failure[0] || !grid.x || !grid.y || !grid.z)
-		return;
 	bytes.assign(shared + 16, (char)0xff);
 	cuda_host_shared = (char *)(((uintptr_t)bytes.data() + 15) / 16 * 16);
-	single = single && !all_threads;
 	running = &body;
 	gridDim = grid;
 	blockDim = single ? dim3(1) : block;
@@ -317,4 +207,15 @@ void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_
 				else
 					run_block(block);
 			}
+}
+
+void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_t shared,
+		   const std::function<void()> &body)
+{
+	if (dev->failure[0] || !grid.x || !grid.y || !grid.z)
+		return;
+	if (shared > (size_t)most_shared || grid.y > 65535 || grid.z > 65535 || block.x * block.y * block.z > 1024)
+		return device_fail(dev, "launch", "a launch that CUDA would not do");
+	single = single && !all_threads;
+	cuda_host_do([=] { run_grid(single, grid, block, shared, body); });
 }

@@ -8,6 +8,11 @@
  * as they are: each thread is a fiber, which gives way at barriers, so that
  * shuffles, barriers and products of warps mean what they mean on a GPU.
  * Blocks run one after the other.
+ *
+ * After cuda_host_capture(CUDA_HOST_CAPTURED) what lies between the begin and
+ * the end of a capture is recorded, and runs when the graph does. Meanwhile to
+ * allocate, to free, to wait or to copy from or to the host fails, and spoils
+ * the capture. Memory that is new or was freed is full of NaN.
  */
 #ifndef BALDISTILL_TESTS_CUDA_HOST_H
 #define BALDISTILL_TESTS_CUDA_HOST_H
@@ -55,8 +60,16 @@ void cuda_host_threads(bool all); /* fibers for every launch from now on, or for
 
 enum { CUDA_HOST_SHARED = 227 << 10 };  /* compute capability 9.0 */
 void cuda_host_shared_limit(int bytes); /* the most shared memory of a block from now on */
-void cuda_host_capture(bool on);        /* steps are captured from now on; to run what was captured fails */
-int cuda_host_graphs(void);             /* how many of either kind are kept */
+
+/* How steps run from now on. BROKEN: they are captured, but to run what was captured fails. */
+enum cuda_host_steps { CUDA_HOST_DIRECT, CUDA_HOST_CAPTURED, CUDA_HOST_BROKEN };
+void cuda_host_capture(enum cuda_host_steps how);
+int cuda_host_graphs(void);  /* how many of either kind are kept */
+int cuda_host_replays(void); /* how often one ran since cuda_host_capture */
+/* `work` now, or where a step is captured, whenever it is replayed. */
+void cuda_host_do(std::function<void()> work);
+/* Ends the program if memory was written after it was freed; so does its end. */
+void cuda_host_check_freed(void);
 
 void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_t shared,
 		   const std::function<void()> &body);
@@ -129,7 +142,15 @@ typedef int cudaError_t;
 typedef void *cudaStream_t;
 typedef void *cudaGraph_t;
 typedef void *cudaGraphExec_t;
-enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100, cudaErrorNotSupported = 801 };
+enum {
+	cudaSuccess = 0,
+	cudaErrorInvalidValue = 1,
+	cudaErrorMemoryAllocation = 2,
+	cudaErrorNoDevice = 100,
+	cudaErrorNotSupported = 801,
+	cudaErrorStreamCaptureUnsupported = 900,
+	cudaErrorStreamCaptureInvalidated = 901
+};
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 enum { cudaStreamNonBlocking = 1, cudaHostAllocDefault = 0, cudaStreamCaptureModeThreadLocal = 1 };
 enum cudaDeviceAttr {
@@ -157,10 +178,7 @@ static inline cudaError_t cudaStreamDestroy(cudaStream_t)
 {
 	return cudaSuccess;
 }
-static inline cudaError_t cudaStreamSynchronize(cudaStream_t)
-{
-	return cudaSuccess;
-}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 static inline cudaError_t cudaGetLastError()
 {
 	return cudaSuccess;
@@ -189,15 +207,11 @@ static inline cudaError_t cudaRuntimeGetVersion(int *version)
 	*version = 0;
 	return cudaSuccess;
 }
-/* Unless cuda_host_capture asks for more, no capture: what is called runs at once. */
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, int mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
-static inline cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t)
-{
-	return cudaErrorNotSupported;
-}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 
 #endif

@@ -2,10 +2,8 @@
 /*
  * backends/cuda compiled for the host: every file but blas.cu, whose products
  * are plain loops here. Linked into cuda_host_test, which runs the
- * differential tests on it without a GPU. At the end, what a GPU does not show.
+ * differential tests on it without a GPU, and cuda_graph_test.
  */
-#include <gtest/gtest.h>
-
 #include "tests/cuda_host.h"
 
 /* The stand-ins are C++; what the backend offers is C. */
@@ -66,29 +64,13 @@ void cuda_blas_multiply(struct device *dev, const char *op, struct view c, struc
 		return;
 	if (!types || !shapes)
 		return device_fail(dev, op, "a product that cuBLAS would not do");
-	for (int64_t i = 0; i < c.rows; i++)
-		for (int64_t j = 0; j < c.cols; j++) {
-			double sum = 0;
-			for (int64_t l = 0; l < k; l++)
-				sum += (double)factor_at(a, x, i, l) * (double)factor_at(b, y, l, j);
-			put(to, i, j, (float)(alpha * sum + (add ? (double)element(to, i, j) : 0)));
-		}
-}
-
-/* Neither the recorded step nor what was made of it is left when the device or the first run fails. */
-TEST(Capture, FailureKeepsNoGraph)
-{
-	cuda_host_capture(true);
-	for (bool failed : {false, true}) {
-		struct err err = {};
-		struct device *dev = cuda_open(NULL, &err);
-		ASSERT_NE(dev, nullptr) << err.message;
-		dev->k->capture_begin(dev);
-		if (failed)
-			device_fail(dev, "rope", "failed while captured");
-		EXPECT_EQ(dev->k->capture_end(dev), nullptr);
-		EXPECT_EQ(cuda_host_graphs(), 0) << failed;
-		cuda_close(dev);
-	}
-	cuda_host_capture(false);
+	cuda_host_do([=] {
+		for (int64_t i = 0; i < c.rows; i++)
+			for (int64_t j = 0; j < c.cols; j++) {
+				double sum = 0;
+				for (int64_t l = 0; l < k; l++)
+					sum += (double)factor_at(a, x, i, l) * (double)factor_at(b, y, l, j);
+				put(to, i, j, (float)(alpha * sum + (add ? (double)element(to, i, j) : 0)));
+			}
+	});
 }

@@ -10,39 +10,9 @@
 #include "backends/measure_case.h"
 #include "src/model/export.h"
 #include "src/model/forward.h"
-#include "src/student/generate.h"
 #include "src/student/score.h"
-#include "src/student/train.h"
 #include "tests/far_device.h"
-#include "tests/tiny_checkpoint.h"
-
-using Ids = std::vector<int32_t>;
-
-static Ids random_ids(uint32_t stream, int64_t n)
-{
-	Ids ids((size_t)n);
-	struct philox_key key = philox_stream(3, PHILOX_SHUFFLE, stream, 0, 0);
-	for (int64_t i = 0; i < n; i++)
-		ids[(size_t)i] = (int32_t)(3 + philox_at(key, (uint32_t)i, 0).w[0] % 94);
-	return ids;
-}
-
-/* Rows that begin with the same nine tokens. */
-struct Rows {
-	std::vector<Ids> prompts, targets, whole;
-
-	explicit Rows(size_t n)
-	{
-		for (uint32_t i = 0; i < n; i++) {
-			Ids prompt = random_ids(1000, 9), own = random_ids(2 * i, 1 + 5 * i % 13);
-			prompt.insert(prompt.end(), own.begin(), own.end());
-			prompts.push_back(prompt);
-			targets.push_back(random_ids(2 * i + 1, 2 + 7 * i % 11));
-			prompt.insert(prompt.end(), targets[i].begin(), targets[i].end());
-			whole.push_back(prompt);
-		}
-	}
-};
+#include "tests/student_jobs.h"
 
 static const TinyConfig kinds[] = {
 	{},
@@ -149,33 +119,6 @@ TEST(Far, ScoresInHalfPrecisionAreNear)
 
 /* ---- completions --------------------------------------------------------------------- */
 
-struct Completions {
-	std::vector<Ids> ids;
-	std::vector<std::vector<float>> logp;
-
-	bool operator==(const Completions &other) const { return ids == other.ids && logp == other.logp; }
-};
-
-static Completions complete(Loaded &on, const Rows &rows, float temperature)
-{
-	std::vector<struct generate_row> list;
-	for (size_t i = 0; i < rows.prompts.size(); i++)
-		list.push_back({rows.prompts[i].data(), (int64_t)rows.prompts[i].size(), 100 + i});
-	struct generate_options options = {};
-	options.slots = 3, options.rows = 16, options.max_new_tokens = 20, options.seed = 11;
-	options.rule.temperature = temperature, options.rule.top_p = 1;
-	std::vector<struct generated> out(list.size());
-	EXPECT_EQ(student_generate(on.model, list.data(), list.size(), &options, out.data(), nullptr, &on.err), 0)
-		<< on.err.message;
-	Completions all;
-	for (struct generated &g : out) {
-		all.ids.push_back(Ids(g.ids, g.ids + g.n));
-		all.logp.push_back(std::vector<float>(g.logp, g.logp + g.n));
-		generated_release(&g);
-	}
-	return all;
-}
-
 TEST(Far, CapturedStepsGiveTheReferencesCompletions)
 {
 	for (const TinyConfig &kind : kinds)
@@ -184,9 +127,9 @@ TEST(Far, CapturedStepsGiveTheReferencesCompletions)
 			Rows rows(7);
 			Loaded here(checkpoint, false), there(checkpoint, true), plain(checkpoint, true);
 			plain.far->captures = false;
-			Completions want = complete(here, rows, temperature);
-			EXPECT_TRUE(complete(there, rows, temperature) == want) << kind.type << " at " << temperature;
-			EXPECT_TRUE(complete(plain, rows, temperature) == want) << kind.type << " at " << temperature;
+			Completions want = complete(here.model, rows, temperature);
+			EXPECT_TRUE(complete(there.model, rows, temperature) == want) << kind.type << " at " << temperature;
+			EXPECT_TRUE(complete(plain.model, rows, temperature) == want) << kind.type << " at " << temperature;
 			EXPECT_GE(there.far->captured, 1);
 			EXPECT_GT(there.far->replayed, 2 * there.far->captured);
 			EXPECT_EQ(plain.far->captured, 0);
@@ -199,84 +142,10 @@ TEST(Far, CompletionsInHalfPrecision)
 	Rows rows(7);
 	Loaded there(checkpoint, true, DTYPE_BF16, DTYPE_BF16), plain(checkpoint, true, DTYPE_BF16, DTYPE_BF16);
 	plain.far->captures = false;
-	EXPECT_TRUE(complete(there, rows, 0) == complete(plain, rows, 0));
+	EXPECT_TRUE(complete(there.model, rows, 0) == complete(plain.model, rows, 0));
 }
 
 /* ---- training ------------------------------------------------------------------------ */
-
-struct Trained {
-	std::vector<float> values, moments; /* after all steps */
-	double loss;
-	std::string checkpoint;             /* what export wrote: merged, or the trained weights */
-	int64_t resumed;                    /* by a second start */
-};
-
-static std::vector<float> read(struct device *dev, struct view v)
-{
-	std::vector<float> out((size_t)(v.rows * v.cols));
-	dev->k->download(dev, out.data(), v);
-	EXPECT_EQ(device_sync(dev), nullptr);
-	return out;
-}
-
-static std::vector<float> values(const struct trainee &t)
-{
-	std::vector<float> all;
-	for (size_t i = 0; i < t.params.n; i++) {
-		std::vector<float> one = read(t.params.dev, t.params.list[i].p);
-		all.insert(all.end(), one.begin(), one.end());
-	}
-	return all;
-}
-
-static std::string export_all(Loaded &on, const TinyCheckpoint &base, struct trainee *t)
-{
-	Temporary out, adapter;
-	if (t->full) {
-		EXPECT_EQ(export_trained(out.path.c_str(), base.path(), &t->model->config, &t->params, DTYPE_BF16, &on.err), 0) << on.err.message;
-		return read_file(out / "model.safetensors");
-	}
-	EXPECT_EQ(adapter_save(t->adapter, adapter.path.c_str(), base.path(), &on.err), 0) << on.err.message;
-	struct adapter *again = adapter_load(on.model, adapter.path.c_str(), &on.err);
-	EXPECT_NE(again, nullptr) << on.err.message;
-	EXPECT_EQ(export_merged(out.path.c_str(), base.path(), again, &on.err), 0) << on.err.message;
-	adapter_free(again);
-	return read_file(out / "model.safetensors");
-}
-
-static Trained train(Loaded &on, const TinyCheckpoint &base, bool full, bool recompute)
-{
-	Rows data(6);
-	std::vector<struct train_row> rows(6);
-	for (uint32_t i = 0; i < 6; i++) {
-		rows[i].ids = data.whole[i].data(), rows[i].n = (int64_t)data.whole[i].size();
-		rows[i].first_target = (int64_t)data.prompts[i].size(), rows[i].key = i, rows[i].line = i + 1;
-	}
-	struct train_kind kind = {};
-	kind.full = full, kind.seed = 5;
-	kind.lora.r = 3, kind.lora.alpha = 6, kind.lora.dropout = 0.1, kind.lora.targets = TARGETS_ALL_LINEAR;
-	struct train_options options = train_defaults;
-	options.learning_rate = 5e-3, options.num_train_epochs = 5, options.shuffle = false;
-	options.per_device_train_batch_size = 3, options.gradient_checkpointing = recompute;
-	Temporary folder;
-	struct train_files files = {};
-	files.directory = folder.path.c_str();
-	struct train_result result, second;
-	struct trainee t, u;
-	EXPECT_EQ(trainee_open(&t, on.model, &kind, &on.err), 0) << on.err.message;
-	EXPECT_EQ(student_train(&t, rows.data(), 6, &options, &files, &result, &on.err), 0) << on.err.message;
-	Trained out = {values(t), read(on.dev(), t.params.m), result.last_loss, export_all(on, base, &t), 0};
-	if (!full) { /* full fine-tuning has changed the model, whose first values are in the checkpoint's name */
-		adapter_detach(t.adapter);
-		EXPECT_EQ(trainee_open(&u, on.model, &kind, &on.err), 0) << on.err.message;
-		EXPECT_EQ(student_train(&u, rows.data(), 6, &options, &files, &second, &on.err), 0) << on.err.message;
-		out.resumed = second.resumed_from;
-		EXPECT_EQ(values(u), out.values);
-		trainee_close(&u);
-	}
-	trainee_close(&t);
-	return out;
-}
 
 TEST(Far, TrainingIsTheReferences)
 {
@@ -284,7 +153,7 @@ TEST(Far, TrainingIsTheReferences)
 		for (bool full : {false, true}) {
 			TinyCheckpoint checkpoint(kind);
 			Loaded here(checkpoint, false), there(checkpoint, true);
-			Trained want = train(here, checkpoint, full, false), got = train(there, checkpoint, full, false);
+			Trained want = train(here.model, checkpoint, full, false), got = train(there.model, checkpoint, full, false);
 			EXPECT_EQ(got.values, want.values) << kind.type << (full ? " full" : " adapter");
 			EXPECT_EQ(got.moments, want.moments);
 			EXPECT_EQ(got.loss, want.loss);
@@ -300,7 +169,7 @@ TEST(Far, RecomputingIsTheReferences)
 {
 	TinyCheckpoint checkpoint(kinds[0]);
 	Loaded here(checkpoint, false), there(checkpoint, true);
-	EXPECT_EQ(train(here, checkpoint, false, true).values, train(there, checkpoint, false, true).values);
+	EXPECT_EQ(train(here.model, checkpoint, false, true).values, train(there.model, checkpoint, false, true).values);
 }
 
 /* The masters are f32; a step of 5e-3 is far more than what bf16 loses in ten. */
@@ -310,7 +179,7 @@ TEST(Far, TrainingInHalfPrecisionIsNear)
 		for (enum dtype stored : {DTYPE_F32, DTYPE_BF16}) {
 			TinyCheckpoint checkpoint(kinds[0]);
 			Loaded here(checkpoint, false), there(checkpoint, true, DTYPE_BF16, stored);
-			Trained want = train(here, checkpoint, full, false), got = train(there, checkpoint, full, false);
+			Trained want = train(here.model, checkpoint, full, false), got = train(there.model, checkpoint, full, false);
 			EXPECT_NEAR(got.loss, want.loss, 0.05 * want.loss) << full;
 			EXPECT_EQ(got.values.size(), want.values.size());
 			EXPECT_EQ(got.checkpoint.size(), want.checkpoint.size());
