@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 
 #include "tests/kernel_problem.h"
+#ifdef CUDA_ON_HOST
+#include "tests/true_blocks.h"
+#endif
 
 struct HeadSize {
 	int64_t rows, hidden, vocab;
@@ -119,6 +122,15 @@ TEST(HeadLoss, WithAndWithoutGradients)
 	for (int with : {0, DX | DNORM | DW})
 		head_loss({9, 16, 100}, weight_types[0], with | NO_TARGETS);
 }
+
+#ifdef CUDA_ON_HOST
+/* Vocabularies that take the threads of a row twice: one element at a time, and eight. */
+TEST_F(TrueBlocks, HeadLoss)
+{
+	head_loss({3, 7, 1031}, weight_types[0], DX);
+	head_loss({2, 8, 8200}, weight_types[1], DX);
+}
+#endif
 
 /* ---- logits ------------------------------------------------------------------------ */
 

@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 
 #include "tests/kernel_problem.h"
+#ifdef CUDA_ON_HOST
+#include "tests/true_blocks.h"
+#endif
 
 struct Size {
 	int64_t rows, cols;
@@ -370,6 +373,17 @@ TEST(AdamW, Steps)
 			adamw(list, s, &weight_types[2], false);
 		}
 }
+
+#ifdef CUDA_ON_HOST
+/* Eight elements at a time and one; more of them than one turn of all threads takes, and fewer. */
+TEST_F(TrueBlocks, OptimizerStep)
+{
+	norm2({{257, 129}, {3, 5}}, As::F32, "f32", true);
+	norm2({{9, 264}}, As::BF16, "bf16", false);
+	adamw({{257, 33}, {3, 5}}, {0.03f, 1, 1, 7, true}, nullptr, true);
+	adamw({{64, 72}}, {0.03f, 1, 1, 7, true}, &weight_types[1], false);
+}
+#endif
 
 /* ---- merge ------------------------------------------------------------------------------- */
 
