@@ -558,13 +558,13 @@ shares()
 # What a run has paid for is not bought again by another that has another plan.
 reuses()
 {
-	plan paid 'method: random-finetune-cot' && taught_by paid sh "$folder/teacher.sh" "$folder/paid-asked" && run paid &&
-		"$program" ledger export paid --output answers.jsonl && [ "$(wc -l <paid-asked)" -gt 5 ] || return 1
-	plan again 'method: random-finetune-cot' && sed -i 's/learning_rate: 1.0e-2/learning_rate: 1.0e-3/' again.yaml &&
-		taught_by again sh "$folder/teacher.sh" "$folder/again-asked" || return 1
-	ends 66 'none.jsonl' run --quiet again.yaml --reuse none.jsonl && [ ! -e again ] || return 1
-	run again --reuse answers.jsonl && [ ! -e again-asked ] && "$program" status --json again | tr -d ' \n' | tee said &&
-		grep -q '"wire":0' said && cmp paid/stage-0/train.jsonl again/stage-0/train.jsonl
+	plan spender 'method: random-finetune-cot' && taught_by spender sh "$folder/teacher.sh" "$folder/spender-asked" && run spender &&
+		"$program" ledger export spender --output answers.jsonl && [ "$(wc -l <spender-asked)" -gt 5 ] || return 1
+	plan reusing 'method: random-finetune-cot' && sed -i 's/learning_rate: 1.0e-2/learning_rate: 1.0e-3/' reusing.yaml &&
+		taught_by reusing sh "$folder/teacher.sh" "$folder/reusing-asked" || return 1
+	ends 66 'none.jsonl' run --quiet reusing.yaml --reuse none.jsonl && [ ! -e reusing ] || return 1
+	run reusing --reuse answers.jsonl && [ ! -e reusing-asked ] && "$program" status --json reusing | tr -d ' \n' | tee said &&
+		grep -q '"wire":0' said && cmp spender/stage-0/train.jsonl reusing/stage-0/train.jsonl
 }
 
 # A plan may name its files in another way, or their new places; what lies there must be the same.
@@ -572,17 +572,19 @@ finds_moved_files()
 {
 	plan moves 'method: random-finetune-cot' && run moves --until 0.annotate && mkdir -p elsewhere && cp train.jsonl elsewhere/pool.jsonl &&
 		sed -i 's|train: train.jsonl|train: elsewhere/pool.jsonl|' moves.yaml && run moves || return 1
-	plan changed 'method: random-finetune-cot' && run changed --until 0.annotate && sed 1d train.jsonl >elsewhere/pool.jsonl &&
-		sed -i 's|train: train.jsonl|train: elsewhere/pool.jsonl|' changed.yaml && ends 78 'may be moved, not changed' run --quiet changed.yaml
+	plan altered 'method: random-finetune-cot' && run altered --until 0.annotate && sed 1d train.jsonl >elsewhere/pool.jsonl &&
+		sed -i 's|train: train.jsonl|train: elsewhere/pool.jsonl|' altered.yaml && ends 78 'may be moved, not changed' run --quiet altered.yaml
 }
 
 # A pool whose prompts are mostly too long to learn from costs nothing; plan tells of it.
 tells_long_prompts()
 {
-	plan lengthy && taught_by lengthy sh "$folder/teacher.sh" "$folder/lengthy-asked" &&
-		sed -i 's/^training: {/training: {max_length: 119, /' lengthy.yaml && "$program" plan lengthy.yaml >said 2>&1 || return 1
+	awk 'NR > 8 { sub(/"input": *"/, "&very very very very long ") } 1' train.jsonl >lengthy.jsonl && plan lengthy &&
+		taught_by lengthy sh "$folder/teacher.sh" "$folder/lengthy-asked" &&
+		sed -i 's/^training: {/training: {max_length: 122, /; s/train: train.jsonl/train: lengthy.jsonl/' lengthy.yaml &&
+		"$program" plan lengthy.yaml >said 2>&1 || { cat said; return 1; }
 	cat said
-	grep 'what is bought for such an example cannot be learned' said && ends 78 'of the first 26 prompts' run --quiet lengthy.yaml &&
+	grep 'what is bought for such an example cannot be learned' said && ends 78 '^[^:]*: 18 of the first 26 prompts have 122 tokens or more' run --quiet lengthy.yaml &&
 		[ ! -e lengthy-asked ] && [ ! -e lengthy ]
 }
 
