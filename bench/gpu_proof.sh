@@ -12,8 +12,9 @@
 # Without STEP all of them. Where a call is cut at 600 seconds: `make changed rest`, then `captured sanitize speed` and
 # `r52` with what is left. A build with --enable-kernels-only is enough for all but r52, train_test and student_test.
 # OUTPUT_DIR/status gets a line for each as it ends: PASS, FAIL or TIMEOUT and its seconds, or LEFT OUT and why. The logs
-# come into OUTPUT_DIR/logs-STEP.tar.gz, named for the first STEP, also where a signal ends the script. Exit status 1
+# come into OUTPUT_DIR/logs-STEP.tar.gz, named for the first STEP, after every step. Exit status 1
 # unless every step that was not left out has passed.
+#   BUDGET (570)         seconds of a call: a step gets what is left of them at the most
 #   BACKEND (cuda)       of the tests that must have run, captured and speed
 #   MODEL (smollm2-135m) of captured
 #   SMALL_CASES          kernel_test's cases for compute-sanitizer
@@ -29,6 +30,7 @@ mkdir -p "$2" && out=$(cd "$2" && pwd) || exit 73
 here=$(cd "$(dirname "$0")" && pwd)
 shift 2
 [ $# -gt 0 ] || set -- make changed rest captured sanitize speed r52
+begin=$(date +%s) budget=${BUDGET:-570}
 first=$1 backend=${BACKEND:-cuda} bad=0 job=''
 logs=$(mktemp -d) || exit 73
 changed='LittleShared.*:Linear.RowsDoNotDependOnOthers:Norm2.*:AdamW.*:HeadLoss.*:Logits.*:LogSoftmax.*:Sample.*'
@@ -51,6 +53,9 @@ step() {
 	name=$1 most=$2
 	shift 2
 	started=$(date +%s)
+	left=$((begin + budget - started))
+	[ "$left" -ge 5 ] || { say "LEFT OUT $name: no time left"; bad=1; return; }
+	[ "$most" -lt "$left" ] || most=$left
 	timeout -k 10 "$most" "$@" >"$logs/$name" 2>&1 &
 	job=$!
 	wait "$job"
@@ -63,9 +68,18 @@ step() {
 	esac
 	[ "$word" = PASS ] || bad=1
 	say "$word $(($(date +%s) - started)) s $name"
+	pack
 }
 
-# Tests pass as well where there was nothing to test: the backend's count must have been printed.
+# What is there, in case the script is killed in the next step.
+pack() {
+	tar -C "$logs" -czf "$out/logs-$first.tar.gz" .
+}
+
+# Tests pass as well where there was nothing to test: one of the backend's, or its count, must have been printed.
+ran() {
+	step "$1_ran" 5 grep "^\[       OK \] .*/$backend " "$logs/$1"
+}
 compared() {
 	step "$1_ran" 5 grep "^$backend: [1-9][0-9]* comparisons" "$logs/$1"
 }
@@ -87,7 +101,7 @@ run_changed() {
 
 run_rest() {
 	for test in golden train student; do
-		built "tests/${test}_test" && step "$test" 60 "$build/tests/${test}_test"
+		built "tests/${test}_test" && step "$test" 60 "$build/tests/${test}_test" && ran "$test"
 	done
 	built tests/kernel_test || return
 	step rest 150 "$build/tests/kernel_test" --gtest_filter="-$changed"
@@ -119,6 +133,7 @@ run_sanitize() {
 	for tool in memcheck racecheck; do
 		step "$tool" 90 "$sanitizer" --tool "$tool" --target-processes all --error-exitcode 9 \
 			"$build/tests/kernel_test" --gtest_filter="$cases"
+		compared "$tool"
 	done
 }
 
@@ -140,7 +155,7 @@ finish() {
 	code=$?
 	trap - EXIT HUP INT TERM
 	[ -z "$job" ] || { kill "$job" && wait "$job"; say "CUT SHORT $name"; }
-	tar -C "$logs" -czf "$out/logs-$first.tar.gz" . && rm -rf "$logs"
+	pack && rm -rf "$logs"
 	exit "$code"
 }
 trap finish EXIT

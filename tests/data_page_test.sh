@@ -52,12 +52,12 @@ agrees_with_input()
 
 names_every_file()
 {
-	(cd tiny/run && find . -type f) | sed 's#^\./##; s#^stage-[0-9]*/#stage-N/#; s#^slot-[0-9]*$#slot-NN#
+	(cd tiny/run && find . -type f) | sed 's#^\./##; s#^stage-[0-9]*/#stage-N/#
 		s#/\(adapter\|merged\)/.*#/\1/#' | sort -u >found
 	section "RUN DIRECTORY" | cut -d '|' -f 1 | sort -u >named
 	comm -23 found named >differences
-	# what this run does not have: full training, a step at work
-	comm -13 found named | grep -vx -e stage-N/checkpoint/ -e stage-N/STEP.part/ >>differences
+	# what this run does not have: full training, a step at work, requests in flight
+	comm -13 found named | grep -vx -e stage-N/checkpoint/ -e stage-N/STEP.part/ -e slot-NN >>differences
 	cat differences
 	[ "$(wc -l <found)" -gt 15 ] && [ ! -s differences ]
 }

@@ -259,6 +259,14 @@ TEST(Copies, WhatManyTextsHaveDoesNotCount)
 			few.push_back(texts[i].c_str());
 	}
 	Known usual(all), known(few);
+	/* one in six: a passage, not a template */
+	std::vector<std::string> mixed = texts;
+	for (int i = 0; i < 110; i++)
+		mixed.push_back("another question of " + std::to_string(i) + " words that are its own and of nobody else " + std::to_string(i));
+	std::vector<const char *> many;
+	for (const std::string &text : mixed)
+		many.push_back(text.c_str());
+	EXPECT_GT(Known(many).find(question(99)).share, 0.2);
 	EXPECT_GT(known.find(question(99)).share, 0.2) << "20 texts are not many";
 	EXPECT_EQ(usual.find(question(99)).share, 0);
 	const copies_match near = usual.find(question(7) + "so it is");

@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(fd >= 0 && !ftruncate(fd, 0) && pwrite(fd, data, size, 0) == (ssize_t)size, "the input is written",
 		&err);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	const struct teacher_recorded_config config = {path, true};
+	const struct teacher_recorded_config config = {.path = path, .skip_missing = true};
 	struct teacher_source *source = teacher_recorded_open(&config, &err);
 	if (!source) {
 		check_refused(&err);

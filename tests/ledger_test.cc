@@ -778,8 +778,9 @@ TEST(Ledger, AttemptsOfAStepAreItsPartOfAll)
 		shot.query = pending.query[0].id;
 		ledger_pending_release(&pending);
 		ASSERT_EQ(ledger_arm(ledger, &shot, 1, 1, &armed, &stop, nullptr), 0);
-		if (i < 2)
+		if (i < 2) {
 			ASSERT_EQ(ledger_settle(ledger, shot.attempt, &verdict, 1, nullptr), 0);
+		}
 	}
 	std::vector<std::string> all;
 	ASSERT_EQ(ledger_attempts(ledger, note_attempt, &all, nullptr), 0);

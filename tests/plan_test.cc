@@ -673,6 +673,7 @@ const std::vector<Wrong> &wrong_plans()
 		 "write ${VARIABLE} for it"},
 		{with(least, "model: m", "model: m, extra_headers: {Ocp-Apim-Subscription-Key: sk-1}"), 4,
 		 "write ${VARIABLE} for it"},
+		{with(least, "model: m", "model: m, extra_headers: {X-AccessToken: sk-1}"), 4, "write ${VARIABLE} for it"},
 		{least + "training:\n  learning_rate: ${PLAN_TEST_DATA}\n", 6,
 		 "'learning_rate' takes no such value as '${PLAN_TEST_DATA}' stands for"},
 		// values
@@ -851,6 +852,8 @@ TEST_F(PlanTest, WhatMayChangeBetweenStarts)
 		{"max_wait: 60", "max_wait: 61", nullptr},
 		{"max_retries: 0", "max_retries: 1", nullptr},
 		{"max_cost: 12.5", "max_cost: 13", nullptr},
+		{"max_cost: 12.5", "max_cost: 12.5\n  reuse: cassette.jsonl", nullptr},
+		{"\"a b\"", "\"a b\", Idempotency-Key: x", "'teacher.extra_headers'"},
 		{"prices: {input: 2.5, output: 10}", "prices: {input: 3, output: 9}", nullptr},
 		{"api_key_env:", "api_key_env: OTHER", nullptr},
 		{"api_key_file: secret/key", "", nullptr},

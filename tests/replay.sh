@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# replay.sh - every fuzz target over its corpus and mutations of it, a case each: ten seconds, ten minutes with
+# replay.sh - every fuzz target over its corpus and mutations of it, a case each: five seconds, ten minutes with
 # TEST_LONG. libFuzzer's program where --enable-fuzz built it, which finds its own way on; else fuzz_main.c's.
 set -u
 folder=${TEST_BUILDDIR:?}/tests
@@ -8,7 +8,7 @@ work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 log=$work/log
 cases=0
-seconds=10
+seconds=5
 [ -z "${TEST_LONG-}" ] || seconds=600
 
 # New inputs go to the first folder, one that fails beside the program.

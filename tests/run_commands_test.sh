@@ -366,7 +366,7 @@ long_prompts_are_told()
 	awk 'NR == 1 { for (words = ""; n < 400; n++) words = words " wheat"; sub(/"input": "/, "&" words) } 1' train.jsonl >wordy.jsonl &&
 		plan wordy && sed -i 's/train: train.jsonl/train: wordy.jsonl/; s/num_train_epochs: 1/num_train_epochs: 1, max_length: 300/' wordy.yaml &&
 		taught_by wordy sh "$folder/teacher.sh" "$folder/wordy-calls" && "$program" run wordy.yaml --until 0.select 2>said &&
-		grep '1 of the first 26 prompts have 300 tokens or more' said
+		grep '1 of 26 prompts have 300 tokens or more' said
 }
 
 # A send that reached nobody is billed by nobody.
@@ -562,8 +562,9 @@ reuses()
 		"$program" ledger export spender --output answers.jsonl && [ "$(wc -l <spender-asked)" -gt 5 ] || return 1
 	plan reusing 'method: random-finetune-cot' && sed -i 's/learning_rate: 1.0e-2/learning_rate: 1.0e-3/' reusing.yaml &&
 		taught_by reusing sh "$folder/teacher.sh" "$folder/reusing-asked" || return 1
-	ends 66 'none.jsonl' run --quiet reusing.yaml --reuse none.jsonl && [ ! -e reusing ] || return 1
-	run reusing --reuse answers.jsonl && [ ! -e reusing-asked ] && "$program" status --json reusing | tr -d ' \n' | tee said &&
+	sed -i 's/^\(teacher: .*\)}$/\1, reuse: none.jsonl}/' reusing.yaml && ends 66 'none.jsonl' run --quiet reusing.yaml && [ ! -e reusing ] || return 1
+	sed -i 's/reuse: none.jsonl/reuse: teacher.jsonl/' reusing.yaml && ends 65 'prompt_sha256' run --quiet reusing.yaml && [ ! -e reusing ] || return 1
+	sed -i 's/reuse: teacher.jsonl/reuse: answers.jsonl/' reusing.yaml && run reusing && [ ! -e reusing-asked ] && "$program" status --json reusing | tr -d ' \n' | tee said &&
 		grep -q '"wire":0' said && cmp spender/stage-0/train.jsonl reusing/stage-0/train.jsonl
 }
 
@@ -584,7 +585,7 @@ tells_long_prompts()
 		sed -i 's/^training: {/training: {max_length: 122, /; s/train: train.jsonl/train: lengthy.jsonl/' lengthy.yaml &&
 		"$program" plan lengthy.yaml >said 2>&1 || { cat said; return 1; }
 	cat said
-	grep 'what is bought for such an example cannot be learned' said && ends 78 '^[^:]*: 18 of the first 26 prompts have 122 tokens or more' run --quiet lengthy.yaml &&
+	grep 'what is bought for such an example cannot be learned' said && ends 78 '^[^:]*: 18 of 26 prompts have 122 tokens or more' run --quiet lengthy.yaml &&
 		[ ! -e lengthy-asked ] && [ ! -e lengthy ]
 }
 

@@ -3,9 +3,7 @@
 #include "config.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
-#include "src/base/file.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
 #include "src/cmd/progress.h"
@@ -36,22 +34,13 @@ static int run_plan(struct plan *plan, struct arguments *args, const struct run_
 	return rc;
 }
 
-/* Before the student answers for hours. */
-static int check_readable(const char *path, struct err *err)
-{
-	int fd = file_open(path, NULL, err);
-	return fd < 0 ? -1 : close(fd);
-}
-
 static int run(struct arguments *args, struct err *err)
 {
-	const char *until = NULL, *reuse = NULL;
+	const char *until = NULL;
 	struct progress_output progress;
 	struct voice voice = {.say = print_note, .context = args, .progress = &progress};
-	struct run_options options = {.voice = &voice, .version = PACKAGE_STRING, .erase_key = true,
-				      .cassette = &reuse};
+	struct run_options options = {.voice = &voice, .version = PACKAGE_STRING, .erase_key = true};
 	const struct option_row rows[] = {
-		{"reuse", OPTION_TEXT, &reuse, "FILE", "take answers of another run, as ledger export saves them, before any is bought"},
 		{"until", OPTION_TEXT, &until, "STEP", "stop after this step: [STAGE.]select, annotate, synthesise, train or evaluate"},
 		{"allow-http", OPTION_FLAG, &options.allow_http, NULL, "talk to a teacher on another machine without TLS"},
 		{"strict", OPTION_FLAG, &options.strict, NULL, "count what a teacher refused and says it did not bill, too"},
@@ -60,10 +49,8 @@ static int run(struct arguments *args, struct err *err)
 	int go = options_parse(&cmd_run, rows, args, err);
 	if (go <= 0)
 		return go;
-	if (options_expect(&cmd_run, args, 1, 1, err) || until_read(&options.until, until, err) ||
-	    (reuse && check_readable(reuse, err)))
+	if (options_expect(&cmd_run, args, 1, 1, err) || until_read(&options.until, until, err))
 		return -1;
-	options.cassettes = reuse != NULL;
 	struct plan plan;
 	progress = progress_of(args->quiet);
 	signals_catch(&voice);

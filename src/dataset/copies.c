@@ -8,8 +8,8 @@
 #include "src/base/mem.h"
 #include "src/dataset/copies_runs.h"
 
-/* A run of more than so many texts, and of more than one in so many, is usual. */
-enum { USUAL_TEXTS = 20, USUAL_SHARE = 100 };
+/* A run of more than so many texts, and of more than one in so many, is usual: a passage under many questions is not. */
+enum { USUAL_TEXTS = 20, USUAL_SHARE = 5 };
 
 struct copies {
 	struct run *run; /* by hash, then text; each pair once */

@@ -8,8 +8,9 @@
  * by the share of its distinct runs of 8 words that the other has too, and a
  * share of COPIES_HIGH or more makes it a near copy. A text of fewer than 8
  * words can only be equal. Runs that more than 20 known texts and more than
- * one in a hundred have are usual: an instruction that stands in front of
- * every question says nothing of the questions, so they do not count.
+ * one in five have are usual: an instruction that stands in front of every
+ * question says nothing of the questions, so they do not count. A passage that
+ * many questions are about is rarer, and counts.
  *
  *     struct copies *known = copies_new(texts, n, NULL, &err);
  *     struct copies_match match;

@@ -138,10 +138,18 @@ static int check_witness(struct ledger *l, const struct ledger_options *o, struc
 		       (long long)l->witness.armed, l->witness.path);
 }
 
+enum { CAP_ROOM = 32 };
+
+static const char *cap_text(char text[CAP_ROOM], int64_t cost_cap)
+{
+	snprintf(text, CAP_ROOM, cost_cap < 0 ? "none" : "%.9g", (double)cost_cap / 1e9);
+	return text;
+}
+
 /* Budget and max_cost as the plan has them now. */
 static int apply_caps(struct ledger *l, const struct ledger_options *o, struct err *err)
 {
-	char detail[128];
+	char detail[160], was[CAP_ROOM], is[CAP_ROOM];
 	int64_t budget, cost_cap;
 	if (database_int(&l->db, err, &budget, 0, "SELECT cap FROM budget", "") ||
 	    database_int(&l->db, err, &cost_cap, -1, "SELECT cost_cap FROM budget", ""))
@@ -153,8 +161,8 @@ static int apply_caps(struct ledger *l, const struct ledger_options *o, struct e
 		return -1;
 	if (o->budget == budget && o->max_cost == cost_cap)
 		return 0;
-	snprintf(detail, sizeof detail, "budget %lld to %lld, max_cost %.9g to %.9g", (long long)budget,
-		 (long long)o->budget, (double)cost_cap / 1e9, (double)o->max_cost / 1e9);
+	snprintf(detail, sizeof detail, "budget %lld to %lld, max_cost %s to %s", (long long)budget, (long long)o->budget,
+		 cap_text(was, cost_cap), cap_text(is, o->max_cost));
 	if (event_add(l, "caps", detail, o->now, err))
 		return -1;
 	return database_do(&l->db, err, "UPDATE budget SET cap=?1, cost_cap=" COST_CAP, "ii", o->budget, o->max_cost);
@@ -256,7 +264,6 @@ struct ledger *ledger_open(const struct ledger_options *options, struct ledger_r
 	return NULL;
 }
 
-/* The lock goes last: nobody else may open the database before it is closed. */
 int ledger_finish(struct ledger *l, struct err *err)
 {
 	int64_t armed;
@@ -269,6 +276,7 @@ int ledger_finish(struct ledger *l, struct err *err)
 	return 0;
 }
 
+/* The lock goes last: nobody else may open the database before it is closed. */
 void ledger_close(struct ledger *l)
 {
 	if (!l)

@@ -59,7 +59,7 @@ static void ask_all(struct collecting *c, struct teacher_source *cassette)
 	for (size_t i = 0; i < pending.n && !c->err.code && !s.full; i++) {
 		const struct collect_query *q = collect_find(c, &pending.query[i]);
 		s.query = pending.query[i].id;
-		if (q && !pending.query[i].attempts)
+		if (q)
 			ask(&s, cassette, q);
 		if (s.taken && !s.full) {
 			c->counts->shared++;
@@ -70,17 +70,24 @@ static void ask_all(struct collecting *c, struct teacher_source *cassette)
 	ledger_pending_release(&pending);
 }
 
+static void share(struct collecting *c, const char *path)
+{
+	const struct teacher_recorded_config config = {.path = path, .skip_missing = true, .exact = true};
+	struct err err = {0};
+	struct teacher_source *cassette = teacher_recorded_open(&config, &err);
+	if (!cassette) {
+		collect_fail(c, &err);
+		return;
+	}
+	ask_all(c, cassette);
+	cassette->close(cassette);
+}
+
 void collect_share(struct collecting *c)
 {
-	for (size_t i = 0; i < c->collector->cassettes && c->n && !c->err.code; i++) {
-		const struct teacher_recorded_config config = {.path = c->collector->cassette[i], .skip_missing = true};
-		struct err err = {0};
-		struct teacher_source *cassette = teacher_recorded_open(&config, &err);
-		if (!cassette) {
-			collect_fail(c, &err);
-			return;
-		}
-		ask_all(c, cassette);
-		cassette->close(cassette);
-	}
+	const struct plan_teacher *teacher = c->collector->teacher;
+	for (size_t i = 0; i < c->collector->cassettes && c->n && !c->err.code; i++)
+		share(c, c->collector->cassette[i]);
+	if (teacher && teacher->reuse && c->n && !c->err.code)
+		share(c, teacher->reuse);
 }

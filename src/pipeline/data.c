@@ -8,7 +8,7 @@
 #include "src/dataset/rows.h"
 #include "src/teacher/teacher.h"
 
-enum { USUAL_SAMPLE = 2000 }; /* inputs */
+enum { USUAL_SAMPLE = 1000 }; /* inputs */
 
 /* ---- loading ----------------------------------------------------------------------------------- */
 
@@ -91,7 +91,7 @@ static int sample_usual(struct data *data, struct err *err)
 	const size_t n = data->pool.n < USUAL_SAMPLE ? data->pool.n : USUAL_SAMPLE;
 	const char *texts[USUAL_SAMPLE];
 	for (size_t i = 0; i < n; i++)
-		texts[i] = data->pool.row[(size_t)((double)i / (double)n * (double)data->pool.n)].input;
+		texts[i] = data->pool.row[i * data->pool.n / n].input;
 	data->usual = copies_new(texts, n, NULL, err);
 	return data->usual ? 0 : -1;
 }

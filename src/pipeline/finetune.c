@@ -78,8 +78,8 @@ static enum dtype stored_dtype(const struct model_config *config)
 static int advise(struct err *err)
 {
 	struct err copy = *err;
-	return err_set(err, ERR_NOTFINITE, "%s (of the stage's train.jsonl). A run keeps its plan: begin another one with "
-		       "'baldistill run --reuse FILE', which buys nothing again that 'baldistill ledger export RUN --output FILE' saves of this one",
+	return err_set(err, ERR_NOTFINITE, "%s (of the stage's train.jsonl). A run keeps its plan: begin another one, with "
+		       "teacher.reuse: FILE in its plan, which buys nothing again that 'baldistill ledger export RUN --output FILE' saves of this one",
 		       copy.message);
 }
 

@@ -13,6 +13,7 @@
 #include "src/pipeline/bought.h"
 #include "src/pipeline/completions.h"
 #include "src/pipeline/forecast.h"
+#include "src/pipeline/rehearsal.h"
 #include "src/student/generate.h"
 #include "src/student/train_set.h"
 
@@ -260,7 +261,8 @@ int forecast_probe(struct forecast *f, const struct plan *plan, const struct voi
 	int rc = p.student ? probe_all(&p, err) : -1;
 	if (p.too_long)
 		voice_say(voice, "%zu of %zu prompts have %lld tokens or more: what is bought for such an example cannot be learned; "
-			  "raise training.max_length or leave it out of the pool", p.too_long, p.n, (long long)most_tokens(&p));
+			  "%s, or leave it out of the pool", p.too_long, p.n, (long long)most_tokens(&p),
+			  rehearsal_advice(plan->training.max_length, p.student->model ? p.student->model->positions : INT64_MAX));
 	student_close(p.student);
 	return rc;
 }

@@ -95,6 +95,7 @@ struct plan_teacher {
 	int64_t kind;
 	const char *base_url, *model, *api_key_env, *api_key_file; /* api_key_env "": no key, or that of the file */
 	const char *ca_file; /* NULL: the system's */
+	const char *reuse;   /* a cassette whose answers serve here too; NULL: none */
 	int64_t max_concurrent_requests;
 	double max_requests_per_minute, max_tokens_per_minute; /* 0: no limit */
 	int64_t max_tokens;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE /* strcasestr */
 /* Maps whose content is the teacher's business: headers as texts, the body as JSON. */
 #include "src/pipeline/plan_keys.h"
 
@@ -18,25 +19,24 @@ static int check_name(const struct yaml_node *node, struct err *err)
 		       : plan_refuse_key(node, err, "a key of more than %d bytes", NAME_BYTES);
 }
 
-static bool is_word_of_keys(const char *word, size_t n)
+static bool ends_with(const char *name, const char *end)
 {
-	static const char *const words[] = {"authorization", "auth", "key", "apikey", "token", "secret", "password", "cookie",
-					    "credential", "credentials"};
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (n == strlen(words[i]) && !strncasecmp(word, words[i], n))
-			return true;
-	return false;
+	size_t n = strlen(name), m = strlen(end);
+	return n >= m && !strcasecmp(name + n - m, end);
 }
 
-/* Where servers look for a key that is not sent as ours is: "Ocp-Apim-Subscription-Key", "X-Auth-Token". */
+/* Where servers look for a key that is not sent as ours is: "Ocp-Apim-Subscription-Key", "X-Auth-Token", "X-AccessKey". */
 static bool carries_key(const char *header)
 {
-	for (size_t n; *header; header += n + (header[n] != '\0')) {
-		n = strcspn(header, "-_");
-		if (is_word_of_keys(header, n))
+	static const char *const parts[] = {"auth", "secret", "password", "cookie", "credential", "apikey", "api-key"};
+	static const char *const harmless[] = {"cache-key", "idempotency-key", "author"};
+	for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+		if (ends_with(header, harmless[i]))
+			return false;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (strcasestr(header, parts[i]))
 			return true;
-	}
-	return false;
+	return ends_with(header, "key") || ends_with(header, "token");
 }
 
 static int read_header(struct plan_pair *pair, const struct yaml_node *node, struct err *err)

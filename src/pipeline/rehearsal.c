@@ -39,6 +39,11 @@ static int look(struct rehearsal *r, size_t row, struct err *err)
 	return 0;
 }
 
+const char *rehearsal_advice(int64_t max_length, int64_t positions)
+{
+	return positions < max_length ? "shorten task.prompts" : "raise training.max_length";
+}
+
 static int refuse_length(const struct rehearsal *r, struct err *err)
 {
 	const long long asked = r->run->plan->training.max_length, most = r->set.max_length;
@@ -55,20 +60,24 @@ static int look_for_room(struct rehearsal *r, struct err *err)
 	const size_t n = r->run->data.pool.n;
 	r->set.max_length = asked < positions ? asked : positions;
 	r->set.completion_only = true;
-	for (size_t row = 0; row < n && (!r->set.n || row < LOOKED_AT); row++)
+	const size_t sample = n < LOOKED_AT ? n : LOOKED_AT; /* spread: files are often sorted by domain */
+	for (size_t i = 0; i < sample; i++)
+		if (look(r, i * n / sample, err))
+			return -1;
+	for (size_t row = 0; row < n && !r->set.n; row++)
 		if (look(r, row, err))
 			return -1;
 	train_set_finish(&r->set);
 	if (!r->set.n)
 		return refuse_length(r, err);
 	if (r->too_long > r->looked / 2)
-		return err_set(err, ERR_CONFIG, "%zu of the first %zu prompts have %lld tokens or more, so that what is bought for them "
-			       "cannot be learned; raise training.max_length, or leave such examples out of the pool",
-			       r->too_long, r->looked, (long long)r->set.max_length);
+		return err_set(err, ERR_CONFIG, "%zu of %zu prompts have %lld tokens or more, so that what is bought for them cannot be "
+			       "learned; %s, or leave such examples out of the pool",
+			       r->too_long, r->looked, (long long)r->set.max_length, rehearsal_advice(asked, positions));
 	if (r->too_long)
-		voice_say(r->run->options->voice, "%zu of the first %zu prompts have %lld tokens or more: what is bought for such an "
-			  "example cannot be learned; raise training.max_length or leave it out of the pool", r->too_long,
-			  r->looked, (long long)r->set.max_length);
+		voice_say(r->run->options->voice, "%zu of %zu prompts have %lld tokens or more: what is bought for such an example "
+			  "cannot be learned; %s, or leave it out of the pool", r->too_long, r->looked,
+			  (long long)r->set.max_length, rehearsal_advice(asked, positions));
 	return 0;
 }
 

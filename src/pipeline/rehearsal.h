@@ -10,6 +10,8 @@
 #ifndef BALDISTILL_PIPELINE_REHEARSAL_H
 #define BALDISTILL_PIPELINE_REHEARSAL_H
 
+#include <stdint.h>
+
 #include "src/pipeline/run.h"
 
 /*
@@ -17,5 +19,8 @@
  * student_train.
  */
 int rehearse(const struct run *run, struct err *err);
+
+/* What helps against prompts that are too long, by what bounds them. */
+const char *rehearsal_advice(int64_t max_length, int64_t positions);
 
 #endif

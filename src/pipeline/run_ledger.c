@@ -38,7 +38,7 @@ static int grow_budgets(void *context, struct ledger *ledger, struct err *err)
 		run->budget[k] = 1; /* the least; what it gets is policy_grow's to say */
 	if (policy_grow(run->budget, run->stages, begun, run->plan->budget))
 		return err_set(err, ERR_CONFIG, "budget: every stage has begun, so %lld cannot be used any more; begin another run, with another output_dir and "
-			       "'--reuse %s/cassette.jsonl' (baldistill ledger export makes that file too): what is bought already is not bought again",
+			       "teacher.reuse: %s/cassette.jsonl (baldistill ledger export makes that file too): what is bought already is not bought again",
 			       (long long)run->plan->budget, run->directory);
 	return 0;
 }

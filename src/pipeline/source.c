@@ -194,6 +194,16 @@ static const char *model_of(const struct plan_teacher *t)
 	return t->kind == TEACHER_COMMAND && t->command.list ? last_part(t->command.list[0]) : NULL;
 }
 
+/* Before the student answers for hours. */
+static int check_reuse(const struct plan_teacher *t, struct err *err)
+{
+	const struct teacher_recorded_config config = {.path = t->reuse, .skip_missing = true, .exact = true};
+	struct teacher_source *cassette = t->reuse ? teacher_recorded_open(&config, err) : NULL;
+	if (cassette)
+		cassette->close(cassette);
+	return t->reuse && !cassette ? -1 : 0;
+}
+
 int source_open(struct source *s, const struct plan *plan, const struct source_options *options, struct err *err)
 {
 	const struct plan_teacher *t = &plan->teacher;
@@ -203,7 +213,7 @@ int source_open(struct source *s, const struct plan *plan, const struct source_o
 		return err_set(err, ERR_CONFIG, "the name of the teacher's model is longer than %zu bytes",
 			       sizeof s->model - 1);
 	snprintf(s->model, sizeof s->model, "%s", model ? model : "");
-	if (!openers[t->kind](s, plan, options, err))
+	if (!check_reuse(t, err) && !openers[t->kind](s, plan, options, err))
 		return 0;
 	source_close(s);
 	return -1;

@@ -50,7 +50,7 @@ static int check_state(const struct checkpoint_place *place, const char *directo
 		rc = err_set(err, ERR_DATA, "%s is of step %lld", directory, (long long)found);
 	else if (!rc && strcmp(configuration, place->configuration))
 		rc = err_set(err, ERR_CANTCREATE,
-			     "%s is of another training (other options, rows, model, backend or threads); remove it or choose another directory",
+			     "%s is of another training (other options, rows, model, backend, threads, or a bound of memory that changed its calls); remove it or choose another directory",
 			     directory);
 	json_free(doc);
 	return rc;

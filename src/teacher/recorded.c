@@ -220,7 +220,7 @@ struct teacher_source *teacher_recorded_open(const struct teacher_recorded_confi
 	r->source =
 		(struct teacher_source){"recorded", false, recorded_ask, recorded_poll, recorded_read, recorded_close};
 	r->skip_missing = config->skip_missing;
-	if (!recording_open(&r->recording, config->path, err))
+	if (!recording_open(&r->recording, config->path, config->exact, err))
 		return &r->source;
 	recorded_close(&r->source);
 	return NULL;

@@ -64,9 +64,11 @@ int recording_state(enum teacher_state *state, const struct pick *value, struct 
 	return err_set(err, ERR_DATA, "'state' is none of answered, unusable, in_doubt, released, rejected");
 }
 
-static int row_of(struct recording_row *e, const struct pick *p, struct err *err)
+static int row_of(struct recording_row *e, const struct pick *p, bool exact, struct err *err)
 {
 	enum teacher_state state;
+	if (p[PROMPT].kind == JSON_ABSENT && exact)
+		return err_set(err, ERR_DATA, "'prompt_sha256' is missing; only what ledger export writes serves here");
 	if (p[PROMPT].kind == JSON_ABSENT)
 		return row_of_parsed(e, p, err);
 	if (need_text(p, PROMPT, err) || recording_state(&state, &p[STATE], err))
@@ -84,7 +86,7 @@ static int add_row(struct recording *r, size_t at, size_t n, struct err *err)
 	struct pick_text text;
 	for (int i = 0; i < MEMBERS; i++)
 		p[i].path = members[i];
-	int rc = pick_read(&text, r->text + at, n, p, MEMBERS, err) || row_of(&e, p, err) ||
+	int rc = pick_read(&text, r->text + at, n, p, MEMBERS, err) || row_of(&e, p, r->exact, err) ||
 		 mem_grow(&r->row, &r->room, r->n + 1, sizeof *r->row, err);
 	pick_release(&text);
 	if (!rc)
@@ -152,10 +154,10 @@ int recording_find(const struct recording *r, const struct teacher_question *q, 
 	return 0;
 }
 
-int recording_open(struct recording *r, const char *path, struct err *err)
+int recording_open(struct recording *r, const char *path, bool exact, struct err *err)
 {
 	size_t n = 0;
-	*r = (struct recording){.path = mem_strdup(path, err)};
+	*r = (struct recording){.path = mem_strdup(path, err), .exact = exact};
 	r->text = r->path ? file_read(path, most_bytes, &n, err) : NULL;
 	return r->text ? index_rows(r, n, err) : -1;
 }

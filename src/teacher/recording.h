@@ -28,10 +28,12 @@ struct recording {
 	char *path, *text;
 	struct recording_row *row; /* [n], sorted by hex, then place */
 	size_t n, room;
+	bool exact;
 };
 
 /* Closed by the caller after a failure, too. */
-int recording_open(struct recording *recording, const char *path, struct err *err);
+/* exact: a parsed row is ERR_DATA. */
+int recording_open(struct recording *recording, const char *path, bool exact, struct err *err);
 void recording_close(struct recording *recording);
 
 /* The row that answers this question, NULL where there is none. */

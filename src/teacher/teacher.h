@@ -129,6 +129,7 @@ struct teacher_recorded_config {
 	const char *path;
 	bool skip_missing; /* what is not there is rejected, reason "not recorded"; otherwise asking for it is ERR_DATA
 			    */
+	bool exact; /* every row must have its prompt's digest, as those of a ledger's export have */
 };
 
 /* Failures: those of file_read, and ERR_DATA, with FILE:LINE, for a row that is neither recorded nor parsed. */
