@@ -19,7 +19,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char key_text[] = "sk-fuzzing-key";
-static const struct teacher_key key = {key_text, sizeof key_text - 1, 0};
+static const struct teacher_key key = {.text = key_text, .n = sizeof key_text - 1};
 
 static void require(int condition, const char *what)
 {
