@@ -47,10 +47,11 @@ struct Acknowledged {
 	{
 		struct err ignored;
 		auto visit = [](void *told, const struct ledger_row *row, struct err *) {
-			static_cast<Acknowledged *>(told)->of[atoi(row->query.example_id)] = 1;
+			if (!strcmp(row->state, "answered"))
+				static_cast<Acknowledged *>(told)->of[atoi(row->query.example_id)] = 1;
 			return 0;
 		};
-		ledger_answers(*static_cast<Acknowledged *>(context)->ledger, 0, "annotate", visit, context, &ignored);
+		ledger_step_attempts(*static_cast<Acknowledged *>(context)->ledger, 0, "annotate", visit, context, &ignored);
 		return 0;
 	}
 };

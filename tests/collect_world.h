@@ -334,11 +334,13 @@ struct World {
 		std::vector<std::string> list;
 		struct ledger *ledger = look();
 		auto visit = [](void *context, const struct ledger_row *row, struct err *) {
+			if (strcmp(row->state, "answered"))
+				return 0;
 			static_cast<std::vector<std::string> *>(context)->push_back(
 				std::string(row->query.example_id) + ": " + std::string(row->content, row->content_n));
 			return 0;
 		};
-		EXPECT_EQ(ledger_answers(ledger, 0, step.c_str(), visit, &list, &err), 0) << err.message;
+		EXPECT_EQ(ledger_step_attempts(ledger, 0, step.c_str(), visit, &list, &err), 0) << err.message;
 		ledger_close(ledger);
 		return list;
 	}

@@ -6,6 +6,7 @@
  * given, a score is in its range, "equal" is an equivalence, and a rationale
  * closed with an answer states that answer.
  */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "src/base/text.h"
 #include "src/dataset/answer.h"
+#include "tests/fuzz_check.h"
 
 enum { NAMES = 16 };
 
@@ -24,14 +26,6 @@ struct input {
 	const char *gold, *names[NAMES];
 	struct span text;
 };
-
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_answer: %s: %s\n", what, err->message);
-	abort();
-}
 
 /* A copy with a NUL behind it, in which the pieces are strings; the text is a block of its own, without. */
 static void take_apart(struct input *in, const uint8_t *data, size_t size)

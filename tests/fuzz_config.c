@@ -4,6 +4,7 @@
  * index of shards. What is refused is refused as bad data in printable words;
  * what is accepted keeps the promises of the headers.
  */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,24 +12,14 @@
 #include "src/base/text.h"
 #include "src/model/config.h"
 #include "src/model/shards_index.h"
+#include "tests/fuzz_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_config: %s: %s\n", what, err->message);
-	abort();
-}
-
 static void check_refused(const struct err *err)
 {
-	char shown[4 * sizeof err->message + 1];
-
 	require(err->code == ERR_DATA && *err->message, "a refusal is of bad data", err);
-	require(!strcmp(text_escape(shown, sizeof shown, err->message, strlen(err->message)), err->message),
-		"a refusal is printable", err);
+	require_printable(err);
 }
 
 static void check_stop_ids(const struct stop_ids *ids, int64_t vocab)

@@ -6,9 +6,8 @@
  * words that name the file; examples that are accepted are written out, read
  * again, and are the same.
  */
-#define _GNU_SOURCE /* nftw */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,33 +19,21 @@
 #include "src/dataset/prompt.h"
 #include "src/dataset/reuters.h"
 #include "src/dataset/rows.h"
-
-static char folder[64];
+#include "tests/fuzz_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_dataset: %s: %s\n", what, err->message);
-	abort();
-}
-
 static void check_refused(const struct err *err)
 {
-	char shown[4 * sizeof err->message + 1];
-
 	require((err->code == ERR_DATA || err->code == ERR_CONFIG) && *err->message, "a refusal is of the file", err);
-	require(!strcmp(text_escape(shown, sizeof shown, err->message, strlen(err->message)), err->message),
-		"a refusal is printable", err);
+	require_printable(err);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static void place(char path[128], const char *name)
 {
-	snprintf(path, 128, "%s/%s", folder, name);
+	snprintf(path, 128, "%s/%s", fuzz_folder, name);
 }
 
 static void put(const char *name, const void *bytes, size_t n)
@@ -58,17 +45,6 @@ static void put(const char *name, const void *bytes, size_t n)
 	require(fd >= 0 && write(fd, bytes, n) == (ssize_t)n && !close(fd), "the input is written", &(struct err){0});
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *at)
-{
-	(void)status, (void)type, (void)at;
-	return remove(path);
-}
-
-static void clean(void)
-{
-	nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 /* The Reuters files but the first, which is the input. */
 static void begin(void)
 {
@@ -78,10 +54,9 @@ static void begin(void)
 	static const char *const folders[] = {"", "/reuters", "/set", "/set/train", "/prompts"};
 	char path[128], text[256];
 
-	snprintf(folder, sizeof folder, "%s/baldistill-XXXXXX", !access("/dev/shm", W_OK) ? "/dev/shm" : "/tmp");
-	require(mkdtemp(folder) && !atexit(clean), "a folder is made", &(struct err){0});
+	fuzz_folder_make();
 	for (size_t i = 1; i < sizeof folders / sizeof *folders; i++) {
-		snprintf(path, sizeof path, "%s%s", folder, folders[i]);
+		snprintf(path, sizeof path, "%s%s", fuzz_folder, folders[i]);
 		require(!mkdir(path, 0700), "folders are made", &(struct err){0});
 	}
 	for (int i = 1; i < REUTERS_FILES; i++) {
@@ -227,7 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char name[64];
 
-	if (!*folder)
+	if (!*fuzz_folder)
 		begin();
 	if (!size)
 		return 0;

@@ -4,21 +4,15 @@
  * offset inside the text; what it accepts json-c parses too, every value can be
  * read, and writing it twice gives the same bytes.
  */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/jsonio.h"
+#include "tests/fuzz_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_json: %s: %s\n", what, err->message);
-	abort();
-}
 
 static void copy_number(struct json_writer *w, struct json_value v)
 {

@@ -7,9 +7,8 @@
  * fault of the program; what is accepted adds up, can be read to its end, and is
  * accepted again. No input keeps a descriptor or needs much memory.
  */
-#define _GNU_SOURCE /* nftw */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,22 +22,15 @@
 #include "src/ledger/cassette.h"
 #include "src/ledger/database.h"
 #include "src/ledger/step.h"
+#include "tests/fuzz_check.h"
 
 enum { CHANGE = 4, PAGE = 512, QUERIES = 6, BUDGET = 12, MOST_BYTES = 1 << 16, MOST_GROWTH_KIB = 256 << 10 };
 
-static char folder[64], run[80], state[80], database[96], lock[96], journal[112];
+static char run[80], state[80], database[96], lock[96], journal[112];
 static uint8_t base[MOST_BYTES];
 static size_t base_n;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_ledger: %s: %s\n", what, err->message);
-	abort();
-}
 
 /* ---- the ledger that is changed ------------------------------------------------------- */
 
@@ -134,28 +126,13 @@ static void make_base(void)
 	fclose(f);
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *at)
-{
-	(void)status, (void)type, (void)at;
-	return remove(path);
-}
-
-static void clean(void)
-{
-	nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* In memory where that is possible: syncs prove nothing here. */
 static void begin(void)
 {
 	struct err err = {0};
-	const char *place = getenv("TMPDIR");
 
-	place = !access("/dev/shm", W_OK) ? "/dev/shm" : place && strlen(place) < 32 ? place : "/tmp";
-	snprintf(folder, sizeof folder, "%s/baldistill-XXXXXX", place);
-	require(mkdtemp(folder) != NULL && !atexit(clean), "a folder is made", &err);
-	snprintf(run, sizeof run, "%s/run", folder);
-	snprintf(state, sizeof state, "%s/state", folder);
+	fuzz_folder_make();
+	snprintf(run, sizeof run, "%s/run", fuzz_folder);
+	snprintf(state, sizeof state, "%s/state", fuzz_folder);
 	snprintf(database, sizeof database, "%s/ledger.db", run);
 	snprintf(lock, sizeof lock, "%s/run.lock", run);
 	snprintf(journal, sizeof journal, "%s-journal", database);
@@ -211,12 +188,9 @@ static void forget_witness(const char *uuid)
 
 static void check_refused(const struct err *err)
 {
-	char shown[4 * sizeof err->message + 1];
-
 	require(*err->message && err->code && err->code != ERR_INTERNAL && err->code != ERR_MEMORY,
 		"a refusal is of the file", err);
-	require(!strcmp(text_escape(shown, sizeof shown, err->message, strlen(err->message)), err->message),
-		"a refusal is printable", err);
+	require_printable(err);
 }
 
 static int see_row(void *context, const struct ledger_row *row, struct err *err)
@@ -337,7 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = {0};
 	char uuid[40] = "";
 
-	if (!*folder)
+	if (!*fuzz_folder)
 		begin();
 	put_database(data, size);
 	int fd = next_descriptor();

@@ -4,7 +4,7 @@
  * configuration, in one printable line; what is accepted is written out in a
  * form that is accepted too, means the same, and is written out so again.
  */
-#define _GNU_SOURCE /* memmem */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,16 +12,9 @@
 
 #include "src/base/text.h"
 #include "src/pipeline/plan_keys.h"
+#include "tests/fuzz_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_plan: %s: %s\n", what, err->message);
-	abort();
-}
 
 /* What the variable ${FUZZ} holds; an input that says it itself proves nothing. */
 static const char secret[] = "fuzzing-secret";

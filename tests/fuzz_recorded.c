@@ -5,35 +5,24 @@
  * one that is accepted every question has a reply: an answer with a text, or a
  * reason.
  */
-#define _GNU_SOURCE /* memfd_create */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "src/base/text.h"
 #include "src/teacher/teacher.h"
+#include "tests/fuzz_check.h"
 
 enum { QUESTIONS = 6 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_recorded: %s: %s\n", what, err->message);
-	abort();
-}
-
 static void check_refused(const struct err *err)
 {
-	char shown[4 * sizeof err->message + 1];
-
 	require(err->code == ERR_DATA && *err->message, "a refusal is of the file", err);
-	require(!strcmp(text_escape(shown, sizeof shown, err->message, strlen(err->message)), err->message),
-		"a refusal is printable", err);
+	require_printable(err);
 }
 
 static struct teacher_question question_of(size_t i)
@@ -83,17 +72,10 @@ static void ask_all(struct teacher_source *source)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int fd = -1;
 	struct teacher_answer answer;
 	struct err err = {0};
-	char path[64];
 
-	if (fd < 0)
-		fd = memfd_create("fuzz", 0);
-	require(fd >= 0 && !ftruncate(fd, 0) && pwrite(fd, data, size, 0) == (ssize_t)size, "the input is written",
-		&err);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	const struct teacher_recorded_config config = {.path = path, .skip_missing = true};
+	const struct teacher_recorded_config config = {.path = fuzz_file(data, size), .skip_missing = true};
 	struct teacher_source *source = teacher_recorded_open(&config, &err);
 	if (!source) {
 		check_refused(&err);

@@ -6,9 +6,8 @@
  * is refused is refused in printable words; a page is UTF-8, holds no markup
  * from outside and no number that is none.
  */
-#define _GNU_SOURCE /* nftw, memmem */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/pipeline/report.h"
+#include "tests/fuzz_check.h"
 
 static const char *const files[] = {"plan.yaml",
 				    "status.json",
@@ -29,36 +29,14 @@ static const char *const files[] = {"plan.yaml",
 				    "stage-0/train.jsonl"};
 enum { FILES = sizeof files / sizeof *files };
 
-static char folder[64];
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_report: %s: %s\n", what, err->message);
-	abort();
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *at)
-{
-	(void)status, (void)type, (void)at;
-	return remove(path);
-}
-
-static void clean(void)
-{
-	nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void begin(void)
 {
 	char path[128];
 
-	snprintf(folder, sizeof folder, "%s/baldistill-XXXXXX", !access("/dev/shm", W_OK) ? "/dev/shm" : "/tmp");
-	require(mkdtemp(folder) && !atexit(clean), "a folder is made", &(struct err){0});
-	snprintf(path, sizeof path, "%s/stage-0", folder);
+	fuzz_folder_make();
+	snprintf(path, sizeof path, "%s/stage-0", fuzz_folder);
 	require(!mkdir(path, 0700), "folders are made", &(struct err){0});
 }
 
@@ -66,7 +44,7 @@ static void put(const char *name, const uint8_t *bytes, size_t n)
 {
 	char path[128];
 
-	snprintf(path, sizeof path, "%s/%s", folder, name);
+	snprintf(path, sizeof path, "%s/%s", fuzz_folder, name);
 	if (!n) {
 		unlink(path);
 		return;
@@ -77,11 +55,8 @@ static void put(const char *name, const uint8_t *bytes, size_t n)
 
 static void check_refused(const struct err *err)
 {
-	char shown[4 * sizeof err->message + 1];
-
 	require((err->code == ERR_DATA || err->code == ERR_NOINPUT) && *err->message, "a refusal is of the files", err);
-	require(!strcmp(text_escape(shown, sizeof shown, err->message, strlen(err->message)), err->message),
-		"a refusal is printable", err);
+	require_printable(err);
 }
 
 static void check_page(const char *path)
@@ -104,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char page[128];
 	size_t at = 0;
 
-	if (!*folder)
+	if (!*fuzz_folder)
 		begin();
 	for (size_t i = 0; i < FILES; i++) {
 		const uint8_t *end = at < size ? memchr(data + at, 0, size - at) : NULL;
@@ -112,8 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		put(files[i], data + at, n);
 		at += n + 1;
 	}
-	snprintf(page, sizeof page, "%s/page.html", folder);
-	if (report_write(folder, page, "fuzz", &err))
+	snprintf(page, sizeof page, "%s/page.html", fuzz_folder);
+	if (report_write(fuzz_folder, page, "fuzz", &err))
 		check_refused(&err);
 	else
 		check_page(page);

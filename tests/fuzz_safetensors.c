@@ -5,29 +5,21 @@
  * exactly, is found by name, and can be read. Most mutations would die at the
  * length of the header, so the mutator repairs it.
  */
-#define _GNU_SOURCE /* memfd_create */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "src/base/text.h"
 #include "src/model/safetensors.h"
+#include "tests/fuzz_check.h"
 
 enum { PREFIX = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
-
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_safetensors: %s: %s\n", what, err->message);
-	abort();
-}
 
 static uint64_t header_length(const uint8_t *data)
 {
@@ -70,25 +62,15 @@ static void check_accepted(const struct safetensors *file, const uint8_t *data, 
 
 static void check_refused(const struct err *err)
 {
-	char shown[4 * sizeof err->message + 1];
-
 	require(err->code == ERR_DATA && *err->message, "a refusal is of bad data", err);
-	require(!strcmp(text_escape(shown, sizeof shown, err->message, strlen(err->message)), err->message),
-		"a refusal is printable", err);
+	require_printable(err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int fd = -1;
 	struct err err = {0};
-	char path[64];
 
-	if (fd < 0)
-		fd = memfd_create("fuzz", 0);
-	require(fd >= 0 && !ftruncate(fd, 0) && pwrite(fd, data, size, 0) == (ssize_t)size, "the input is written",
-		&err);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	struct safetensors *file = safetensors_open(path, &err);
+	struct safetensors *file = safetensors_open(fuzz_file(data, size), &err);
 	if (file)
 		check_accepted(file, data, size);
 	else

@@ -6,23 +6,16 @@
  * UTF-8; one that does not says why. In either case a tokenizer of bytes must
  * give the whole input back, and decode ids made of it.
  */
-#define _GNU_SOURCE /* memmem */
+#define _GNU_SOURCE /* fuzz_check.h */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/text.h"
 #include "src/text/tokenizer.h"
+#include "tests/fuzz_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition, const char *what, const struct err *err)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "fuzz_tokenizer: %s: %s\n", what, err->message);
-	abort();
-}
 
 /* A refusal is of the data, with a reason. */
 static void check_refusal(const struct err *err)

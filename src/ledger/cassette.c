@@ -55,14 +55,6 @@ static int visit_rows(struct ledger *l, sqlite3_stmt *rows, ledger_visit_row *vi
 	return got < 0 ? -1 : 0;
 }
 
-int ledger_answers(struct ledger *l, int64_t stage, const char *step, ledger_visit_row *visit, void *context,
-		   struct err *err)
-{
-	sqlite3_stmt *rows = database_select(&l->db, err, ROWS "q.stage=?1 AND q.step=?2 AND a.state='ANSWERED'" IN_ORDER,
-					     "it", stage, step);
-	return visit_rows(l, rows, visit, context, err);
-}
-
 int ledger_attempts(struct ledger *l, ledger_visit_row *visit, void *context, struct err *err)
 {
 	return visit_rows(l, database_select(&l->db, err, ROWS "a.state<>'ARMED'" IN_ORDER, ""), visit, context, err);

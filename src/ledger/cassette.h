@@ -26,11 +26,7 @@ struct ledger_row {
 /* Visit attempts, all strings borrowed during the visit; -1 from the visitor ends it. No call on the ledger inside. */
 typedef int ledger_visit_row(void *context, const struct ledger_row *row, struct err *err);
 
-/* Usable answers of a step, in query order: never in order of arrival. */
-int ledger_answers(struct ledger *ledger, int64_t stage, const char *step, ledger_visit_row *visit, void *context,
-		   struct err *err);
-
-/* All settled attempts of the run, in query order, each query's in order of sending. */
+/* All settled attempts of the run, in query order, never in order of arrival; each query's in order of sending. */
 int ledger_attempts(struct ledger *ledger, ledger_visit_row *visit, void *context, struct err *err);
 /* Those of a step alone. */
 int ledger_step_attempts(struct ledger *ledger, int64_t stage, const char *step, ledger_visit_row *visit, void *context,

@@ -66,6 +66,7 @@ struct collector {
 	void *context;
 	const char *const *cassette; /* [cassettes]: of runs whose answers serve here too, asked before anything is sent */
 	size_t cassettes;
+	struct teacher_source *reuse; /* one that is open, asked after these; NULL: none */
 	/* Private, zero at first. */
 	struct collect_judged *judged; /* the last reply that collect_judge read */
 	struct teacher_stop stop;      /* counts of this start, over all steps; */

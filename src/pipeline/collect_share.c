@@ -70,7 +70,7 @@ static void ask_all(struct collecting *c, struct teacher_source *cassette)
 	ledger_pending_release(&pending);
 }
 
-static void share(struct collecting *c, const char *path)
+static void open_and_ask(struct collecting *c, const char *path)
 {
 	const struct teacher_recorded_config config = {.path = path, .skip_missing = true, .exact = true};
 	struct err err = {0};
@@ -85,9 +85,9 @@ static void share(struct collecting *c, const char *path)
 
 void collect_share(struct collecting *c)
 {
-	const struct plan_teacher *teacher = c->collector->teacher;
-	for (size_t i = 0; i < c->collector->cassettes && c->n && !c->err.code; i++)
-		share(c, c->collector->cassette[i]);
-	if (teacher && teacher->reuse && c->n && !c->err.code)
-		share(c, teacher->reuse);
+	const struct collector *collector = c->collector;
+	for (size_t i = 0; i < collector->cassettes && c->n && !c->err.code; i++)
+		open_and_ask(c, collector->cassette[i]);
+	if (collector->reuse && c->n && !c->err.code)
+		ask_all(c, collector->reuse);
 }

@@ -259,10 +259,8 @@ int forecast_probe(struct forecast *f, const struct plan *plan, const struct voi
 		p.row[p.n] = n <= SAMPLE ? p.n : p.n * n / SAMPLE;
 	p.student = completions_student(plan, NULL, err);
 	int rc = p.student ? probe_all(&p, err) : -1;
-	if (p.too_long)
-		voice_say(voice, "%zu of %zu prompts have %lld tokens or more: what is bought for such an example cannot be learned; "
-			  "%s, or leave it out of the pool", p.too_long, p.n, (long long)most_tokens(&p),
-			  rehearsal_advice(plan->training.max_length, p.student->model ? p.student->model->positions : INT64_MAX));
+	rehearsal_tell(voice, p.too_long, p.n, plan->training.max_length,
+		       p.student && p.student->model ? p.student->model->positions : INT64_MAX);
 	student_close(p.student);
 	return rc;
 }

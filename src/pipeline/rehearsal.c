@@ -39,9 +39,17 @@ static int look(struct rehearsal *r, size_t row, struct err *err)
 	return 0;
 }
 
-const char *rehearsal_advice(int64_t max_length, int64_t positions)
+static const char *advice(int64_t max_length, int64_t positions)
 {
 	return positions < max_length ? "shorten task.prompts" : "raise training.max_length";
+}
+
+void rehearsal_tell(const struct voice *voice, size_t too_long, size_t n, int64_t max_length, int64_t positions)
+{
+	const long long most = positions < max_length ? positions : max_length;
+	if (too_long)
+		voice_say(voice, "%zu of %zu prompts have %lld tokens or more: what is bought for such an example cannot be learned; "
+			  "%s, or leave it out of the pool", too_long, n, most, advice(max_length, positions));
 }
 
 static int refuse_length(const struct rehearsal *r, struct err *err)
@@ -73,11 +81,8 @@ static int look_for_room(struct rehearsal *r, struct err *err)
 	if (r->too_long > r->looked / 2)
 		return err_set(err, ERR_CONFIG, "%zu of %zu prompts have %lld tokens or more, so that what is bought for them cannot be "
 			       "learned; %s, or leave such examples out of the pool",
-			       r->too_long, r->looked, (long long)r->set.max_length, rehearsal_advice(asked, positions));
-	if (r->too_long)
-		voice_say(r->run->options->voice, "%zu of %zu prompts have %lld tokens or more: what is bought for such an example "
-			  "cannot be learned; %s, or leave it out of the pool", r->too_long, r->looked,
-			  (long long)r->set.max_length, rehearsal_advice(asked, positions));
+			       r->too_long, r->looked, (long long)r->set.max_length, advice(asked, positions));
+	rehearsal_tell(r->run->options->voice, r->too_long, r->looked, asked, positions);
 	return 0;
 }
 

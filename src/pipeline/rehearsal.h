@@ -20,7 +20,7 @@
  */
 int rehearse(const struct run *run, struct err *err);
 
-/* What helps against prompts that are too long, by what bounds them. */
-const char *rehearsal_advice(int64_t max_length, int64_t positions);
+/* How many of n prompts are too long to learn an answer, and what helps; nothing where none is. */
+void rehearsal_tell(const struct voice *voice, size_t too_long, size_t n, int64_t max_length, int64_t positions);
 
 #endif

@@ -122,6 +122,7 @@ int run_open_ledger(struct run *run, struct err *err)
 	if (hash_inputs(options.params_sha256, run, err))
 		return -1;
 	run->collector = (struct collector){.cassette = run->options->cassette, .cassettes = run->options->cassettes,
+					    .reuse = run->source.reuse,
 					    .source = run->source.teacher, .teacher = t, .budget = run->plan->budget,
 					    .seed = run->plan->seed, .voice = run->options->voice, .settled = settled,
 					    .context = run};

@@ -195,13 +195,11 @@ static const char *model_of(const struct plan_teacher *t)
 }
 
 /* Before the student answers for hours. */
-static int check_reuse(const struct plan_teacher *t, struct err *err)
+static int open_reuse(struct source *s, const struct plan_teacher *t, struct err *err)
 {
 	const struct teacher_recorded_config config = {.path = t->reuse, .skip_missing = true, .exact = true};
-	struct teacher_source *cassette = t->reuse ? teacher_recorded_open(&config, err) : NULL;
-	if (cassette)
-		cassette->close(cassette);
-	return t->reuse && !cassette ? -1 : 0;
+	s->reuse = t->reuse ? teacher_recorded_open(&config, err) : NULL;
+	return t->reuse && !s->reuse ? -1 : 0;
 }
 
 int source_open(struct source *s, const struct plan *plan, const struct source_options *options, struct err *err)
@@ -213,7 +211,7 @@ int source_open(struct source *s, const struct plan *plan, const struct source_o
 		return err_set(err, ERR_CONFIG, "the name of the teacher's model is longer than %zu bytes",
 			       sizeof s->model - 1);
 	snprintf(s->model, sizeof s->model, "%s", model ? model : "");
-	if (!check_reuse(t, err) && !openers[t->kind](s, plan, options, err))
+	if (!open_reuse(s, t, err) && !openers[t->kind](s, plan, options, err))
 		return 0;
 	source_close(s);
 	return -1;
@@ -223,6 +221,8 @@ void source_close(struct source *s)
 {
 	if (s->teacher)
 		s->teacher->close(s->teacher);
+	if (s->reuse)
+		s->reuse->close(s->reuse);
 	teacher_key_release(&s->key);
 	for (size_t i = 0; i < s->secrets; i++)
 		teacher_key_release(&s->secret[i]);

@@ -33,6 +33,7 @@ struct source {
 	struct teacher_source *teacher;
 	struct teacher_key key;
 	struct teacher_http_header *headers; /* owned */
+	struct teacher_source *reuse; /* of plan->teacher.reuse; NULL: none */
 	struct teacher_key *secret; /* [secrets]: of headers, behind key in its list */
 	size_t secrets;
 	char host[256]; /* whom the units are bought from: scheme and host, "command", "recorded", "local" */
