@@ -32,16 +32,6 @@ static uint16_t encode(double x, struct format format)
 	return (uint16_t)(sign | (bits > infinity ? infinity : (uint16_t)bits));
 }
 
-static double decode(uint16_t bits, struct format format)
-{
-	int fraction = format.fraction_bits, bias = (1 << (format.exponent_bits - 1)) - 1;
-	int e = (bits & 0x7fff) >> fraction, q = bits & ((1 << fraction) - 1);
-	double sign = bits & 0x8000 ? -1.0 : 1.0;
-	if (e == 2 * bias + 1)
-		return q ? (double)NAN : sign * (double)INFINITY;
-	return sign * (e ? ldexp(q + (1 << fraction), e - bias - fraction) : ldexp(q, 1 - bias - fraction));
-}
-
 /* bf16 is the upper half of an f32. */
 static double decode_bf16(uint16_t bits)
 {
@@ -51,6 +41,17 @@ static double decode_bf16(uint16_t bits)
 	return (double)f;
 }
 
+/* f16 has an f32's fraction from bit 13 on; its exponents count from 112 higher, and the highest means no number. */
+static double decode_f16(uint16_t bits)
+{
+	uint32_t word = (uint32_t)(bits & 0x8000) << 16 | (uint32_t)(bits & 0x7fff) << 13;
+	float f;
+	memcpy(&f, &word, sizeof f);
+	if ((bits & 0x7c00) == 0x7c00)
+		return bits & 0x3ff ? (double)NAN : copysign((double)INFINITY, (double)f);
+	return (double)f * 0x1p112;
+}
+
 void ref_load(double *out, struct view v, int64_t i, int64_t j, int64_t count)
 {
 	const real *f = (const real *)view_row(v, i) + j;
@@ -58,16 +59,12 @@ void ref_load(double *out, struct view v, int64_t i, int64_t j, int64_t count)
 	if (v.dtype == DTYPE_F32)
 		for (int64_t n = 0; n < count; n++)
 			out[n] = (double)f[n];
+	else if (v.dtype == DTYPE_BF16)
+		for (int64_t n = 0; n < count; n++)
+			out[n] = decode_bf16(h[n]);
 	else
 		for (int64_t n = 0; n < count; n++)
-			out[n] = v.dtype == DTYPE_BF16 ? decode_bf16(h[n]) : decode(h[n], f16);
-}
-
-double ref_get(struct view v, int64_t i, int64_t j)
-{
-	double x;
-	ref_load(&x, v, i, j, 1);
-	return x;
+			out[n] = decode_f16(h[n]);
 }
 
 void ref_put(struct view v, int64_t i, int64_t j, double value)

@@ -18,12 +18,21 @@ typedef double real;
 typedef float real;
 #endif
 
-/* convert.c: one element; `count` elements of row i from column j on; a row . b row; sum += factor * row i. */
-double ref_get(struct view v, int64_t i, int64_t j);
-void ref_put(struct view v, int64_t i, int64_t j, double value);
+/* convert.c: `count` elements of row i from column j on; one element back; a row . b row; sum += factor * row i. */
 void ref_load(double *out, struct view v, int64_t i, int64_t j, int64_t count);
+void ref_put(struct view v, int64_t i, int64_t j, double value);
 double ref_dot(struct view a, int64_t i, struct view b, int64_t j, int64_t n);
 void ref_add_scaled(double *sum, struct view x, int64_t i, double factor);
+
+/* One element; inline, as most loops ask for theirs one by one. */
+static inline double ref_get(struct view v, int64_t i, int64_t j)
+{
+	double x;
+	if (v.dtype == DTYPE_F32)
+		return (double)((const real *)view_row(v, i))[j];
+	ref_load(&x, v, i, j, 1);
+	return x;
+}
 
 /* Element j of a one-row index array. */
 static inline int32_t ref_i32(struct view v, int64_t j)

@@ -6,6 +6,9 @@
  */
 #include "tests/cuda_host.h"
 
+#include <numeric>
+#include <vector>
+
 /* The stand-ins are C++; what the backend offers is C. */
 #include "backends/cuda/array.cuh"
 
@@ -65,12 +68,16 @@ void cuda_blas_multiply(struct device *dev, const char *op, struct view c, struc
 	if (!types || !shapes)
 		return device_fail(dev, op, "a product that cuBLAS would not do");
 	cuda_host_do([=] {
-		for (int64_t i = 0; i < c.rows; i++)
+		std::vector<double> row((size_t)k), columns((size_t)(k * c.cols)); /* read once, not for each sum */
+		for (int64_t at = 0; at < k * c.cols; at++)
+			columns[(size_t)at] = (double)factor_at(b, y, at % k, at / k);
+		for (int64_t i = 0; i < c.rows; i++) {
+			for (int64_t l = 0; l < k; l++)
+				row[(size_t)l] = (double)factor_at(a, x, i, l);
 			for (int64_t j = 0; j < c.cols; j++) {
-				double sum = 0;
-				for (int64_t l = 0; l < k; l++)
-					sum += (double)factor_at(a, x, i, l) * (double)factor_at(b, y, l, j);
+				double sum = std::inner_product(row.begin(), row.end(), &columns[(size_t)(j * k)], 0.0);
 				put(to, i, j, (float)(alpha * sum + (add ? (double)element(to, i, j) : 0)));
 			}
+		}
 	});
 }
