@@ -107,13 +107,10 @@ void enter()
 	_longjmp(scheduler, 1);
 }
 
-/* Back to the scheduler, which comes round again. */
+/* Back to the scheduler, which comes round again and says then who runs. */
 void give_way()
 {
-	unsigned me = current;
-	change(fibers[me].at, scheduler);
-	current = me;
-	threadIdx = fibers[me].thread;
+	change(fibers[current].at, scheduler);
 }
 
 void wait_for(Barrier &barrier, unsigned count)
