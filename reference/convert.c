@@ -32,15 +32,6 @@ static uint16_t encode(double x, struct format format)
 	return (uint16_t)(sign | (bits > infinity ? infinity : (uint16_t)bits));
 }
 
-/* bf16 is the upper half of an f32. */
-static double decode_bf16(uint16_t bits)
-{
-	uint32_t word = (uint32_t)bits << 16;
-	float f;
-	memcpy(&f, &word, sizeof f);
-	return (double)f;
-}
-
 /* f16 has an f32's fraction from bit 13 on; its exponents count from 112 higher, and the highest means no number. */
 static double decode_f16(uint16_t bits)
 {
@@ -61,7 +52,7 @@ void ref_load(double *out, struct view v, int64_t i, int64_t j, int64_t count)
 			out[n] = (double)f[n];
 	else if (v.dtype == DTYPE_BF16)
 		for (int64_t n = 0; n < count; n++)
-			out[n] = decode_bf16(h[n]);
+			out[n] = ref_decode_bf16(h[n]);
 	else
 		for (int64_t n = 0; n < count; n++)
 			out[n] = decode_f16(h[n]);

@@ -9,6 +9,8 @@
 #ifndef BALDISTILL_REFERENCE_INTERNAL_H
 #define BALDISTILL_REFERENCE_INTERNAL_H
 
+#include <string.h>
+
 #include "reference/check.h"
 #include "reference/kernel.h"
 
@@ -24,12 +26,24 @@ void ref_put(struct view v, int64_t i, int64_t j, double value);
 double ref_dot(struct view a, int64_t i, struct view b, int64_t j, int64_t n);
 void ref_add_scaled(double *sum, struct view x, int64_t i, double factor);
 
+/* bf16 is the upper half of an f32. */
+static inline double ref_decode_bf16(uint16_t bits)
+{
+	uint32_t word = (uint32_t)bits << 16;
+	float f;
+	memcpy(&f, &word, sizeof f);
+	return (double)f;
+}
+
 /* One element; inline, as most loops ask for theirs one by one. */
 static inline double ref_get(struct view v, int64_t i, int64_t j)
 {
+	const int64_t at = v.offset + i * v.ld + j;
 	double x;
 	if (v.dtype == DTYPE_F32)
-		return (double)((const real *)view_row(v, i))[j];
+		return (double)((const real *)v.buffer->data)[at];
+	if (v.dtype == DTYPE_BF16)
+		return ref_decode_bf16(((const uint16_t *)v.buffer->data)[at]);
 	ref_load(&x, v, i, j, 1);
 	return x;
 }

@@ -218,6 +218,12 @@ uint16_t nearest_bits(float value, enum dtype dtype)
 	if (std::isnan(value))
 		return (uint16_t)(infinity + 1);
 	size_t low = 0, high = infinity;
+	if (dtype == DTYPE_BF16 && a < values[infinity]) { /* the bits of an f32 begin with those of the value below */
+		uint32_t word;
+		memcpy(&word, &value, sizeof word);
+		low = word >> 16 & 0x7fff;
+		high = low + 1;
+	}
 	while (high - low > 1) {
 		size_t middle = (low + high) / 2;
 		(values[middle] <= a ? low : high) = middle;
@@ -393,23 +399,19 @@ void Runner::fill_floats(Region *region, const Array &a)
 {
 	const struct view &v = region->view;
 	const enum dtype dtype = stated(a.as);
+	const bool whole = dtype == DTYPE_F32, rounded = !a.bits.empty();
+	const size_t size = region->dtype == DTYPE_F32 ? sizeof(float) : sizeof(uint16_t);
 	Random signs(storage.seed + a.id * 977u);
-	for (int64_t i = 0; i < a.rows; i++)
-		for (int64_t j = 0; j < a.cols; j++) {
-			size_t to = (size_t)(v.offset + i * v.ld + j), from = (size_t)(i * a.cols + j);
-			float value = a.f[from];
-			uint16_t bits = 0;
-			if (dtype != DTYPE_F32)
-				bits = a.bits.empty() ? nearest_bits(value, dtype) : a.bits[from];
-			if (dtype != DTYPE_F32 && a.bits.empty())
-				value = value_of_bits(bits, dtype);
+	for (int64_t i = 0; i < a.rows; i++) {
+		uint8_t *to = &region->image[(size_t)(v.offset + i * v.ld) * size];
+		for (size_t from = (size_t)(i * a.cols), end = from + (size_t)a.cols; from < end; from++, to += size) {
+			uint16_t bits = whole ? 0 : rounded ? a.bits[from] : nearest_bits(a.f[from], dtype);
+			float value = whole || rounded ? a.f[from] : value_of_bits(bits, dtype);
 			if (storage.step != 0)
 				value *= (float)(signs.bits() & 1 ? 1 + storage.step : 1 - storage.step);
-			if (region->dtype == DTYPE_F32)
-				memcpy(&region->image[to * 4], &value, 4);
-			else
-				memcpy(&region->image[to * 2], &bits, 2);
+			memcpy(to, size == sizeof value ? (void *)&value : &bits, size);
 		}
+	}
 }
 
 void Runner::fill(Region *region, const Array &a)
