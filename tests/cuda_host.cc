@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <cstdio>
 #include <memory>
 #include <vector>
 
@@ -74,6 +75,8 @@ struct Fiber {
 	jmp_buf at;
 	dim3 thread;
 	bool done;
+	const Barrier *waits; /* for its turn to be another than this */
+	unsigned turn;
 	std::unique_ptr<char[]> stack;
 };
 
@@ -87,7 +90,7 @@ std::vector<Fiber> fibers;
 std::vector<Warp> warps;
 Barrier whole;
 unsigned current, alive;
-bool in_fibers, all_threads;
+bool in_fibers, all_threads, last_first;
 jmp_buf scheduler;
 const std::function<void()> *running;
 
@@ -107,22 +110,17 @@ void enter()
 	_longjmp(scheduler, 1);
 }
 
-/* Back to the scheduler, which comes round again and says then who runs. */
-void give_way()
-{
-	change(fibers[current].at, scheduler);
-}
-
 void wait_for(Barrier &barrier, unsigned count)
 {
-	unsigned turn = barrier.turn;
 	if (++barrier.waiting == count) {
 		barrier.waiting = 0;
 		barrier.turn++;
 		return;
 	}
-	while (barrier.turn == turn)
-		give_way();
+	fibers[current].waits = &barrier;
+	fibers[current].turn = barrier.turn;
+	change(fibers[current].at, scheduler);
+	fibers[current].waits = NULL;
 }
 
 void start(unsigned i, dim3 block)
@@ -130,6 +128,7 @@ void start(unsigned i, dim3 block)
 	Fiber &fiber = fibers[i];
 	fiber.thread = dim3(i % block.x, i / block.x % block.y, i / block.x / block.y);
 	fiber.done = false;
+	fiber.waits = NULL;
 	if (!fiber.stack)
 		fiber.stack.reset(new char[STACK]);
 	current = i;
@@ -141,6 +140,48 @@ void start(unsigned i, dim3 block)
 	makecontext(&context, enter, 0);
 	if (!_setjmp(scheduler))
 		setcontext(&context);
+}
+
+unsigned in_order(unsigned turn, unsigned n)
+{
+	return last_first ? n - 1 - turn : turn;
+}
+
+bool can_run(const Fiber &fiber)
+{
+	return !fiber.done && (!fiber.waits || fiber.waits->turn != fiber.turn);
+}
+
+/* Those threads of a warp that can; false where none can. */
+bool run_warp(unsigned warp)
+{
+	bool ran = false;
+	for (unsigned turn = 0; turn < warps[warp].lanes; turn++) {
+		unsigned i = 32 * warp + in_order(turn, warps[warp].lanes);
+		if (!can_run(fibers[i]))
+			continue;
+		current = i;
+		threadIdx = fibers[i].thread;
+		change(scheduler, fibers[i].at);
+		ran = true;
+	}
+	return ran;
+}
+
+/* A warp goes as far as it can before another does: nothing but a barrier makes it see what others write. */
+void run_warps(unsigned n)
+{
+	bool ran = true;
+	while (alive && ran) {
+		ran = false;
+		for (unsigned turn = 0; turn < n; turn++)
+			while (run_warp(in_order(turn, n)))
+				ran = true;
+	}
+	if (alive) {
+		fprintf(stderr, "%u threads wait at a barrier for others that have ended\n", alive);
+		abort();
+	}
 }
 
 void run_block(dim3 block)
@@ -156,13 +197,7 @@ void run_block(dim3 block)
 		warps[i / 32].lanes++;
 	}
 	in_fibers = true;
-	while (alive)
-		for (unsigned i = 0; i < n; i++)
-			if (!fibers[i].done) {
-				current = i;
-				threadIdx = fibers[i].thread;
-				change(scheduler, fibers[i].at);
-			}
+	run_warps((unsigned)warps.size());
 	in_fibers = false;
 }
 
@@ -200,24 +235,29 @@ void cuda_host_threads(bool all)
 	all_threads = all;
 }
 
+void cuda_host_backwards(bool backwards)
+{
+	last_first = backwards;
+}
+
 static void run_grid(bool single, dim3 grid, dim3 block, size_t shared, const std::function<void()> &body)
 {
 	static std::vector<char> bytes;
-	bytes.assign(shared + 16, (char)0xff);
-	cuda_host_shared = (char *)(((uintptr_t)bytes.data() + 15) / 16 * 16);
+	const unsigned blocks = grid.x * grid.y * grid.z;
 	running = &body;
 	gridDim = grid;
 	blockDim = single ? dim3(1) : block;
 	threadIdx = dim3(0, 0, 0);
-	for (unsigned z = 0; z < grid.z; z++)
-		for (unsigned y = 0; y < grid.y; y++)
-			for (unsigned x = 0; x < grid.x; x++) {
-				blockIdx = dim3(x, y, z);
-				if (single)
-					body();
-				else
-					run_block(block);
-			}
+	for (unsigned turn = 0; turn < blocks; turn++) {
+		unsigned i = in_order(turn, blocks);
+		blockIdx = dim3(i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y);
+		bytes.assign(shared + 16, (char)0xff);
+		cuda_host_shared = (char *)(((uintptr_t)bytes.data() + 15) / 16 * 16);
+		if (single)
+			body();
+		else
+			run_block(block);
+	}
 }
 
 void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_t shared,

@@ -7,7 +7,7 @@
  * LAUNCH_WARPS (and LAUNCH too, after cuda_host_threads(true)) runs the blocks
  * as they are: each thread is a fiber, which gives way at barriers, so that
  * shuffles, barriers and products of warps mean what they mean on a GPU.
- * Blocks run one after the other.
+ * Blocks run one after the other; each finds its shared memory full of NaN.
  *
  * After cuda_host_capture(CUDA_HOST_CAPTURED) what lies between the begin and
  * the end of a capture is recorded, and runs when the graph does. Meanwhile to
@@ -57,6 +57,11 @@ extern char *cuda_host_shared; /* of the launch, aligned to 16 bytes */
 /* ---- running ------------------------------------------------------------------ */
 
 void cuda_host_threads(bool all); /* fibers for every launch from now on, or for LAUNCH_WARPS alone */
+/*
+ * Threads and blocks run first to last, or from now on last to first. Where two of them share memory without a barrier
+ * between, the two orders disagree: so a kernel is looked at for races.
+ */
+void cuda_host_backwards(bool backwards);
 
 enum { CUDA_HOST_SHARED = 227 << 10 };  /* compute capability 9.0 */
 void cuda_host_shared_limit(int bytes); /* the most shared memory of a block from now on */

@@ -12,7 +12,7 @@
 #include "tests/kernel_problem.h"
 #include "tests/linked_device.h"
 #ifdef CUDA_ON_HOST
-#include "tests/cuda_host.h"
+#include "tests/true_blocks.h"
 #elif HAVE_CUDA
 #include "backends/cuda/cuda.h"
 #endif
@@ -424,5 +424,18 @@ TEST_F(LittleShared, LongHeads)
 		forward(packed("7 129", {7, 129}, 1, 2), {1, 1, 128}, window, LSE);
 		backward(shared("40+70", {{40, 70}}, 1, 2), {2, 1, 128}, window, false);
 	}
+}
+#endif
+
+#ifdef CUDA_ON_HOST
+/* More keys and pairs than a block's threads take in one turn. */
+TEST_F(TrueBlocks, Attention)
+{
+	const Layout prefixes = shared("133+7+2", {{133, 7, 2}}, 1, 2);
+	for (int64_t window : {0, 40}) {
+		forward(prefixes, {2, 1, 20}, window, LSE | CACHED);
+		backward(prefixes, {2, 1, 20}, window, true);
+	}
+	backward(packed("9", {9}), {4, 2, 8}, 0, false);
 }
 #endif

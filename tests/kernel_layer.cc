@@ -9,6 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "tests/kernel_problem.h"
+#ifdef CUDA_ON_HOST
+#include "tests/true_blocks.h"
+#endif
 
 /* What a case exercises, or-ed. */
 enum {
@@ -391,3 +394,15 @@ TEST(Mlp, Backward)
 				 FULL | STRIDED, FULL | SOME_LORA | NO_DX})
 			mlp(s, weight_types[at++ % 3], with, true, true);
 }
+
+#ifdef CUDA_ON_HOST
+TEST_F(TrueBlocks, Layer)
+{
+	const AttnSize attn = {5, 72, 4, 2, 8, 8};
+	attn_in_backward(attn, weight_types[1], LORA | DROP);
+	attn_in_backward(attn, weight_types[0], FULL | BIAS | QK_NORM);
+	attn_out(attn, weight_types[1], LORA | DROP, true, true);
+	mlp({5, 72, 136, 8}, weight_types[1], LORA | DROP, true, true);
+	mlp({5, 31, 97, 16}, weight_types[0], FULL | STRIDED, true, true);
+}
+#endif

@@ -206,6 +206,16 @@ TEST(Sample, IdsAreEqual)
 		}
 }
 
+#ifdef CUDA_ON_HOST
+/* Vocabularies of one turn of a row's threads and of more. */
+TEST_F(TrueBlocks, Sample)
+{
+	for (const struct sample_rule &rule : {sample_rule{0, 0, 1}, {1, 0, 0.7f}, {0.8f, 40, 0.9f}})
+		sample(2, 97, rule, 40, false);
+	sample(2, 2051, {0.8f, 40, 0.9f}, 40, false);
+}
+#endif
+
 /* Shares of 1/8 each: half of them is exactly the first four. */
 TEST(Sample, ShareReachedExactly)
 {

@@ -6,6 +6,9 @@
 
 #include "reference/philox.h"
 #include "tests/kernel_problem.h"
+#ifdef CUDA_ON_HOST
+#include "tests/true_blocks.h"
+#endif
 
 struct Size {
 	int64_t rows, cols;
@@ -504,3 +507,23 @@ TEST(LogSoftmax, Forward)
 	log_softmax({17, 97}, 2, 1000, false, false);
 	log_softmax({17, 97}, 2, -1000, true, false);
 }
+
+#ifdef CUDA_ON_HOST
+/* Rows of one turn of a block's threads and of more, an element at a time and eight. */
+TEST_F(TrueBlocks, Rows)
+{
+	for (const Size &s : {Size{3, 1031}, Size{2, 2056}, Size{5, 24}}) {
+		rmsnorm(s, As::RESID, As::ACT, "f32", false);
+		rmsnorm_backward(s, true, true, false);
+		log_softmax(s, 3, 0, true, false);
+		linear_dw({s.rows, 40, s.cols}, true, true, false);
+	}
+}
+
+TEST_F(TrueBlocks, LowRank)
+{
+	lora({5, 72, 40, 8}, 0.1f, false);
+	lora_backward({35, 72, 40, 16}, 0.1f, WANT_DX | WANT_DA | WANT_DB, false);
+	lora_backward({9, 7, 31, 3}, -1, WANT_DX | WANT_DA | WANT_DB, true);
+}
+#endif
