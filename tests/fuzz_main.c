@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 __attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
-enum { MAX_FILES = 1024, MAX_BYTES = 1 << 16, RUN_SECONDS = 5, LONG_SECONDS = 600, HANG_SECONDS = 60 };
+enum { MAX_FILES = 1024, MAX_BYTES = 1 << 16, RUN_SECONDS = 10, LONG_SECONDS = 600, HANG_SECONDS = 60 };
 
 static struct input {
 	uint8_t *bytes;

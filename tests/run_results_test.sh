@@ -237,6 +237,28 @@ replaces_no_paid_row()
 		! grep '"replacements":[1-9]' spent/stage-1/allocation.json
 }
 
+# What may have been billed without an answer is asked again teacher.max_retries times: one example never gets one.
+asks_again()
+{
+	cat >fails.sh <<-'END'
+	while read -r line; do
+		id=$(printf '%s\n' "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/')
+		asked=$(printf '%s\n' "$line" | sed 's/.*\("messages".*\)/\1/' | cksum)
+		[ -e "$1" ] || echo "$asked" >"$1"
+		case $asked in
+		"$(head -n 1 "$1")") echo "$asked" >>"$1" && printf '{"id": %s, "error": "it broke"}\n' "$id" ;;
+		*) printf '{"id": %s, "content": "The answer is grain."}\n' "$id" ;;
+		esac
+	done
+	END
+	for retries in 0 2; do
+		plan retry-$retries 'method: random-finetune-cot' && taught_by retry-$retries sh "$folder/fails.sh" "$folder/broke-$retries" &&
+			sed -i "s/kind: command/&, max_retries: $retries/; s/^budget: .*/budget: 30/" retry-$retries.yaml &&
+			run retry-$retries --until 0.collect && cat broke-$retries || return 1
+		[ "$(wc -l <broke-$retries)" -eq $((retries + 2)) ] || return 1
+	done
+}
+
 # What ends a run is told before the answers are waited for, which may take as long as the teacher likes.
 tells_why()
 {
@@ -356,6 +378,15 @@ spares_test_inputs()
 	grep -h '"copies a test input":1' spare/stage-*/collected.json && ! grep -q 'test input' parse/stage-*/collected.json
 }
 
+# evaluation.on: valid scores the validation rows alone, and the test's are no training rows all the same.
+validates()
+{
+	grep -v '"ship"' test.jsonl | head -n 4 >valid.jsonl && plan valid 'method: baldistill-naive' &&
+		sed -i 's/cassette: teacher.jsonl/cassette: copies.jsonl/; s/test: test.jsonl/&, valid: valid.jsonl/; s/stages: all/stages: last, on: valid/' valid.yaml &&
+		run valid && value id <valid.jsonl | tr -d ' ' >want && value id <valid/predictions.jsonl | tr -d '" ' >got && cat want got && cmp want got &&
+		grep -h '"copies a test input":1' valid/stage-*/collected.json
+}
+
 # ---- what a run is held to ----
 
 held_to()
@@ -402,6 +433,7 @@ check 'the filter leaves out what is easier alone' filters_by_ifd
 check 'the teacher is asked as METHOD says' asks
 check 'demonstrations are drawn for each synthesis' draws_what_is_shown
 check 'what was paid for is not asked for again' replaces_no_paid_row
+check 'what may have been billed is asked again as often as the plan says' asks_again
 check 'why a run ends is told before its answers are waited for' tells_why
 check 'a run keeps to max_cost' keeps_to_max_cost
 check 'a run that was moved goes on' moved
@@ -411,5 +443,6 @@ check 'a stage without a row of use is passed over' learns_later
 check 'status tells whether anything is at work' status_tells
 check 'no part of a run is written over' parts_stay
 check 'test inputs are no training rows' spares_test_inputs
+check 'validation rows are scored where the plan says so' validates
 check 'a run is held to its files, and is its user'"'"'s' held_to
 echo "1..$cases"
