@@ -75,7 +75,7 @@ void cuda_blas_multiply(struct device *dev, const char *op, struct view c, struc
 			for (int64_t l = 0; l < k; l++)
 				row[(size_t)l] = (double)factor_at(a, x, i, l);
 			for (int64_t j = 0; j < c.cols; j++) {
-				double sum = std::inner_product(row.begin(), row.end(), &columns[(size_t)(j * k)], 0.0);
+				double sum = std::inner_product(row.begin(), row.end(), columns.begin() + j * k, 0.0);
 				put(to, i, j, (float)(alpha * sum + (add ? (double)element(to, i, j) : 0)));
 			}
 		}
