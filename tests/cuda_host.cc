@@ -82,7 +82,7 @@ struct Fiber {
 
 struct Warp {
 	Barrier barrier;
-	unsigned lanes = 0, turn = 0;
+	unsigned lanes = 0;
 	char items[2][32 * ITEM]; /* two, so that nobody overwrites what a slower lane still reads */
 };
 
