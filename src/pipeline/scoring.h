@@ -2,8 +2,11 @@
 /*
  * scoring.h - METHOD section 7: free-text predictions against gold answers.
  *
- *     struct scoring_options options = {.task = &task, .domains = names, .head = flags, .l = l, .bootstrap = 1000,
- * .seed = 1}; struct scoring scoring; if (scoring_compute(&scoring, &gold, prediction, &options, &err)) return -1;
+ *     struct scoring_options options = {.task = &task, .domains = names, .head = flags, .l = l,
+ *                                       .bootstrap = 1000, .seed = 1};
+ *     struct scoring scoring;
+ *     if (scoring_compute(&scoring, &gold, prediction, &options, &err))
+ *             return -1;
  *     scoring_put(&w, &scoring);                  // metrics.json
  *     scoring_release(&scoring);
  *
