@@ -589,6 +589,18 @@ tells_long_prompts()
 		[ ! -e lengthy-asked ] && [ ! -e lengthy ]
 }
 
+# A small student with the rate of a large one is told before it costs anything.
+tells_of_the_rate()
+{
+	told='learning_rate is 0.0002.* million may hardly learn'
+	plan slow && taught_by slow sh "$folder/teacher.sh" "$folder/slow-asked" && sed -i 's/learning_rate: 1.0e-2/learning_rate: 2.0e-4/' slow.yaml &&
+		"$program" plan slow.yaml 2>&1 | grep "$told" && "$program" run slow.yaml --until 0.select 2>&1 | grep "$told" &&
+		[ ! -e slow-asked ] || return 1
+	sed -i 's/learning_rate: 2.0e-4/learning_rate: 1.0e-2/' slow.yaml && "$program" plan slow.yaml >said 2>&1 && ! grep 'hardly learn' said &&
+		sed -i 's/learning_rate: 1.0e-2/learning_rate: 2.0e-4, finetuning_type: full/' slow.yaml && "$program" plan slow.yaml >said 2>&1 &&
+		! grep 'hardly learn' said
+}
+
 check 'a run ends with every result' whole_run
 check 'the allocation is the policy' allocates
 check 'no query is asked twice' nothing_asked_twice
@@ -621,6 +633,7 @@ check 'a comparison shares what was paid for, within a bound' shares
 check 'what another run paid for is reused' reuses
 check 'files may be moved' finds_moved_files
 check 'prompts too long to learn from are told before they cost' tells_long_prompts
+check 'the rate of a large student is told of a small one' tells_of_the_rate
 check 'a budget may grow while a stage is left' grows
 check 'a prompt that is too long is left out' too_long
 check 'changed data are refused' changed_data

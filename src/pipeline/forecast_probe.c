@@ -261,6 +261,8 @@ int forecast_probe(struct forecast *f, const struct plan *plan, const struct voi
 	int rc = p.student ? probe_all(&p, err) : -1;
 	rehearsal_tell(voice, p.too_long, p.n, plan->training.max_length,
 		       p.student && p.student->model ? p.student->model->positions : INT64_MAX);
+	if (p.student && p.student->model && f->trained)
+		rehearsal_tell_rate(voice, plan, &p.student->model->config);
 	student_close(p.student);
 	return rc;
 }

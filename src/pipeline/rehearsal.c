@@ -52,6 +52,18 @@ void rehearsal_tell(const struct voice *voice, size_t too_long, size_t n, int64_
 			  "%s, or leave it out of the pool", too_long, n, most, advice(max_length, positions));
 }
 
+/* The default is the paper's rate; with it the one small student that was tried hardly named a class (bench/RESULTS.md). */
+void rehearsal_tell_rate(const struct voice *voice, const struct plan *plan, const struct model_config *student)
+{
+	enum { SMALL = 1000000000 };
+	const struct train_config *t = &plan->training;
+	const uint64_t parameters = model_stored_bytes(student, DTYPE_F32) / sizeof(float);
+	if (!t->kind.full && t->options.learning_rate <= train_config_defaults.options.learning_rate && parameters < SMALL)
+		voice_say(voice, "training.learning_rate is %g, which suits adapters of students of 7 billion parameters; one of %.3g million "
+			  "may hardly learn with it: 1.0e-3 with lora_target_modules: all-linear is a place to begin",
+			  t->options.learning_rate, (double)parameters / 1e6);
+}
+
 static int refuse_length(const struct rehearsal *r, struct err *err)
 {
 	const long long asked = r->run->plan->training.max_length, most = r->set.max_length;
@@ -114,6 +126,8 @@ int rehearse(const struct run *run, struct err *err)
 		return rc;
 	r.student = completions_student(run->plan, NULL, err);
 	rc = !r.student || look_for_room(&r, err) || try_step(&r, err) ? -1 : 0;
+	if (!rc)
+		rehearsal_tell_rate(run->options->voice, run->plan, &r.student->model->config);
 	train_set_release(&r.set);
 	example_release(&r.ids);
 	student_close(r.student);

@@ -23,4 +23,7 @@ int rehearse(const struct run *run, struct err *err);
 /* How many of n prompts are too long to learn an answer, and what helps; nothing where none is. */
 void rehearsal_tell(const struct voice *voice, size_t too_long, size_t n, int64_t max_length, int64_t positions);
 
+/* That a small student's adapters want another learning rate than the default, where they are to have it. */
+void rehearsal_tell_rate(const struct voice *voice, const struct plan *plan, const struct model_config *student);
+
 #endif
