@@ -601,6 +601,18 @@ tells_of_the_rate()
 		! grep 'hardly learn' said
 }
 
+# Answers that are longer than the student's may be are told of where they are learned, and what was cut off where it is scored.
+tells_of_cut_answers()
+{
+	learned='6 of 6 answers to learn from are longer than evaluation.max_new_tokens, 8'
+	plan brief && "$program" run brief.yaml --until 0.evaluate >said 2>&1 && grep "$learned" said &&
+		grep '^baldistill: [1-9][0-9]* of 10 answers were cut off at 8 tokens' said &&
+		plan spoken && sed -i 's/^evaluation: .*/evaluation: {max_new_tokens: 400, stages: all}/' spoken.yaml &&
+		"$program" run spoken.yaml --until 0.train >said 2>&1 && ! grep 'answers to learn from' said &&
+		plan unheard && sed -i 's/^evaluation: .*/evaluation: {max_new_tokens: 8, stages: none}/' unheard.yaml &&
+		"$program" run unheard.yaml --until 0.train >said 2>&1 && ! grep 'answers to learn from' said
+}
+
 check 'a run ends with every result' whole_run
 check 'the allocation is the policy' allocates
 check 'no query is asked twice' nothing_asked_twice
@@ -634,6 +646,7 @@ check 'what another run paid for is reused' reuses
 check 'files may be moved' finds_moved_files
 check 'prompts too long to learn from are told before they cost' tells_long_prompts
 check 'the rate of a large student is told of a small one' tells_of_the_rate
+check 'answers that are cut off are told' tells_of_cut_answers
 check 'a budget may grow while a stage is left' grows
 check 'a prompt that is too long is left out' too_long
 check 'changed data are refused' changed_data

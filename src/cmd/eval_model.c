@@ -45,9 +45,8 @@ static int answer(struct completions *done, const struct eval_model *m, struct s
 	const struct completions_job job = {.student = student, .plan = &plan, .prompt = prompt, .n = n,
 					    .max_new_tokens = (int64_t)m->max_new_tokens, .label = "eval", .voice = m->voice};
 	int rc = completions_make(done, &job, err);
-	if (!rc && done->too_long)
-		voice_say(m->voice, "%zu prompt%s too long for the student: no answer, counted as wrong", done->too_long,
-			  done->too_long == 1 ? " is" : "s are");
+	if (!rc)
+		completions_tell(done, &job);
 	return rc;
 }
 

@@ -207,6 +207,19 @@ int completions_make(struct completions *done, const struct completions_job *job
 	return rc;
 }
 
+void completions_tell(const struct completions *done, const struct completions_job *job)
+{
+	size_t cut = 0;
+	for (size_t i = 0; i < done->n; i++)
+		cut += done->row[i].tokens && !done->row[i].stopped;
+	if (done->too_long)
+		voice_say(job->voice, "%zu of %zu prompts are too long for the student: no answer, counted as wrong", done->too_long,
+			  done->n);
+	if (cut)
+		voice_say(job->voice, "%zu of %zu answers were cut off at %lld tokens (max_new_tokens), and count as wrong where that "
+			  "leaves no answer", cut, done->n, (long long)job->max_new_tokens);
+}
+
 void completions_release(struct completions *done)
 {
 	for (size_t i = 0; done->row && i < done->n; i++) {

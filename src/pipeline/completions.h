@@ -52,6 +52,8 @@ struct completions_job {
 };
 
 int completions_make(struct completions *done, const struct completions_job *job, struct err *err);
+/* What counts against the student's score without being wrong: prompts too long, answers cut off. */
+void completions_tell(const struct completions *done, const struct completions_job *job);
 void completions_release(struct completions *done);
 
 /* A prompt's ids, through the plan's chat template where there is one. */

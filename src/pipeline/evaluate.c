@@ -94,9 +94,8 @@ static int predict(struct completions *done, struct run *run, int64_t k, const c
 				      .max_new_tokens = run->plan->evaluation.max_new_tokens, .path = path,
 				      .label = "evaluate", .voice = run->options->voice};
 	int rc = student ? completions_make(done, &job, err) : -1;
-	if (!rc && done->too_long)
-		voice_say(run->options->voice, "%zu test prompts are too long for the student: no answer, counted as wrong",
-			  done->too_long);
+	if (!rc)
+		completions_tell(done, &job);
 	student_close(student);
 	data_prompts_free(prompt, run->data.test.n);
 	free(path);

@@ -16,9 +16,14 @@ const char *finetune_name(const struct run *run)
 
 /* ---- rows ------------------------------------------------------------------------------------------------- */
 
+struct lengths {
+	int64_t answer; /* that the student will be given */
+	size_t too_long, longer; /* rows left out, answers of more tokens */
+};
+
 /* A prompt that leaves no room for its completion teaches nothing and is left out. */
 static int add_row(struct train_set *set, struct student *student, const struct rows *rows, size_t i,
-		   struct example_ids *ids, size_t *too_long, struct err *err)
+		   struct example_ids *ids, struct lengths *lengths, struct err *err)
 {
 	struct json_value root = json_root(rows->row[i].doc);
 	const char *prompt, *completion, *domain;
@@ -31,31 +36,41 @@ static int add_row(struct train_set *set, struct student *student, const struct 
 	if (completions_encode(student, prompt, completion, ids, err))
 		return row_refuse(rows, i, err);
 	if ((int64_t)ids->prompt.n >= set->max_length) {
-		(*too_long)++;
+		lengths->too_long++;
 		return 0;
 	}
+	lengths->longer += (int64_t)ids->target.n > lengths->answer;
 	return train_set_add(set, ids, &info, err) ? row_refuse(rows, i, err) : 0;
+}
+
+static void tell_lengths(const struct run *run, const struct train_set *set, const struct lengths *lengths)
+{
+	const struct voice *voice = run->options->voice;
+	const long long most = set->max_length;
+	if (set->cut)
+		voice_say(voice, "%zu rows are longer than %lld tokens and lose their last", set->cut, most);
+	if (lengths->too_long)
+		voice_say(voice, "%zu rows are left out: their prompts alone have %lld tokens or more", lengths->too_long, most);
+	if (lengths->longer && run->data.test.n && run->plan->evaluation.stages != EVALUATE_NONE)
+		voice_say(voice, "%zu of %zu answers to learn from are longer than evaluation.max_new_tokens, %lld: the student's own "
+			  "may be cut off before they end", lengths->longer, set->n, (long long)lengths->answer);
 }
 
 static int encode_rows(struct train_set *set, struct run *run, struct student *student, const struct rows *rows,
 		       struct err *err)
 {
 	const struct train_config *config = &run->plan->training;
+	struct lengths lengths = {.answer = run->plan->evaluation.max_new_tokens};
 	struct example_ids ids = {0};
-	size_t too_long = 0;
 	int rc = 0;
 	set->max_length = config->max_length < student->model->positions ? config->max_length : student->model->positions;
 	set->completion_only = config->completion_only_loss;
 	for (size_t i = 0; !rc && i < rows->n; i++)
-		rc = add_row(set, student, rows, i, &ids, &too_long, err);
+		rc = add_row(set, student, rows, i, &ids, &lengths, err);
 	example_release(&ids);
 	train_set_finish(set);
-	if (!rc && set->cut)
-		voice_say(run->options->voice, "%zu rows are longer than %lld tokens and lose their last", set->cut,
-			  (long long)set->max_length);
-	if (!rc && too_long)
-		voice_say(run->options->voice, "%zu rows are left out: their prompts alone have %lld tokens or more", too_long,
-			  (long long)set->max_length);
+	if (!rc)
+		tell_lengths(run, set, &lengths);
 	if (!rc && rows->n && !set->n)
 		rc = err_set(err, ERR_DATA, "%s: every prompt is too long for the %lld tokens of max_length and the student",
 			     rows->path, (long long)set->max_length);
