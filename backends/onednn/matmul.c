@@ -269,9 +269,19 @@ int matmul_gemm(char trans_a, char trans_b, int64_t m, int64_t n, int64_t k, flo
 
 /* ---- what the library is -------------------------------------------------------- */
 
+/* Its names are x86's: on aarch64 the same bits are widths of SVE, and 256 of them would pass for AVX2. */
+static unsigned x86_isa(void)
+{
+#if defined(__x86_64__) || defined(ONEDNN_ON_HOST)
+	return dnnl_get_effective_cpu_isa();
+#else
+	return 0;
+#endif
+}
+
 bool matmul_has_bf16(void)
 {
-	return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+	return (x86_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
 const char *matmul_isa(void)
@@ -284,7 +294,7 @@ const char *matmul_isa(void)
 		{dnnl_cpu_isa_avx512_core, "AVX-512"}, {dnnl_cpu_isa_avx2, "AVX2"},
 		{dnnl_cpu_isa_sse41, "SSE4.1"},
 	};
-	unsigned isa = dnnl_get_effective_cpu_isa();
+	unsigned isa = x86_isa();
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if ((isa & known[i].isa) == known[i].isa)
