@@ -35,7 +35,9 @@ AC_DEFUN([BD_CUDA_TRY], [
   NVCC_ARCH="$NVCC_ARCH -gencode arch=compute_90,code=compute_90"
   bd_root=`dirname "\`dirname "$NVCC"\`"`
   bd_libdir=
-  for bd_dir in "$bd_root/lib64" "$bd_root/targets/$host_cpu-linux/lib" "$bd_root/lib" "$bd_root/lib/$host_cpu-linux-gnu"; do
+  # The Toolkit's name of an aarch64 server is sbsa.
+  for bd_dir in "$bd_root/lib64" "$bd_root/targets/$host_cpu-linux/lib" "$bd_root/targets/sbsa-linux/lib" "$bd_root/lib" \
+    "$bd_root/lib/$host_cpu-linux-gnu"; do
     AS_IF([test -z "$bd_libdir" && test -f "$bd_dir/libcudart_static.a"], [bd_libdir=$bd_dir])
   done
   AS_IF([test "x$bd_root" != x/usr], [CUDA_CFLAGS="-isystem $bd_root/include"
