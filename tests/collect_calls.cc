@@ -26,9 +26,9 @@ struct Call {
 };
 
 /* Calls that write, sync, or change a directory. */
-const std::set<std::string> writes = {"write",     "pwrite64",  "ftruncate", "fallocate", "fsync",
-				      "fdatasync", "msync",     "openat",    "mkdir",     "rename",
-				      "renameat",  "renameat2", "unlink",    "unlinkat",  "fchmod"};
+const std::set<std::string> writes = {"write",     "pwrite64", "ftruncate", "fallocate", "fsync",  "fdatasync",
+				      "msync",     "openat",   "mkdir",     "mkdirat",   "rename", "renameat",
+				      "renameat2", "unlink",   "unlinkat",  "fchmod"};
 
 std::string beside(const std::string &name)
 {

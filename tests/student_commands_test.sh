@@ -548,11 +548,11 @@ unreadable()
 killed_at_the_end()
 {
 	strace -qq -o /dev/null true 2>/dev/null || { echo "no strace"; return 77; }
-	for call in renameat unlink; do
+	for call in renameat '?unlink,unlinkat'; do
 		rm -f part.jsonl*
-		(ulimit -c 0; strace -f -qq -o /dev/null -e trace=$call -e inject=$call:signal=KILL:when=1 \
-			"$program" generate --quiet --model "$tiny" --data rows.jsonl --slots 1 --max-new-tokens 30 --temperature 1 \
-			--output part.jsonl) 2>/dev/null
+		(ulimit -c 0; strace -f -qq -o /dev/null -P part.jsonl -P part.jsonl.part -e trace=$call \
+			-e inject=$call:signal=KILL:when=1 "$program" generate --quiet --model "$tiny" --data rows.jsonl \
+			--slots 1 --max-new-tokens 30 --temperature 1 --output part.jsonl) 2>/dev/null
 		[ -e part.jsonl.part ] && work --output part.jsonl 2>err && grep 'holds 50 of 50 rows' err &&
 			cmp whole.jsonl part.jsonl && [ ! -e part.jsonl.part ] || return 1
 	done

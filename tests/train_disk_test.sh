@@ -122,7 +122,7 @@ every=3
 train --output whole || exit 99
 check "each sync finds the disk full" each_call fsync 1 20
 check "writes find the disk full" each_call write $every 10
-check "directories find the disk full" each_call mkdir 1 4
+check "directories find the disk full" each_call '?mkdir,mkdirat' 1 4
 check "a disk with too little room for checkpoints" on_disk "$grows"
 check "the log fills the disk" on_disk "$log_fills"
 check "the results fill the disk" on_disk "$results_fill"
