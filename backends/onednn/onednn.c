@@ -38,9 +38,9 @@ struct device *onednn_open(const struct device_options *options, struct err *err
 
 	if (bf16 && !matmul_has_bf16()) {
 		err_set(err, ERR_CONFIG,
-			"backend 'onednn' multiplies bfloat16 where the CPU does (AVX512-BF16, AMX), and this one has "
-			"%s; "
-			"use float32, or backend 'openblas', which stores bfloat16 and computes in float32",
+			"backend 'onednn' multiplies bfloat16 where the CPU does (AVX512-BF16, AMX), and its kernels "
+			"here are %s; use float32, or backend 'openblas', which stores bfloat16 and computes in "
+			"float32",
 			matmul_isa());
 		return NULL;
 	}
