@@ -160,7 +160,9 @@ replaces()
 	lost=$(grep -ho 'not recorded":[0-9]*' replace/stage-*/collected.json | awk -F: '{ n += $2 } END { print n + 0 }')
 	more=$(grep -ho '"replacements":[0-9]*' replace/stage-*/allocation.json | awk -F: '{ n += $2 } END { print n + 0 }')
 	echo "$lost lost, $more asked for again"
-	[ "$lost" -gt 0 ] && [ "$more" -gt 0 ] && [ "$more" -le "$lost" ]
+	[ "$lost" -gt 0 ] && [ "$more" -gt 0 ] && [ "$more" -le "$lost" ] || return 1
+	sed 's/^method: .*/method: {name: baldistill-naive, replace_unusable: false}/; s/^output_dir: .*/output_dir: unreplaced/' replace.yaml >unreplaced.yaml &&
+		run unreplaced --until 2.select && ! grep '"replacements":[1-9]' unreplaced/stage-*/allocation.json
 }
 
 repeats_rows()

@@ -30,6 +30,22 @@ trains_afresh()
 	! cmp -s again-1/adapter_model.safetensors again-2/adapter_model.safetensors
 }
 
+# Every key of training, and the student's template, one unlike its default: what train makes of the rows with options of the same names.
+trains_as_planned()
+{
+	plan keyed 'method: random-finetune' 'seed: 5' 'export: {merged: false}' &&
+		sed -i 's/^training: .*/training: {lora_r: 3, lora_alpha: 7, lora_dropout: 0.3, lora_target_modules: [k_proj, o_proj], use_rslora: true, learning_rate: 3.0e-2, weight_decay: 0.7, lr_scheduler_type: cosine, warmup_ratio: 0.4, max_grad_norm: 0.05, num_train_epochs: 2, per_device_train_batch_size: 2, gradient_accumulation_steps: 3, max_length: 147, completion_only_loss: false}/; s/slots: 4/&, chat_template: chatml/; s/stages: all/stages: none/' keyed.yaml &&
+		run keyed && [ -s keyed/final/adapter/adapter_config.json ] && [ ! -e keyed/final/merged ] || return 1
+	sed 's/^{"id":\([^,]*\),.*"prompt":\(".*"\),"completion":\(".*"\)}$/{"id": \1, "messages": [{"role": "user", "content": \2}, {"role": "assistant", "content": \3}]}/' \
+		keyed/stage-0/train.jsonl >messages.jsonl && head -n 1 messages.jsonl &&
+		"$program" train --quiet --model "$tiny" --data messages.jsonl --output alike --chat-template chatml --seed 5 --lora-r 3 --lora-alpha 7 \
+			--lora-dropout 0.3 --lora-target-modules k_proj,o_proj --use-rslora true --learning-rate 0.03 --weight-decay 0.7 \
+			--lr-scheduler-type cosine --warmup-ratio 0.4 --max-grad-norm 0.05 --num-train-epochs 2 --per-device-train-batch-size 2 \
+			--gradient-accumulation-steps 3 --max-length 147 --completion-only-loss false &&
+		cmp alike/adapter_model.safetensors keyed/stage-0/adapter/adapter_model.safetensors &&
+		cmp alike/adapter_config.json keyed/stage-0/adapter/adapter_config.json
+}
+
 publishes_the_last()
 {
 	"$program" merge --quiet --model "$tiny" --adapter whole/stage-2/adapter --output merged || return 1
@@ -45,7 +61,8 @@ publishes_the_last()
 evaluates_the_last_alone()
 {
 	plan last && sed -i 's/stages: all/stages: last/' last.yaml && run last && cmp last/metrics.json whole/metrics.json &&
-		cmp last/stage-2/predictions.jsonl whole/predictions.jsonl && [ ! -e last/stage-0/metrics.json ] && [ ! -e last/stage-1/metrics.json ]
+		cmp last/stage-2/predictions.jsonl whole/predictions.jsonl && [ ! -e last/stage-0/metrics.json ] && [ ! -e last/stage-1/metrics.json ] &&
+		[ -s whole/stage-0/metrics.json ] && [ -s whole/stage-1/metrics.json ] # which has all
 }
 
 # ---- figures ----
@@ -166,6 +183,29 @@ filters_by_ifd()
 	grep '"selected":true' above/stage-0/scores.jsonl | value ifd | LC_ALL=C sort -g | tail -n 1 >all
 	grep '"selected":true' below/stage-0/scores.jsonl | value ifd | LC_ALL=C sort -g | tail -n 1 >left
 	paste all left && paste all left | awk '{ exit !($1 >= 1 && $2 < 1) }'
+}
+
+# By hand from METHOD section 3: counted from 1, the first stage is a third of the way to even.
+counts_from_one()
+{
+	plan from-one 'method: {name: baldistill-adaptive, policy_index_base: 1}' && run from-one --until 0.select &&
+		grep -o '"required":[0-9]*' from-one/stage-0/allocation.json | tr '\n' ' ' | tee said &&
+		grep -q '^"required":3 "required":1 "required":1 "required":1 $' said
+}
+
+# Multiple choice from rows with keys of their own, of which two are equal; the teacher is right where the answer is B.
+reads_own_keys()
+{
+	n=100
+	for i in 1 2 3 4 5 5 6; do
+		echo "{\"key\": $((n += 1)), \"question\": \"Which is $i?\", \"options\": [\"one $i\", \"two $i\"], \"solution\": \"$([ $((i % 2)) -eq 0 ] && echo A || echo B)\", \"topic\": \"$([ $i -gt 4 ] && echo high || echo low)\"}"
+	done >choices.jsonl && head -n 2 choices.jsonl >choices-test.jsonl && write_teacher || return 1
+	plan choices 'method: random-finetune-cot' && sed -i "s/^task: .*/task: {type: multiple_choice, train: choices.jsonl, test: choices-test.jsonl, fields: {id: key, input: question, label: solution, domain: topic, choices: options}, domains: [high, low], head_domains: [high], keep_duplicates: true}/; s/^budget: .*/budget: 7/; s/bootstrap: 50/bootstrap: 0/" choices.yaml &&
+		sed 's/The answer is $domain/The answer is B/' teacher.sh >b.sh && taught_by choices sh "$folder/b.sh" "$folder/choices-asked" || return 1
+	sed 's/\[high, low\]/[high, low, other]/' choices.yaml >domains.yaml && ends 65 "'other'" run --quiet domains.yaml && [ ! -e choices ] &&
+		run choices && [ "$(grep -c 'two 5' choices-asked)" -eq 2 ] && cat choices/metrics.json || return 1
+	value id <choices/stage-0/train.jsonl | tr '\n' ' ' | tee ids && grep -q '^101 103 105 106 $' ids && [ "$(wc -l <choices-asked)" -eq 7 ] &&
+		grep -q '"n":2,.*"head_macro":null,.*"intervals":{},"domains":\[{"domain":"low","n":2,.*{"domain":"high","n":0,"score":null,"head":true}' choices/metrics.json
 }
 
 # ---- what the teacher is asked ----
@@ -373,9 +413,10 @@ spares_test_inputs()
 	copied=$(sed -n 's/.*"input": *"\([^"]*\)", "label": "ship".*/\1/p' test.jsonl | head -n 1)
 	[ -n "$copied" ] && awk -v text="$copied" '/"synthesise", "domain": "ship"/ && !done { sub(/"input": "[^"]*"/, "\"input\": \"" text "\""); done = 1 } 1' teacher.jsonl >copies.jsonl &&
 		! cmp -s copies.jsonl teacher.jsonl || return 1
-	plan spare 'method: baldistill-naive' && plan parse 'method: {name: baldistill-naive, preset: paper}' &&
+	plan spare 'method: baldistill-naive' && plan parse 'method: {name: baldistill-naive, verify_synthetic: parse, on_wrong_answer: keep}' &&
 		sed -i 's/cassette: teacher.jsonl/cassette: copies.jsonl/' spare.yaml parse.yaml && run spare && run parse || return 1
-	grep -h '"copies a test input":1' spare/stage-*/collected.json && ! grep -q 'test input' parse/stage-*/collected.json
+	grep -h '"copies a test input":1' spare/stage-*/collected.json && grep -q 'wrong answer' spare/stage-*/collected.json &&
+		! grep 'test input\|wrong answer' parse/stage-*/collected.json
 }
 
 # evaluation.on: valid scores the validation rows alone, and the test's are no training rows all the same.
@@ -419,6 +460,7 @@ closes_with_the_label()
 
 check 'a stage trains on all stages so far' joins_all_stages
 check 'a stage trains afresh from the base' trains_afresh
+check 'every key of training is obeyed' trains_as_planned
 check 'what is published is the last stage' publishes_the_last
 check 'the last stage alone is evaluated' evaluates_the_last_alone
 check 'a student that learns is scored above nothing' learns
@@ -430,6 +472,8 @@ check 'duplicates repeat up to what is required' repeats_up_to_required
 check 'repetitions go round' repeats_in_turn
 check 'selection follows its keys' selects_as_planned
 check 'the filter leaves out what is easier alone' filters_by_ifd
+check 'the policy counts stages as planned' counts_from_one
+check 'rows with keys of their own' reads_own_keys
 check 'the teacher is asked as METHOD says' asks
 check 'demonstrations are drawn for each synthesis' draws_what_is_shown
 check 'what was paid for is not asked for again' replaces_no_paid_row
