@@ -104,6 +104,41 @@ choices_count()
 		[ "$(wc -l <which/train.jsonl)" -eq 2 ] && grep -q '^1 training rows equal' notes
 }
 
+# Every option that shapes a set: low keeps 1 of 5, high loses the row that stands in the test set and is the head with its 2, 3 of 4 test rows stay.
+shapes()
+{
+	for i in 1 2 3 4 5 6 7 8; do
+		topic=low
+		[ $i -le 5 ] || topic=high
+		echo "{\"question\": \"Which of these is number $i of the $topic kind?\", \"options\": [\"one $i\", \"two $i\"], \"solution\": \"B\", \"topic\": \"$topic\"}"
+	done >own.jsonl
+	{ sed -n 7p own.jsonl && sed 's/Which of these/Say which/' own.jsonl | head -n 3; } >own-test.jsonl
+	"$program" prepare jsonl own.jsonl --type multiple_choice --input-field question --label-field solution --domain-field topic --choices-field options \
+		--test own-test.jsonl --keep low=1/5 --draw-test 3 --seed 2 --head-above 1 --drop-near-duplicates --output own --json --quiet >out && tr -d ' \n' <out | tee one &&
+		grep -q '^{"train":3,"test":3,.*{"domain":"high","train":2,"test":1,"class":"head"},{"domain":"low","train":1,"test":2,"class":"tail"}' one &&
+		grep -q '"input":"Which of these is number 6 of the high kind?","choices":\["one 6","two 6"\],"label":"B","domain":"high"' own/train.jsonl
+}
+
+# reuters ID SPLIT TOPIC...: a document
+reuters()
+{
+	printf '<REUTERS TOPICS="YES" LEWISSPLIT="%s" CGISPLIT="X" OLDID="1" NEWID="%s">\n' "$2" "$1"
+	shift 2
+	printf '<TOPICS>%s</TOPICS>\n<TEXT><TITLE>T</TITLE>\n<BODY>B</BODY></TEXT>\n</REUTERS>\n' "$(printf '<D>%s</D>' "$@")"
+}
+
+# R90 has the documents of several topics, once for each; R52 has not.
+two_sets()
+{
+	mkdir sgml && for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21; do
+		file=sgml/reut2-$(printf %03d $i).sgm
+		{ echo '<!DOCTYPE lewis SYSTEM "lewis.dtd">' && reuters $((i + 10)) TRAIN jute; } >"$file"
+		[ $i -gt 0 ] || { reuters 1 TRAIN earn && reuters 2 TRAIN acq earn && reuters 3 TRAIN acq && reuters 4 TEST earn && reuters 5 TEST acq; } >>"$file"
+	done
+	"$program" prepare reuters sgml --output r52 >out && "$program" prepare reuters sgml --set r90 --output r90 >out &&
+		wc -l r52/train.jsonl r90/train.jsonl && [ "$(wc -l <r52/train.jsonl)" -eq 2 ] && [ "$(wc -l <r90/train.jsonl)" -eq 4 ]
+}
+
 empty_problem()
 {
 	mkdir -p math
@@ -121,6 +156,8 @@ check "domains of the test set alone are shown" test_domains_show
 check "ids under a key that is named" named_ids
 check "ids of a public set" collection_ids
 check "duplicates of multiple choice" choices_count
+check "the options that shape a set" shapes
+check "two sets of one collection" two_sets
 check "a problem without text" empty_problem
 for option in --test-fraction --zipf; do
 	check "$option 0" ends 78 'not 0' prepare jsonl rows.jsonl --type classification $option 0 --output none

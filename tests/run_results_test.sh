@@ -193,19 +193,24 @@ counts_from_one()
 		grep -q '^"required":3 "required":1 "required":1 "required":1 $' said
 }
 
-# Multiple choice from rows with keys of their own, of which two are equal; the teacher is right where the answer is B.
+# Multiple choice from rows with keys of their own, of which two are equal; the teacher is right where the answer is B. The student has
+# templates of its own, plain and of a chat, and eval answers as the run.
 reads_own_keys()
 {
 	n=100
 	for i in 1 2 3 4 5 5 6; do
 		echo "{\"key\": $((n += 1)), \"question\": \"Which is $i?\", \"options\": [\"one $i\", \"two $i\"], \"solution\": \"$([ $((i % 2)) -eq 0 ] && echo A || echo B)\", \"topic\": \"$([ $i -gt 4 ] && echo high || echo low)\"}"
-	done >choices.jsonl && head -n 2 choices.jsonl >choices-test.jsonl && write_teacher || return 1
-	plan choices 'method: random-finetune-cot' && sed -i "s/^task: .*/task: {type: multiple_choice, train: choices.jsonl, test: choices-test.jsonl, fields: {id: key, input: question, label: solution, domain: topic, choices: options}, domains: [high, low], head_domains: [high], keep_duplicates: true}/; s/^budget: .*/budget: 7/; s/bootstrap: 50/bootstrap: 0/" choices.yaml &&
+	done >choices.jsonl && head -n 2 choices.jsonl >choices-test.jsonl && write_teacher &&
+		cp -R "$TEST_SRCDIR/data/prompts/multiple_choice" asking && chmod -R u+w asking && echo 'Say it.' >>asking/student.txt || return 1
+	plan choices 'method: random-finetune-cot' && sed -i "s/^task: .*/task: {type: multiple_choice, train: choices.jsonl, test: choices-test.jsonl, fields: {id: key, input: question, label: solution, domain: topic, choices: options}, domains: [high, low], head_domains: [high], prompts: asking, keep_duplicates: true}/; s/^budget: .*/budget: 7/; s/slots: 4/&, chat_template: zephyr/; s/bootstrap: 50/bootstrap: 0/" choices.yaml &&
 		sed 's/The answer is $domain/The answer is B/' teacher.sh >b.sh && taught_by choices sh "$folder/b.sh" "$folder/choices-asked" || return 1
 	sed 's/\[high, low\]/[high, low, other]/' choices.yaml >domains.yaml && ends 65 "'other'" run --quiet domains.yaml && [ ! -e choices ] &&
 		run choices && [ "$(grep -c 'two 5' choices-asked)" -eq 2 ] && cat choices/metrics.json || return 1
 	value id <choices/stage-0/train.jsonl | tr '\n' ' ' | tee ids && grep -q '^101 103 105 106 $' ids && [ "$(wc -l <choices-asked)" -eq 7 ] &&
-		grep -q '"n":2,.*"head_macro":null,.*"intervals":{},"domains":\[{"domain":"low","n":2,.*{"domain":"high","n":0,"score":null,"head":true}' choices/metrics.json
+		grep -q '"n":2,.*"head_macro":null,.*"intervals":{},"domains":\[{"domain":"low","n":2,.*{"domain":"high","n":0,"score":null,"head":true}' choices/metrics.json &&
+		"$program" eval --quiet --json --model "$tiny" --adapter choices/stage-0/adapter --data choices-test.jsonl --type multiple_choice --max-new-tokens 8 \
+			--slots 4 --prompts asking --chat-template zephyr --id-field key --input-field question --label-field solution --domain-field topic \
+			--choices-field options --output choices-said.jsonl && cmp choices-said.jsonl choices/predictions.jsonl
 }
 
 # ---- what the teacher is asked ----

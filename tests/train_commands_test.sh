@@ -66,6 +66,15 @@ same_again()
 	train again && cmp lora/adapter_model.safetensors again/adapter_model.safetensors
 }
 
+# At a rate of 0 the loss of each step is that of its row, in the order of the file: score's.
+keeps_the_order()
+{
+	train ordered --no-shuffle --learning-rate 0 --lora-dropout 0 --num-train-epochs 1 --per-device-train-batch-size 1 &&
+		"$program" score --quiet --model "$tiny" --data "$tiny/rows.jsonl" | value nll_conditional '' - >scored_losses &&
+		value loss '' ordered/trainer_log.jsonl | paste scored_losses - | tee paired_losses | awk '{ d = $1 - $2; if (d < 0) d = -d; bad += d > 1e-4 * $1 } END { exit bad || NR < 4 }' &&
+		[ "$(cut -f 1 paired_losses | sort -u | wc -l)" -eq "$(wc -l <paired_losses)" ]
+}
+
 split_is_the_same()
 {
 	train split --per-device-train-batch-size 1 --gradient-accumulation-steps 2 --lora-dropout 0.2 &&
@@ -412,6 +421,7 @@ check "a training leaves an adapter, its card and its log" adapter_is_whole
 check "an adapter names its base wherever it was trained from" base_is_absolute
 check "the log has a line a step, and the loss falls" log_falls
 check "the same seed gives the same bytes" same_again
+check "the order of the file is kept where asked for" keeps_the_order
 check "accumulation gives the losses of the large batch" split_is_the_same
 check "a killed training goes on to the same bytes" killed_goes_on
 check "a training holds its output to the end: 75" held_to_the_end
@@ -448,5 +458,10 @@ check "a directory that is no adapter" ends 65 'adapter_config.json' score $rows
 check "a target nobody knows" ends 78 'lora_target_modules' train $rows --output x --lora-target-modules q_proj,head
 check "--output is needed" ends 64 "'--output' is missing" train $rows
 check "adapters on random weights" ends 78 'finetuning-type full' train $rows --output x --init random
+for job in "train $rows --output x" "merge --model $tiny --adapter lora --output x" "eval --model $tiny --data $tiny/test.jsonl --type classification"; do
+	check "${job%% *}: unknown backend: 78" ends 78 "'nothing'" $job --backend nothing
+	check "${job%% *}: unknown dtype: 78" ends 78 "'int4'" $job --dtype int4
+	check "${job%% *}: too little memory: 71" ends 71 'raise --memory' $job --memory 64KiB
+done
 check "merge into a model's directory" ends 73 'holds a model already' merge --model "$tiny" --adapter lora --output merged
 echo "1..$cases"
