@@ -307,6 +307,31 @@ TEST(CollectProgram, NoSuchProgram)
 	EXPECT_EQ(planned.open(), ERR_NOINPUT);
 }
 
+/* What does not answer is waited for as long as the plan says, of a server and of a program. */
+TEST(CollectProgram, TimeoutIsThePlans)
+{
+	Mock mock([](Connection &c) {
+		c.read_request();
+		c.hang();
+	});
+	std::string url = mock.url();
+	for (int64_t kind : {TEACHER_OPENAI, TEACHER_COMMAND}) {
+		World world(1, 1);
+		world.teacher.timeout = 1;
+		world.options.max_retries = 0;
+		Planned planned(world, kind);
+		planned.plan.teacher.base_url = url.c_str();
+		planned.plan.teacher.api_key_env = "";
+		planned.command({"sh", "-c", "read line; exec sleep 20"});
+		ASSERT_EQ(planned.open(), 0) << planned.err.message;
+		double began = seconds_now();
+		EXPECT_EQ(world.collect(*planned.source.teacher), 0) << world.err.message;
+		EXPECT_LT(seconds_now() - began, 10) << planned.source.host;
+		EXPECT_EQ(world.counts.in_doubt, 1);
+		EXPECT_EQ(world.counts.parked, 1);
+	}
+}
+
 /* ---- a cassette --------------------------------------------------------------------------------------- */
 
 TEST(CollectCassette, ReplaysWhatWasBought)
