@@ -47,7 +47,7 @@ prints()
 twice()
 {
 	asks said --json --seed 3 && cp "$folder/out" "$folder/first" && asks said --json --seed 3 &&
-		cmp "$folder/first" "$folder/out"
+		cmp "$folder/first" "$folder/out" && asks said --json --seed 4 && ! cmp -s "$folder/first" "$folder/out"
 }
 
 refuses()
@@ -93,7 +93,7 @@ check "heads from the training file" prints '^earn  *66.67  *2  head$' said --tr
 check "heads by name, without intervals" prints \
 	'"head_macro":0.5,"tail_macro":0.6666666666666666,"intervals":{},' said --head-domains acq --bootstrap 0 --json
 check "examples and invalid answers" prints '^{"n":4,"invalid":1,"macro":' said --json
-check "the same bytes every time" twice
+check "the same bytes every time, and others of another seed" twice
 check "a missing id is named: 65" refuses 65 'fewer: no row has the id 4' fewer
 check "an id too many is named, with its line: 65" refuses 65 'more:5: the id 9' more
 check "a row without a prediction: 65" refuses 65 "unsaid:4: 'prediction' is missing" unsaid

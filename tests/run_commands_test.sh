@@ -380,6 +380,16 @@ not_billed()
 		grep -q '^wire *0$' audit && grep -q '^not counted *0 ' audit
 }
 
+# Plain http to another machine is asked for; of a comparison too, which then finds nobody there.
+http_is_asked_for()
+{
+	plan http 'method: random-finetune-cot' && sed -i 's|^teacher: .*|teacher: {kind: openai, base_url: "http://teacher.invalid/v1", model: m, api_key_env: "", max_wait: 1}|' http.yaml &&
+		ends 78 'allow-http' run --quiet http.yaml --until 0.select && run http --until 0.select --allow-http || return 1
+	ends 78 'allow-http' compare --quiet http.yaml --methods random-finetune-cot --max-queries 200 &&
+		without_proxies "$program" compare --quiet http.yaml --methods random-finetune-cot --max-queries 200 --allow-http
+	[ $? -eq 69 ]
+}
+
 # A command's path is seen from the plan, wherever the run is started.
 from_elsewhere()
 {
@@ -662,6 +672,7 @@ check '--until names a step that is past' until_passed
 check 'a comparison of no method' ends 64 'names no method' compare --quiet whole.yaml --methods ,
 check 'completions that no student made' crafted
 check "a teacher's program, from another directory" from_elsewhere
+check 'plain http to another machine is asked for' http_is_asked_for
 check 'what reached nobody is not called billed' not_billed
 check 'what cannot be trained is told before buying' told_before_buying
 check 'plan counts the cache of all slots' plans_the_cache

@@ -324,7 +324,8 @@ loaders_say_no()
 	"$program" check-adapter bad >out 2>err
 	[ $? -eq 65 ] || return 1
 	cat out
-	grep -q '^peft *yes' out && grep -q '^vllm *no.*modules_to_save' out && grep -q '^llama.cpp *no.*use_rslora' out
+	grep -q '^peft *yes' out && grep -q '^vllm *no.*modules_to_save' out && grep -q '^llama.cpp *no.*use_rslora' out || return 1
+	"$program" check-adapter --for peft bad >out && cat out && [ "$(wc -l <out)" -eq 1 ] # the others are not asked
 }
 
 # verdict CONFIG TENSORS LOADER PATTERN: what a loader is said to do with the adapter after two edits by sed
