@@ -48,8 +48,10 @@ static uint32_t fold(uint32_t c)
 	for (size_t i = 0; i < sizeof capitals / sizeof *capitals; i++)
 		if (c >= capitals[i].capital.first && c <= capitals[i].capital.last)
 			return c + capitals[i].away;
-	if (c >= 0x100 && c <= 0x137)
-		return c | 1; /* Latin Extended-A: capital and small letter in turn */
+	if ((c >= 0x100 && c <= 0x137) || (c >= 0x14a && c <= 0x177))
+		return c | 1; /* Latin Extended-A: capital and small letter in turn, */
+	if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e))
+		return c + (c & 1); /* there from an odd place on */
 	return c;
 }
 
