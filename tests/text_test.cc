@@ -873,6 +873,22 @@ TEST(Encode, LimitsWhatThePreTokenizerAdds)
 	token_list_release(&list);
 }
 
+/* As the decoders Strip and ByteLevel of Hugging Face's tokenizers: token by token, and an added one may hold a blank. */
+TEST(Decode, StripsEachTokenAndLeavesWhatStandsForNoByte)
+{
+	Tokenizer strip(replaced(small, "\"decoder\":null",
+				 R"("decoder":{"type":"Strip","content":"b","start":1,"stop":1})"));
+	Tokenizer bytes(replaced(replaced(small, "\"decoder\":null", R"("decoder":{"type":"ByteLevel"})"),
+				 "\"special\":true}",
+				 "\"special\":true},{\"id\":5,\"content\":\"é Ġ\"},{\"id\":6,\"content\":\"éĠ\"}"));
+
+	ASSERT_NE(strip.tok, nullptr) << strip.err.message;
+	ASSERT_NE(bytes.tok, nullptr) << bytes.err.message;
+	EXPECT_EQ(strip.decode({3, 1, 0, 2}), "abaa");
+	EXPECT_EQ(bytes.decode({0, 5}), "aé Ġ");
+	EXPECT_EQ(bytes.decode({6, 1}), "\xEF\xBF\xBD b");
+}
+
 TEST(Decode, LimitsWhatAllStepsAddTogether)
 {
 	const std::string step =
