@@ -356,6 +356,7 @@ onednn_agrees()
 check "score: onednn refuses bfloat16 on a CPU without it: 78" onednn_refuses_bf16
 check "score: onednn and openblas agree" onednn_agrees
 check "tokenize: a row without text is named" refuses_row tokenize "'text'" '{"prompt":"a"}'
+check "tokenize: no chat template, which it would pass over: 64" ends 64 'chat-template' tokenize --model "$tiny" --data rows.jsonl --chat-template chatml
 check "generate: no token asked for: 78" ends 78 "max-new-tokens" generate --model "$tiny" --data rows.jsonl --max-new-tokens 0
 check "generate: a temperature below 0: 78" ends 78 "temperature" generate --model "$tiny" --data rows.jsonl --temperature -1
 check "generate: top-k beyond 2^31: 78" ends 78 "top-k" generate --model "$tiny" --data rows.jsonl --top-k 4294967296

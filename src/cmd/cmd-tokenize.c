@@ -64,7 +64,8 @@ static int run(struct arguments *args, struct err *err)
 	struct settings s = {0};
 	job_defaults(&job);
 	const struct option_row rows[] = {
-		JOB_FILES(&job),
+		JOB_ROWS(&job),
+		JOB_OUTPUT(&job),
 		{"decode", OPTION_FLAG, &s.decode, NULL, "from ids to text"},
 		{"no-special-tokens", OPTION_FLAG, &s.no_special, NULL, "add none, or leave them out of decoded text"},
 		{0},

@@ -11,13 +11,15 @@
 #include "src/pipeline/job.h"
 
 /* Rows of an option table, to be written into a command's own. */
-#define JOB_INPUT(job)                                                                                                 \
+#define JOB_ROWS(job)                                                                                                  \
 	{"model", OPTION_TEXT, &(job)->model, "DIR", "Hugging Face model directory"},                                  \
-	{"data", OPTION_TEXT, &(job)->data, "FILE", "rows to read, JSON Lines"},                                       \
+	{"data", OPTION_TEXT, &(job)->data, "FILE", "rows to read, JSON Lines"}
+#define JOB_INPUT(job)                                                                                                 \
+	JOB_ROWS(job),                                                                                                 \
 	{"chat-template", OPTION_TEXT, &(job)->chat, "NAME", "auto, none, chatml, llama2, llama3, mistral or zephyr (none)"}
-#define JOB_FILES(job)                                                                                                 \
-	JOB_INPUT(job),                                                                                                \
+#define JOB_OUTPUT(job)                                                                                                \
 	{"output", OPTION_TEXT, &(job)->output, "FILE", "rows to write, JSON Lines (standard output)"}
+#define JOB_FILES(job) JOB_INPUT(job), JOB_OUTPUT(job)
 #define JOB_COMPUTE(job)                                                                                               \
 	{"backend", OPTION_TEXT, &(job)->backend, "NAME", "backend (auto)"},                                           \
 	{"dtype", OPTION_TEXT, &(job)->dtype, "TYPE", "weights, and products where it can, in float32 or bfloat16 (float32)"},            \
