@@ -147,7 +147,7 @@ void expect_silence(struct ledger *ledger, Bill &bill, Disk &disk, struct err *e
 {
 	long sent = bill.attempts_sent, operations = disk.operations;
 	EXPECT_EQ(err->code, ERR_IO) << err->message;
-	EXPECT_EQ(ledger_note(ledger, "test", "after the fault", 1, err), -1);
+	EXPECT_EQ(ledger_stage_open(ledger, 1, BUDGET, err), -1);
 	EXPECT_EQ(err->code, ERR_IO);
 	Round round;
 	EXPECT_EQ(work_round(ledger, bill, round, err), -1);
@@ -204,7 +204,7 @@ TEST(LedgerPower, AFullDiskSaysWhatToDo)
 	disk.fail_at = disk.operations + 1;
 	disk.fail_on = true;
 	disk.fail_code = SQLITE_FULL;
-	EXPECT_EQ(ledger_note(ledger, "test", "on a full disk", 1, &world.err), -1);
+	EXPECT_EQ(ledger_stage_open(ledger, 1, BUDGET, &world.err), -1);
 	EXPECT_EQ(world.err.code, ERR_IO);
 	const std::string help = "ledger.db': database or disk is full; make room on the disk of that file and give the same "
 				 "command again";

@@ -75,12 +75,3 @@ int event_add(struct ledger *l, const char *kind, const char *detail, int64_t no
 {
 	return database_do(&l->db, err, "INSERT INTO event(at,kind,detail) VALUES(?1,?2,?3)", "itt", now, kind, detail);
 }
-
-int ledger_note(struct ledger *l, const char *kind, const char *detail, int64_t now, struct err *err)
-{
-	if (ledger_begin(l, err))
-		return -1;
-	if (event_add(l, kind, detail, now, err))
-		return database_rollback(&l->db);
-	return database_commit(&l->db, err);
-}

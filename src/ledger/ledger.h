@@ -152,9 +152,6 @@ int ledger_domains(struct ledger *ledger, ledger_visit_domain *visit, void *cont
 /* Replies that lie whole in their slots and are not settled: after ERR_IO, what the next process will find there. */
 int ledger_held(const struct ledger *ledger);
 
-/* Write a line into the ledger's book of events (cap changes, recoveries, decisions by hand). */
-int ledger_note(struct ledger *ledger, const char *kind, const char *detail, int64_t now, struct err *err);
-
 #ifdef __cplusplus
 }
 #endif
