@@ -152,4 +152,22 @@ TEST(CollectRun, RequestsAreAsThePlanSays)
 	EXPECT_EQ(made, 4u) << "5, 5, 4 and 4 of 16, 6, 3 and 1";
 }
 
+/* Prices that are written later count for what was bought before, by what the server said of it. */
+TEST(CollectRun, PricesCountWhatWasBought)
+{
+	Mock mock([](Connection &c) {
+		if (c.read_request())
+			c.send(GRAIN);
+	});
+	Program program(mock);
+	NEED_PROGRAM(program);
+	program.plan(2);
+	EXPECT_EQ(program.run(), 0);
+	EXPECT_EQ(program.units().cost, 0);
+	program.plan(2, "prices: {input: 1.0e+6, output: 3.0e+6}");
+	EXPECT_EQ(program.run(), 0);
+	EXPECT_EQ(program.units().cost, 2 * (7 + 3 * 2) * 1000000000LL);
+	EXPECT_EQ(mock.receipts, 2);
+}
+
 } // namespace

@@ -156,6 +156,22 @@ TEST(LedgerCorrupt, AnotherProgramsDatabase)
 	EXPECT_EQ(world.err.code, ERR_LEDGER) << world.err.message;
 }
 
+/* Whoever looks into a run's database with a tool of SQLite's holds it up, and harms nothing. */
+TEST(LedgerCorrupt, AnotherProgramAtTheDatabase)
+{
+	WorkedWorld world;
+	sqlite3 *handle;
+	ASSERT_EQ(sqlite3_open((world.run / "ledger.db").c_str(), &handle), SQLITE_OK);
+	ASSERT_EQ(sqlite3_exec(handle, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+	EXPECT_EQ(world.open(), nullptr);
+	EXPECT_EQ(world.err.code, ERR_TEMPFAIL) << world.err.message;
+	EXPECT_NE(strstr(world.err.message, "in use by another program"), nullptr) << world.err.message;
+	sqlite3_close(handle);
+	struct ledger *ledger = world.open();
+	EXPECT_NE(ledger, nullptr) << world.err.message;
+	ledger_close(ledger);
+}
+
 /* The witness is named by the run; a database of somebody else must not choose where that is. */
 TEST(LedgerCorrupt, ARunWhoseNameIsAPath)
 {

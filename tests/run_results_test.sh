@@ -383,6 +383,13 @@ learns_later()
 		"$program" generate --quiet --model "$tiny" --data "$tiny/rows.jsonl" --max-new-tokens 4 >base && cmp adapted base
 }
 
+# A training that comes to no number ends the run, keeps what was bought, and says how it serves another.
+diverges()
+{
+	plan wild 'method: random-finetune-cot' && sed -i 's/learning_rate: 1.0e-2/learning_rate: 1.0e+3/; s/num_train_epochs: 1/num_train_epochs: 20, max_grad_norm: 0/' wild.yaml &&
+		ends 83 'the loss is not finite.*train.jsonl.*teacher.reuse: FILE' run --quiet wild.yaml && [ ! -e wild/final ] && grep -q '"used": 18,' wild/status.json
+}
+
 # ---- a run and what is told of it ----
 
 status_tells()
@@ -444,6 +451,19 @@ held_to()
 	echo 'Be brief.' >>prompts/synthesise.txt && ends 78 'began with' run --quiet held.yaml
 }
 
+# What tells an old copy of a run from itself lies outside of it, for the user alone, where there is a place.
+keeps_a_witness()
+{
+	for at in HOME=home=home/.local/state/baldistill XDG_STATE_HOME=xdg=xdg/baldistill; do
+		place=${at#*=} && place=${place%=*}
+		plan "witness-$place" 'method: random-finetune-cot' &&
+			(unset BALDISTILL_STATE_DIR XDG_STATE_HOME HOME && export "${at%%=*}=$folder/$place" && run "witness-$place" --until 0.annotate) &&
+			[ "$(ls -l "${at##*=}"/*.witness | cut -c1-10)" = -rw------- ] && ! grep '^0*$' "${at##*=}"/*.witness || return 1
+	done
+	(unset BALDISTILL_STATE_DIR XDG_STATE_HOME HOME && ends 78 'no place to keep a witness' run --quiet witness-xdg.yaml) &&
+		(export BALDISTILL_STATE_DIR=state && ends 78 'must be an absolute path' run --quiet witness-xdg.yaml)
+}
+
 # A run that was moved goes on at its new place, and buys nothing again.
 moved()
 {
@@ -485,10 +505,12 @@ check 'what was paid for is not asked for again' replaces_no_paid_row
 check 'what may have been billed is asked again as often as the plan says' asks_again
 check 'why a run ends is told before its answers are waited for' tells_why
 check 'a run keeps to max_cost' keeps_to_max_cost
+check 'a run has its witness where the user keeps such things' keeps_a_witness
 check 'a run that was moved goes on' moved
 check 'a synthetic rationale is closed with its label' closes_with_the_label
 check 'where gold is shown its rationale is kept' shows_gold
 check 'a stage without a row of use is passed over' learns_later
+check 'a training that comes to no number ends the run' diverges
 check 'status tells whether anything is at work' status_tells
 check 'no part of a run is written over' parts_stay
 check 'test inputs are no training rows' spares_test_inputs
