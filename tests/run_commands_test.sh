@@ -129,7 +129,9 @@ other_backend()
 {
 	plan naive && sed -i 's/slots: 4/slots: 4, backend: reference/' naive.yaml && run naive --until 1.select || return 1
 	cmp whole/stage-1/allocation.json naive/stage-1/allocation.json || return 1
-	value selected <whole/stage-1/scores.jsonl >a.selected && value selected <naive/stage-1/scores.jsonl | cmp - a.selected
+	value selected <whole/stage-1/scores.jsonl >a.selected && value selected <naive/stage-1/scores.jsonl | cmp - a.selected || return 1
+	# It may change, and that is told.
+	sed -i 's/backend: reference/backend: auto/' naive.yaml && "$program" run naive.yaml --until 1.annotate 2>said && grep 'another backend than before' said
 }
 
 # Presets (METHOD section 4): what is done with a wrong rationale and with a synthetic example of another class.
@@ -369,6 +371,27 @@ long_prompts_are_told()
 		plan wordy && sed -i 's/train: train.jsonl/train: wordy.jsonl/; s/num_train_epochs: 1/num_train_epochs: 1, max_length: 300/' wordy.yaml &&
 		taught_by wordy sh "$folder/teacher.sh" "$folder/wordy-calls" && "$program" run wordy.yaml --until 0.select 2>said &&
 		grep '1 of 26 prompts have 300 tokens or more' said
+}
+
+# What a plan will cost at most, by its prices; without a student on disk it still says how much is asked.
+plans_the_money()
+{
+	plan money 'method: baldistill-naive' && taught_by money sh "$folder/teacher.sh" "$folder/money-calls" &&
+		sed -i 's/^\(teacher: .*\)}$/\1, prices: {input: 10, output: 30}, max_tokens: 64}/' money.yaml &&
+		"$program" plan --quiet --json money.yaml | grep -o '"tokens":.*"cost":[^,]*' | tee cost_told | tr -c '0-9.\n' ' ' |
+		awk '{ off = $3 - ($1 * 10 + $2 * 30) / 1e6; exit !($1 > 18 * 50 && $2 == 18 * 64 && off * off < 1e-8) }' || { cat cost_told; return 1; }
+	sed 's/model_name_or_path: [^,]*/model_name_or_path: nowhere/' money.yaml >abstract.yaml && "$program" plan --json abstract.yaml 2>said | tee cost_told |
+		grep '"total":18},"tokens":null,"cost":null,"memory":null,"seconds":null}' && grep 'nowhere is not there' said
+}
+
+# Told before anything is opened or bought: a step that is none, more files than may be open, a test set of another domain or none at all.
+tells_at_once()
+{
+	ends 78 "'--until' knows" run --quiet whole.yaml --until lunch || return 1
+	sed '1s/"label": "[a-z]*"/"label": "tea"/' test.jsonl >tea.jsonl && plan tea && sed -i 's/test: test.jsonl/test: tea.jsonl/' tea.yaml &&
+		ends 65 "tea.jsonl:1: no example of the training file is of domain 'tea'" run --quiet tea.yaml && [ ! -e tea ] &&
+		sed -i 's/, test: tea.jsonl//' tea.yaml && ends 78 'needs task.test' compare --quiet tea.yaml --methods random-finetune || return 1
+	sed 's/max_wait: 1/max_concurrent_requests: 300/' alone.yaml >open.yaml && (ulimit -n 256 && ends 78 'may open 256 files' run --quiet open.yaml)
 }
 
 # A send that reached nobody is billed by nobody.
@@ -674,6 +697,8 @@ check 'completions that no student made' crafted
 check "a teacher's program, from another directory" from_elsewhere
 check 'plain http to another machine is asked for' http_is_asked_for
 check 'what reached nobody is not called billed' not_billed
+check 'plan tells the money, and needs no student' plans_the_money
+check 'what cannot be is told at once' tells_at_once
 check 'what cannot be trained is told before buying' told_before_buying
 check 'plan counts the cache of all slots' plans_the_cache
 check 'prompts that leave no room are told before buying' long_prompts_are_told

@@ -240,8 +240,8 @@ static int probe_all(struct probe *p, struct err *err)
 	if (count_tokens(p, err))
 		return -1;
 	price(p);
-	if (!p->student->model || time_answers(p, err) || time_learning(p, err))
-		return p->student->model ? -1 : 0;
+	if (time_answers(p, err) || time_learning(p, err))
+		return -1;
 	add_up(p);
 	return 0;
 }
@@ -260,8 +260,8 @@ int forecast_probe(struct forecast *f, const struct plan *plan, const struct voi
 	p.student = completions_student(plan, NULL, err);
 	int rc = p.student ? probe_all(&p, err) : -1;
 	rehearsal_tell(voice, p.too_long, p.n, plan->training.max_length,
-		       p.student && p.student->model ? p.student->model->positions : INT64_MAX);
-	if (p.student && p.student->model && f->trained)
+		       p.student ? p.student->model->positions : INT64_MAX);
+	if (p.student && f->trained)
 		rehearsal_tell_rate(voice, plan, &p.student->model->config);
 	student_close(p.student);
 	return rc;
