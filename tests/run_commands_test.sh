@@ -130,7 +130,9 @@ other_backend()
 	plan naive && sed -i 's/slots: 4/slots: 4, backend: reference/' naive.yaml && run naive --until 1.select || return 1
 	cmp whole/stage-1/allocation.json naive/stage-1/allocation.json || return 1
 	value selected <whole/stage-1/scores.jsonl >a.selected && value selected <naive/stage-1/scores.jsonl | cmp - a.selected || return 1
-	# It may change, and that is told.
+	# It is the one that is named, or none; it may change, and that is told.
+	sed 's/backend: reference/backend: openblas/; s/^output_dir: .*/output_dir: unbuilt/' naive.yaml >unbuilt.yaml && mkdir no-modules &&
+		(export BALDISTILL_MODULE_DIR="$folder/no-modules" && ! "$program" run --quiet unbuilt.yaml 2>said) && grep "backend 'openblas' is" said || return 1
 	sed -i 's/backend: reference/backend: auto/' naive.yaml && "$program" run naive.yaml --until 1.annotate 2>said && grep 'another backend than before' said
 }
 

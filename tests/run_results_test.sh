@@ -247,6 +247,21 @@ asks()
 		[ "$(grep -o 'Mark[0-9]*ofgold.Theanswerisgold.' one | sort -u | wc -l)" -eq 3 ]
 }
 
+# A checkpoint as the teacher: the one that is named, with the template that is named, in so many tokens.
+asks_a_checkpoint()
+{
+	of=0
+	for asked in able/stage-0/checkpoint=none able/stage-0/checkpoint=zephyr "$tiny=none"; do
+		of=$((of + 1)) && plan local-$of 'method: random-finetune-cot' &&
+			sed -i "s|^teacher: .*|teacher: {kind: local, model_name_or_path: ${asked%=*}, chat_template: ${asked#*=}, max_tokens: 3}|; s/^budget: .*/budget: 4/" local-$of.yaml &&
+			run local-$of --until 0.annotate && "$program" ledger export local-$of --output local-$of.jsonl &&
+			grep -o '"content":"[^"]*"' local-$of.jsonl >content-$of && cat content-$of || return 1
+		[ "$(wc -l <content-$of)" -eq 4 ] && ! grep -o '"completion_tokens":[0-9]*' local-$of.jsonl | grep -v ':[1-3]$' &&
+			grep '"completion_tokens":3' local-$of.jsonl || return 1
+	done
+	! cmp -s content-1 content-2 && ! cmp -s content-1 content-3 && ! cmp -s content-2 content-3
+}
+
 # Each synthesis of a stage (two have some) shows examples drawn for it, those first whose rationale is known: two of crude's six have none here.
 draws_what_is_shown()
 {
@@ -500,6 +515,7 @@ check 'the filter leaves out what is easier alone' filters_by_ifd
 check 'the policy counts stages as planned' counts_from_one
 check 'rows with keys of their own' reads_own_keys
 check 'the teacher is asked as METHOD says' asks
+check 'a checkpoint is asked as the plan says' asks_a_checkpoint
 check 'demonstrations are drawn for each synthesis' draws_what_is_shown
 check 'what was paid for is not asked for again' replaces_no_paid_row
 check 'what may have been billed is asked again as often as the plan says' asks_again
