@@ -8,8 +8,8 @@ AC_DEFUN([BD_CUDA], [
   AC_ARG_WITH([cuda], [AS_HELP_STRING([--with-cuda@<:@=DIR@:>@],
     [CUDA backend: auto, yes, no, or where the CUDA Toolkit is installed @<:@auto@:>@])], [], [with_cuda=auto])
   AC_ARG_WITH([cuda-arch], [AS_HELP_STRING([--with-cuda-arch=LIST],
-    [compute capabilities to compile for, separated by ; @<:@80;90a@:>@; PTX of compute_90 is always added])],
-    [], [with_cuda_arch="80;90a"])
+    [compute capabilities to compile for, separated by ; @<:@80;90@:>@; PTX of compute_90 is always added])],
+    [], [with_cuda_arch="80;90"])
   AC_ARG_VAR([NVCC], [CUDA compiler])
   AC_ARG_VAR([NVCCFLAGS], [flags for the CUDA compiler])
   bd_cuda=no bd_cuda_note="no nvcc"
@@ -17,12 +17,21 @@ AC_DEFUN([BD_CUDA], [
     [no], [bd_cuda_note="switched off"],
     [yes|auto], [AC_PATH_PROG([NVCC], [nvcc], [], [$PATH:/usr/local/cuda/bin])],
     [AC_PATH_PROG([NVCC], [nvcc], [], [$with_cuda/bin])])
-  AS_IF([test "x$with_cuda" != xno && test -n "$NVCC"], [BD_CUDA_TRY])
+  AS_IF([test "x$with_cuda" != xno && test -n "$NVCC"], [BD_CUDA_OLD
+    AS_IF([test $bd_cuda_old = no], [BD_CUDA_TRY])])
   AS_IF([test $bd_cuda = no], [AS_CASE([$with_cuda], [no|auto], [],
     [AC_MSG_ERROR([CUDA: $bd_cuda_note; install nvidia-cuda-toolkit (Debian non-free, Ubuntu) or the vendor's CUDA Toolkit with cuBLAS, or give --with-cuda=DIR or --with-cuda=no])])])
   AC_SUBST([NVCC_ARCH])
   AC_SUBST([CUDA_CFLAGS])
   AC_SUBST([CUDA_LIBS])
+])
+
+# Older toolkits do not know compute_90, whose PTX is always added. What does not say its version may try.
+AC_DEFUN([BD_CUDA_OLD], [
+  bd_cuda_old=no
+  bd_cuda_version=`$NVCC --version 2>&AS_MESSAGE_LOG_FD | sed -n 's/.*release \([[0-9.]]*\).*/\1/p'`
+  AS_VERSION_COMPARE([${bd_cuda_version:-11.8}], [11.8],
+    [bd_cuda_old=yes bd_cuda_note="$NVCC is of CUDA $bd_cuda_version, and 11.8 is the oldest that will do"])
 ])
 
 # The objects are linked by the C linker, which knows nothing of C++ or CUDA: the runtimes are named here. cudart
@@ -56,9 +65,9 @@ BD_EOF
      AC_MSG_CHECKING([whether the C compiler links CUDA and cuBLAS])
      AC_LINK_IFELSE([AC_LANG_PROGRAM([[int probe(void);]], [[return probe();]])],
        [AC_MSG_RESULT([yes]); bd_cuda=yes
-        bd_cuda_note="CUDA `$NVCC --version | sed -n 's/.*release \([[0-9.]]*\).*/\1/p'` for $with_cuda_arch"],
+        bd_cuda_note="CUDA $bd_cuda_version for $with_cuda_arch"],
        [AC_MSG_RESULT([no]); bd_cuda_note="cuBLAS or the static runtime is missing beside $NVCC"])
      LIBS=$bd_save_LIBS],
-    [AC_MSG_RESULT([no]); bd_cuda_note="$NVCC cannot compile for $with_cuda_arch"])
+    [AC_MSG_RESULT([no]); bd_cuda_note="$NVCC cannot compile for $with_cuda_arch: config.log says why"])
   rm -f conftest.cu conftest_cuda.o
 ])
