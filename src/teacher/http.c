@@ -71,6 +71,9 @@ static const struct {
 	{CURLE_OUT_OF_MEMORY, TEACHER_NO_RESOURCES},
 };
 
+/* CURLE_TOO_LARGE, which headers before 8.6 do not have. */
+enum { TOO_LARGE = 100 };
+
 static enum teacher_transport transport_of(const struct transfer *t, CURLcode code, uint64_t sent)
 {
 	long proxy = 0, errnum = 0;
@@ -80,8 +83,9 @@ static enum teacher_transport transport_of(const struct transfer *t, CURLcode co
 		return TEACHER_OVERSIZE;
 	if (t->garbled)
 		return TEACHER_GARBLED;
-	/* libcurl's word for a header line beyond its own limit. */
-	if (code == CURLE_OUT_OF_MEMORY && t->to_send && sent >= t->to_send)
+	/* libcurl's words for a header line beyond its own limit; before 8.6 the first. */
+	const bool beyond = code == CURLE_OUT_OF_MEMORY || (int)code == TOO_LARGE;
+	if (beyond && t->to_send && sent >= t->to_send)
 		return TEACHER_OVERSIZE;
 	if (code && proxy >= 300 && !sent)
 		return TEACHER_UNCONNECTED;
