@@ -6,6 +6,7 @@
 #include "src/pipeline/status.h"
 #include "tests/collect_world.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -34,13 +35,13 @@ struct Stream {
 /* Events as words: { } [ ] for containers, k:KEY, s:STRING, i:INTEGER, d:DOUBLE, w:WORD, each with @OFFSET. */
 std::string words(Stream &s)
 {
-	static const char *const scalar[] = {
-		[JSON_ABSENT] = "?",  [JSON_NULL] = "n:",   [JSON_BOOL] = "b:", [JSON_INTEGER] = "i:",
-		[JSON_DOUBLE] = "d:", [JSON_STRING] = "s:", [JSON_ARRAY] = "[", [JSON_OBJECT] = "{"};
+	static const std::map<enum json_kind, const char *> scalar = {
+		{JSON_ABSENT, "?"},  {JSON_NULL, "n:"},   {JSON_BOOL, "b:"}, {JSON_INTEGER, "i:"},
+		{JSON_DOUBLE, "d:"}, {JSON_STRING, "s:"}, {JSON_ARRAY, "["}, {JSON_OBJECT, "{"}};
 	std::string all;
 	while (s.next()) {
 		bool container = s.event.value == JSON_ARRAY || s.event.value == JSON_OBJECT;
-		std::string word = s.event.kind == JSON_EVENT_KEY ? "k:" : scalar[s.event.value];
+		std::string word = s.event.kind == JSON_EVENT_KEY ? "k:" : scalar.at(s.event.value);
 		if (s.event.kind == JSON_EVENT_CLOSE)
 			word = s.event.value == JSON_OBJECT ? "}" : "]";
 		if (!container)

@@ -4,6 +4,7 @@
  * with saved areas, without, and backward. A backward problem runs its own
  * forward first, since what lies in `saved` is the backend's secret.
  */
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>

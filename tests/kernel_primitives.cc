@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Differential tests of the primitives: norm, products, low-rank products, rotary, SwiGLU, log-softmax. */
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>

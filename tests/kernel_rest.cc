@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Differential tests of what moves rows, of the optimizer step, of merge, and of rounding. */
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 

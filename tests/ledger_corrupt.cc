@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tests/ledger_disk.h"
 #include "tests/ledger_world.h"
 

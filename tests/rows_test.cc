@@ -2,6 +2,7 @@
 /* JSON Lines as rows.h reads them: what is accepted, what is refused and how it is named, ids and their order. */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -4,6 +4,7 @@
  * slots, pages and kept log-probabilities save must not change what comes out.
  * The naive side runs one row at a time from its first token, with none of it.
  */
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>

@@ -3,6 +3,7 @@
 // pacing, stop rules, addresses, and the key.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>

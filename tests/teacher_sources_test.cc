@@ -569,8 +569,8 @@ TEST(Recorded, Refused)
 		"{\"prompt_sha256\":\"00\"}",
 		"{\"prompt_sha256\":\"00\",\"state\":\"answered\"}",
 		"{\"prompt_sha256\":7,\"state\":\"answered\"}",
-		"{\"prompt_sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"state\":"
-		"\"paid\"}",
+		("{\"prompt_sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"state\":"
+		 "\"paid\"}"),
 	};
 	for (const char *bad : rows) {
 		Cassette c(std::string("\n\n") + bad);

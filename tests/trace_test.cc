@@ -8,6 +8,7 @@
  * two layers, on the reference and on every linked backend, and their results
  * are compared, so that they are not silent for doing nothing.
  */
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>

@@ -4,6 +4,7 @@
  * them, the same whatever is packed, shared or recomputed, and the same bytes
  * after any interruption.
  */
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
