@@ -8,8 +8,7 @@ AC_DEFUN([BD_CUDA], [
   AC_ARG_WITH([cuda], [AS_HELP_STRING([--with-cuda@<:@=DIR@:>@],
     [CUDA backend: auto, yes, no, or where the CUDA Toolkit is installed @<:@auto@:>@])], [], [with_cuda=auto])
   AC_ARG_WITH([cuda-arch], [AS_HELP_STRING([--with-cuda-arch=LIST],
-    [compute capabilities to compile for, separated by ; @<:@80;90@:>@; PTX of compute_90 is always added])],
-    [], [with_cuda_arch="80;90"])
+    [compute capabilities to compile for, separated by ; @<:@80;90a@:>@; PTX of compute_90 is always added])])
   AC_ARG_VAR([NVCC], [CUDA compiler])
   AC_ARG_VAR([NVCCFLAGS], [flags for the CUDA compiler])
   bd_cuda=no bd_cuda_note="no nvcc"
@@ -26,12 +25,15 @@ AC_DEFUN([BD_CUDA], [
   AC_SUBST([CUDA_LIBS])
 ])
 
-# Older toolkits do not know compute_90, whose PTX is always added. What does not say its version may try.
+# Older toolkits do not know compute_90, whose PTX is always added; 11.8 does not know 90a. What does not say its version
+# may try.
 AC_DEFUN([BD_CUDA_OLD], [
   bd_cuda_old=no
   bd_cuda_version=`$NVCC --version 2>&AS_MESSAGE_LOG_FD | sed -n 's/.*release \([[0-9.]]*\).*/\1/p'`
   AS_VERSION_COMPARE([${bd_cuda_version:-11.8}], [11.8],
     [bd_cuda_old=yes bd_cuda_note="$NVCC is of CUDA $bd_cuda_version, and 11.8 is the oldest that will do"])
+  AS_VERSION_COMPARE([${bd_cuda_version:-12}], [12], [: ${with_cuda_arch="80;90"}], [: ${with_cuda_arch="80;90a"}],
+    [: ${with_cuda_arch="80;90a"}])
 ])
 
 # The objects are linked by the C linker, which knows nothing of C++ or CUDA: the runtimes are named here. cudart
