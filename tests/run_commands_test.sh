@@ -393,7 +393,7 @@ tells_at_once()
 	sed '1s/"label": "[a-z]*"/"label": "tea"/' test.jsonl >tea.jsonl && plan tea && sed -i 's/test: test.jsonl/test: tea.jsonl/' tea.yaml &&
 		ends 65 "tea.jsonl:1: no example of the training file is of domain 'tea'" run --quiet tea.yaml && [ ! -e tea ] &&
 		sed -i 's/, test: tea.jsonl//' tea.yaml && ends 78 'needs task.test' compare --quiet tea.yaml --methods random-finetune || return 1
-	sed 's/max_wait: 1/max_concurrent_requests: 300/' alone.yaml >open.yaml && (ulimit -n 256 && ends 78 'may open 256 files' run --quiet open.yaml)
+	sed 's/max_wait: 1/&, max_concurrent_requests: 300/' alone.yaml >open.yaml && (ulimit -n 256 && ends 78 'may open 256 files' run --quiet open.yaml)
 }
 
 # A send that reached nobody is billed by nobody.

@@ -39,8 +39,8 @@ static void put_tokens(struct json_writer *w, const struct forecast *f)
 		return;
 	}
 	json_begin_object(w);
-	json_member_int(w, "input", (int64_t)f->tokens_in);
-	json_member_int(w, "output", (int64_t)f->tokens_out);
+	json_member_int(w, "input", llround(f->tokens_in));
+	json_member_int(w, "output", llround(f->tokens_out));
 	json_end_object(w);
 }
 
