@@ -110,14 +110,20 @@ struct view ref_carve(struct view saved, size_t *at, int64_t rows, int64_t cols)
 	return v;
 }
 
-/* From so many bytes on memory is mapped: zero as it comes, and taken from the machine where it is first used. */
+/*
+ * From so many bytes on memory is mapped: zero as it comes, and taken from the machine where it is first used, in huge
+ * pages where the system has them.
+ */
 enum { MAPPED = 1 << 22 };
 
 static void *zeroed(size_t bytes)
 {
 	if (bytes >= MAPPED) {
 		void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		return mapped == MAP_FAILED ? NULL : mapped;
+		if (mapped == MAP_FAILED)
+			return NULL;
+		madvise(mapped, bytes, MADV_HUGEPAGE); /* a wish: failing is no failure */
+		return mapped;
 	}
 	void *data = aligned_alloc(ALIGNMENT, bytes);
 	return data ? memset(data, 0, bytes) : NULL;
