@@ -14,12 +14,13 @@
 # OUTPUT_DIR/status gets a line for each as it ends: PASS, FAIL or TIMEOUT and its seconds, or LEFT OUT and why. The logs
 # come into OUTPUT_DIR/logs-STEP.tar.gz, named for the first STEP, after every step. Exit status 1
 # unless every step that was not left out has passed.
-#   BUDGET (570)         seconds of a call: a step gets what is left of them at the most
+#   BUDGET (570)         seconds of a call: a step gets what is left of them at the most; 540 where configure runs before
+#                        it, which needs --with-gtest=DIR where GoogleTest is not installed
 #   BACKEND (cuda)       of the tests that must have run, captured and speed
 #   MODEL (smollm2-135m) of captured
 #   SMALL_CASES          kernel_test's cases for compute-sanitizer
 #   METHODS (random-finetune-cot,baldistill-adaptive), SEEDS (1), DTYPE (bfloat16) and all else that r52.sh takes
-#   PYTHON, COMMIT, SMALL, LARGE, DEVICE   as gpu.sh takes them
+#   PYTHON, COMMIT (where there is no git), SMALL, LARGE, DEVICE   as gpu.sh takes them
 set -u
 [ $# -ge 2 ] || {
 	echo 'usage: gpu_proof.sh BUILD_DIR OUTPUT_DIR [make|changed|rest|captured|sanitize|speed|r52]...' >&2
