@@ -402,7 +402,7 @@ learns_later()
 diverges()
 {
 	plan wild 'method: random-finetune-cot' && sed -i 's/learning_rate: 1.0e-2/learning_rate: 1.0e+3/; s/num_train_epochs: 1/num_train_epochs: 20, max_grad_norm: 0/' wild.yaml &&
-		ends 83 'the loss is not finite.*train.jsonl.*teacher.reuse: FILE' run --quiet wild.yaml && [ ! -e wild/final ] && grep -q '"used": 18,' wild/status.json
+		ends 83 'finite.*train.jsonl.*teacher.reuse: FILE' run --quiet wild.yaml && [ ! -e wild/final ] && grep -q '"used": 18,' wild/status.json
 }
 
 # ---- a run and what is told of it ----
