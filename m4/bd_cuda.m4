@@ -32,8 +32,9 @@ AC_DEFUN([BD_CUDA_OLD], [
   bd_cuda_version=`$NVCC --version 2>&AS_MESSAGE_LOG_FD | sed -n 's/.*release \([[0-9.]]*\).*/\1/p'`
   AS_VERSION_COMPARE([${bd_cuda_version:-11.8}], [11.8],
     [bd_cuda_old=yes bd_cuda_note="$NVCC is of CUDA $bd_cuda_version, and 11.8 is the oldest that will do"])
-  AS_VERSION_COMPARE([${bd_cuda_version:-12}], [12], [: ${with_cuda_arch="80;90"}], [: ${with_cuda_arch="80;90a"}],
-    [: ${with_cuda_arch="80;90a"}])
+  bd_hopper=90a
+  AS_VERSION_COMPARE([${bd_cuda_version:-12}], [12], [bd_hopper=90])
+  : ${with_cuda_arch="80;$bd_hopper"}
 ])
 
 # The objects are linked by the C linker, which knows nothing of C++ or CUDA: the runtimes are named here. cudart

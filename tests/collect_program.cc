@@ -58,16 +58,8 @@ struct Program {
 	}
 	struct ledger_counts units()
 	{
-		std::string directory = folder / "run";
-		struct ledger_options inspect = {};
-		struct ledger_counts counts = {};
 		struct err err = {};
-		inspect.directory = directory.c_str();
-		inspect.inspect = true;
-		struct ledger *ledger = ledger_open(&inspect, nullptr, &err);
-		EXPECT_TRUE(ledger && !ledger_counts(ledger, &counts, &err)) << err.message;
-		ledger_close(ledger);
-		return counts;
+		return units_of(inspect_ledger(folder / "run", nullptr, err));
 	}
 };
 
@@ -78,6 +70,12 @@ struct Program {
 
 const std::string NO = error_body("no", "null", "null");
 const std::string GRAIN = reply("200 OK", "", answer("\"content\":\"The answer is grain.\""));
+
+void say_grain(Connection &c)
+{
+	if (c.read_request())
+		c.send(GRAIN);
+}
 
 TEST(CollectRun, StrictCountsWhatWasRefused)
 {
@@ -126,10 +124,7 @@ TEST(CollectRun, AWaitIsKeptAsLongAsMaxWait)
 
 TEST(CollectRun, RequestsAreAsThePlanSays)
 {
-	Mock mock([](Connection &c) {
-		if (c.read_request())
-			c.send(GRAIN);
-	});
+	Mock mock(say_grain);
 	Program program(mock);
 	NEED_PROGRAM(program);
 	program.plan(18,
@@ -155,10 +150,7 @@ TEST(CollectRun, RequestsAreAsThePlanSays)
 /* Prices that are written later count for what was bought before, by what the server said of it. */
 TEST(CollectRun, PricesCountWhatWasBought)
 {
-	Mock mock([](Connection &c) {
-		if (c.read_request())
-			c.send(GRAIN);
-	});
+	Mock mock(say_grain);
 	Program program(mock);
 	NEED_PROGRAM(program);
 	program.plan(2);

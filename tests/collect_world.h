@@ -218,6 +218,30 @@ struct Fake : teacher_source {
 
 /* ---- a run ------------------------------------------------------------------------------------ */
 
+/* The ledger of a run that nothing works at, to be read and closed; NULL has failed the test. */
+inline struct ledger *inspect_ledger(const std::string &directory, const char *vfs, struct err &err)
+{
+	struct ledger_options inspect = {};
+	inspect.directory = directory.c_str();
+	inspect.inspect = true;
+	inspect.vfs = vfs;
+	struct ledger *ledger = ledger_open(&inspect, nullptr, &err);
+	EXPECT_NE(ledger, nullptr) << err.message;
+	return ledger;
+}
+
+/* What it has counted; closes it. */
+inline struct ledger_counts units_of(struct ledger *ledger)
+{
+	struct ledger_counts counts = {};
+	struct err err = {};
+	if (ledger) {
+		EXPECT_EQ(ledger_counts(ledger, &counts, &err), 0) << err.message;
+	}
+	ledger_close(ledger);
+	return counts;
+}
+
 struct World {
 	QuickDirectory quick;
 	Temporary run, state;
@@ -311,23 +335,11 @@ struct World {
 
 	struct ledger *look()
 	{
-		struct ledger_options inspect = {};
-		inspect.directory = run.path.c_str();
-		inspect.inspect = true;
-		inspect.vfs = options.vfs;
-		struct ledger *ledger = ledger_open(&inspect, nullptr, &err);
-		EXPECT_NE(ledger, nullptr) << err.message;
-		return ledger;
+		return inspect_ledger(run.path, options.vfs, err);
 	}
 	struct ledger_counts units()
 	{
-		struct ledger_counts counts = {};
-		struct ledger *ledger = look();
-		if (ledger) {
-			EXPECT_EQ(ledger_counts(ledger, &counts, &err), 0) << err.message;
-		}
-		ledger_close(ledger);
-		return counts;
+		return units_of(look());
 	}
 	/* id, content of every answer, in query order */
 	std::vector<std::string> answers()

@@ -33,6 +33,9 @@ static const struct {
 	{{0x3a3, 0x3ab}, 0x20}, {{0x400, 0x40f}, 0x50}, {{0x410, 0x42f}, 0x20},
 };
 
+/* Capital and small letter in turn, from a capital on: Latin Extended-A. */
+static const struct range pairs[] = {{0x100, 0x137}, {0x139, 0x148}, {0x14a, 0x177}, {0x179, 0x17e}};
+
 static bool in_ranges(uint32_t c, const struct range *range, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -48,10 +51,9 @@ static uint32_t fold(uint32_t c)
 	for (size_t i = 0; i < sizeof capitals / sizeof *capitals; i++)
 		if (c >= capitals[i].capital.first && c <= capitals[i].capital.last)
 			return c + capitals[i].away;
-	if ((c >= 0x100 && c <= 0x137) || (c >= 0x14a && c <= 0x177))
-		return c | 1; /* Latin Extended-A: capital and small letter in turn, */
-	if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e))
-		return c + (c & 1); /* there from an odd place on */
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		if (c >= pairs[i].first && c <= pairs[i].last)
+			return c + !((c - pairs[i].first) & 1);
 	return c;
 }
 

@@ -7,6 +7,7 @@
 #include "src/dataset/rows.h"
 #include "src/model/export.h"
 #include "src/pipeline/completions.h"
+#include "src/pipeline/evaluate.h"
 #include "src/student/train_set.h"
 
 const char *finetune_name(const struct run *run)
@@ -51,7 +52,7 @@ static void tell_lengths(const struct run *run, const struct train_set *set, con
 		voice_say(voice, "%zu rows are longer than %lld tokens and lose their last", set->cut, most);
 	if (lengths->too_long)
 		voice_say(voice, "%zu rows are left out: their prompts alone have %lld tokens or more", lengths->too_long, most);
-	if (lengths->longer && run->data.test.n && run->plan->evaluation.stages != EVALUATE_NONE)
+	if (lengths->longer && evaluate_wanted(run, run->stages - 1)) /* where any stage is, the last is */
 		voice_say(voice, "%zu of %zu answers to learn from are longer than evaluation.max_new_tokens, %lld: the student's own "
 			  "may be cut off before they end", lengths->longer, set->n, (long long)lengths->answer);
 }
