@@ -3,15 +3,17 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/base/file.h"
 #include "src/base/grown.h"
 #include "src/base/mem.h"
 #include "src/base/tree.h"
-#include "src/model/directory.h"
 
 enum { KEEP = 2 };
 
@@ -40,14 +42,19 @@ static int64_t step_of(const char *name, bool *whole)
 	return errno || (*end && strcmp(end, ".tmp")) ? -1 : step;
 }
 
-/* Other programs name theirs so, too, but no file in them; a damaged one of ours may lack some. */
-static bool is_ours(const char *directory, const char *name)
+static bool has(DIR *dir, const char *name, const char *file)
 {
-	char *path = tree_join(directory, name, NULL);
-	bool ours = path && directory_has(path, checkpoint_manifest);
-	for (int i = 0; path && i < CHECKPOINT_LISTED; i++)
-		ours |= directory_has(path, checkpoint_listed[i]);
-	free(path);
+	char path[NAME_MAX + 64];
+	snprintf(path, sizeof path, "%s/%s", name, file);
+	return !faccessat(dirfd(dir), path, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Other programs name theirs so, too, but no file in them; a damaged one of ours may lack some. */
+static bool is_ours(DIR *dir, const char *name)
+{
+	bool ours = has(dir, name, checkpoint_manifest);
+	for (int i = 0; i < CHECKPOINT_LISTED; i++)
+		ours |= has(dir, name, checkpoint_listed[i]);
 	return ours;
 }
 
@@ -62,7 +69,7 @@ int64_t *checkpoint_steps(const char *directory, size_t *n, struct err *err)
 	for (struct dirent *entry; dir && steps && (entry = readdir(dir));) {
 		bool whole;
 		int64_t step = step_of(entry->d_name, &whole);
-		if (step < 0 || !whole || !is_ours(directory, entry->d_name))
+		if (step < 0 || !whole || !is_ours(dir, entry->d_name))
 			continue;
 		if (mem_grow(&steps, &room, *n + 1, sizeof *steps, err)) {
 			free(steps);
@@ -126,7 +133,7 @@ int checkpoint_remove(const char *directory, bool unfinished_only, struct err *e
 	for (struct dirent *entry; !rc && (entry = readdir(dir));) {
 		bool whole;
 		int64_t step = step_of(entry->d_name, &whole);
-		if (step >= 0 && whole && !is_ours(directory, entry->d_name))
+		if (step >= 0 && whole && !is_ours(dir, entry->d_name))
 			rc = err_set(err, ERR_CANTCREATE, "'%s/%s' is no checkpoint of this program; remove it or choose another directory",
 				     directory, entry->d_name);
 		if (!rc && step >= 0 && !(whole && unfinished_only))

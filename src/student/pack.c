@@ -36,6 +36,7 @@ static void call_release(struct call *c)
 	free(c->logp);
 }
 
+/* To be released where it fails too. */
 static int call_init(struct call *c, int64_t rows, struct err *err)
 {
 	size_t n = (size_t)rows + 1;
@@ -43,10 +44,7 @@ static int call_init(struct call *c, int64_t rows, struct err *err)
 			   .q_begin = mem_array(n, sizeof *c->q_begin, err),
 			   .own_len = mem_array(n, sizeof *c->own_len, err), .row = mem_array(n, sizeof *c->row, err),
 			   .target = mem_array(n, sizeof *c->target, err), .logp = mem_array(n, sizeof *c->logp, err)};
-	if (c->ids && c->pos && c->q_begin && c->own_len && c->row && c->target && c->logp)
-		return 0;
-	call_release(c);
-	return -1;
+	return c->ids && c->pos && c->q_begin && c->own_len && c->row && c->target && c->logp ? 0 : -1;
 }
 
 /* The last token of a sequence predicts nothing that is asked for: it is left out. */
@@ -104,7 +102,6 @@ int pack_run(struct forward *f, const struct pack_sequence *sequence, size_t n, 
 		if (progress)
 			progress_add(progress, (uint64_t)c.segments);
 	}
-	if (c.ids)
-		call_release(&c);
+	call_release(&c);
 	return rc;
 }
