@@ -88,4 +88,40 @@ TEST(LedgerMemory, AnyAllocationOfSqliteFails)
 	EXPECT_GT(failed, CASES / 2) << "most failures must be felt";
 }
 
+/* A shortage is no damage: audit fails with it, and refuses nothing. */
+TEST(LedgerMemory, AuditDoesNotRefuseForWantOfMemory)
+{
+	FailingMemory memory;
+	Disk disk("power");
+	World world(QUERIES, BUDGET);
+	Bill bill = {};
+	int code = 0, failed = 0;
+	long n = 0;
+	world.options.vfs = "power";
+	disk.load({});
+	fail_at = 0;
+	live(world, bill, &code);
+	ASSERT_EQ(code, 0) << world.err.message;
+	for (int i = -1; i < CASES && !HasFailure(); i++) {
+		struct ledger *ledger = world.open();
+		ASSERT_TRUE(ledger) << world.err.message;
+		struct json_writer w;
+		json_writer_init(&w, 0);
+		allocations = 0;
+		fail_at = i < 0 ? 0 : 1 + n * i / CASES;
+		int rc = ledger_audit(ledger, &w, &world.err);
+		fail_at = 0;
+		n = i < 0 ? allocations : n;
+		failed += rc != 0;
+		size_t length;
+		struct err ignored = {};
+		const char *text = rc ? nullptr : json_writer_text(&w, &length, &ignored);
+		EXPECT_TRUE(rc ? world.err.code == ERR_MEMORY || world.err.code == ERR_IO
+			       : text && strstr(text, "\"refusal\":null")) << world.err.message << (text ? text : "");
+		json_writer_release(&w);
+		ledger_close(ledger);
+	}
+	EXPECT_GT(failed, CASES / 2) << "most failures must be felt";
+}
+
 } // namespace

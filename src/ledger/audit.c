@@ -187,6 +187,8 @@ int ledger_audit(struct ledger *l, struct json_writer *w, struct err *err)
 	if (ledger_counts(l, &counts, err))
 		return -1;
 	ledger_check(l, &refusal);
+	if (refusal.code && refusal.code != ERR_LEDGER) /* no judgement: it could not be read to its end */
+		return err_set(err, refusal.code, "%s", refusal.message);
 	json_begin_object(w);
 	put_string(w, "run", l->uuid);
 	json_put_key(w, "ledger");

@@ -25,7 +25,7 @@ int ledger_check(struct ledger *ledger, struct err *err);
  * compare with the bill, "in_doubt" [{"attempt", "request_id",
  * "provider_request_id", "at", "stage", "domain", "id", "prompt_sha256",
  * "reason"}], "events" [{"at", "kind", "detail"}]. -1 only where the ledger
- * cannot be read at all; a refusal is part of the report.
+ * cannot be read to its end (memory, disk); a refusal is part of the report.
  */
 int ledger_audit(struct ledger *ledger, struct json_writer *w, struct err *err);
 
