@@ -60,6 +60,13 @@ static bool disk_is_full(int number)
 	return number == ENOSPC || number == EDQUOT;
 }
 
+static int code_with(int code, int number)
+{
+	if (number == ENOMEM || number == EMFILE || number == ENFILE)
+		return ERR_MEMORY;
+	return code == ERR_CANTCREATE && disk_is_full(number) ? ERR_IO : code;
+}
+
 int err_set_errno(struct err *err, int code, const char *format, ...)
 {
 	char text[ROOM], reason[256];
@@ -73,7 +80,7 @@ int err_set_errno(struct err *err, int code, const char *format, ...)
 	va_start(args, format);
 	format_text(text, format, args);
 	va_end(args);
-	err->code = code == ERR_CANTCREATE && disk_is_full(number) ? ERR_IO : code;
+	err->code = code_with(code, number);
 	join(err, text, reason);
 	return -1;
 }

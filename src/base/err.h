@@ -52,9 +52,10 @@ struct err {
 int err_set(struct err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * As err_set, with ": " and the text of errno appended. Reads errno first. A
- * full disk is ERR_IO where it kept an output from being created, too, and the
- * message says what to do.
+ * As err_set, with ": " and the text of errno appended. Reads errno first. Want
+ * of memory or descriptors is ERR_MEMORY whatever was tried; a full disk is
+ * ERR_IO where it kept an output from being created, too, and the message says
+ * what to do.
  */
 int err_set_errno(struct err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -71,7 +71,7 @@ static int each(const char *path, visit_entry *visit, void *context, struct err 
 	struct dirent **entry;
 	int n = scandir(path, &entry, not_dot, by_bytes), rc = 0;
 	if (n < 0)
-		return err_set_errno(err, errno == ENOMEM ? ERR_MEMORY : ERR_IO, "cannot list '%s'", path);
+		return err_set_errno(err, ERR_IO, "cannot list '%s'", path);
 	for (int i = 0; i < n; i++) {
 		char *inside = rc ? NULL : tree_join(path, entry[i]->d_name, err);
 		if (!rc)

@@ -53,7 +53,7 @@ static int add_problem(struct examples *to, struct json_value problem, struct if
 static int list_names(struct dirent ***names, const char *path, struct err *err)
 {
 	int n = scandir(path, names, NULL, versionsort);
-	return n < 0 ? err_set_errno(err, errno == ENOMEM ? ERR_MEMORY : ERR_NOINPUT, "cannot list '%s'", path) : n;
+	return n < 0 ? err_set_errno(err, ERR_NOINPUT, "cannot list '%s'", path) : n;
 }
 
 static void free_names(struct dirent **names, int n)

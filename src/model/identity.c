@@ -2,7 +2,6 @@
 #include "src/model/identity.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,7 +79,7 @@ int identity_add(struct hash *hash, const char *directory, struct err *err)
 		return -1;
 	int rc = 0, n = scandir(directory, &list, is_read, by_name);
 	if (n < 0)
-		return err_set_errno(err, errno == ENOMEM ? ERR_MEMORY : ERR_IO, "cannot list '%s'", directory);
+		return err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
 	for (int i = 0; i < n; i++) {
 		rc = rc || add_file(hash, directory, list[i]->d_name, err) ? -1 : 0;
 		free(list[i]);

@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +166,7 @@ static int check_extra(const char *directory, const struct shard_index *x, struc
 	int result = 0;
 
 	if (!dir)
-		return err_set_errno(err, errno == ENOMEM ? ERR_MEMORY : ERR_IO, "cannot list '%s'", directory);
+		return err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
 	while (!result && (entry = readdir(dir)))
 		if (looks_like_shard(entry->d_name) && !listed(entry->d_name, x))
 			result = err_set(err, ERR_DATA, "'%s/%s' is not listed in %s; remove it or mend the index",

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "reference/policy.h"
 #include "src/pipeline/evaluate.h"
 #include "src/pipeline/select.h"
 
@@ -44,9 +43,8 @@ static int expected(struct allocation *a, const struct run *run, int64_t k, stru
 			domain[n++] = (struct policy_domain){pool->domain[d].name, required[d]};
 	int64_t budget = run->method->draw == DRAW_NONE ? 0 : run->budget[k] < left ? run->budget[k] : left;
 	int rc = some ? 0 : -1;
-	if (!rc && n && budget && policy_allocate(some, &policy, domain, n, budget, 0))
-		rc = err_set(err, ERR_CONFIG, "a budget of %lld over %zu domains is outside the policy's limits",
-			     (long long)budget, n);
+	if (!rc && n && budget)
+		rc = allocation_divide(some, &policy, domain, n, budget, 0, err);
 	for (size_t d = 0, at = 0; !rc && d < pool->l; d++)
 		required[d] = required[d] ? some[at++] : 0;
 	if (!rc)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/policy.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "reference/policy.h"
 #include "src/base/file.h"
 #include "src/base/jsonfile.h"
 #include "src/pipeline/run.h"
@@ -48,6 +48,18 @@ int allocation_fill(struct allocation *a, const struct run *run, int64_t k, cons
 	return 0;
 }
 
+int allocation_divide(int64_t *required, const struct policy *policy, const struct policy_domain *domain, size_t l,
+		      int64_t budget, int64_t k, struct err *err)
+{
+	errno = 0;
+	if (!policy_allocate(required, policy, domain, l, budget, k))
+		return 0;
+	if (errno == ENOMEM)
+		return err_set_errno(err, ERR_MEMORY, "dividing a budget over %zu domains", l);
+	return err_set(err, ERR_CONFIG, "a budget of %lld over %zu domains is outside the policy's limits",
+		       (long long)budget, l);
+}
+
 int allocation_make(struct allocation *a, const struct run *run, int64_t k, const int64_t *replacement, struct err *err)
 {
 	size_t l = run->data.pool.l;
@@ -58,9 +70,8 @@ int allocation_make(struct allocation *a, const struct run *run, int64_t k, cons
 	int rc = required ? 0 : -1;
 	for (size_t d = 0; !rc && d < l; d++)
 		domain[d] = (struct policy_domain){run->data.pool.domain[d].name, (int64_t)run->data.pool.domain[d].n};
-	if (!rc && policy_allocate(required, &policy, domain, l, run->budget[k], k))
-		rc = err_set(err, ERR_CONFIG, "a budget of %lld over %zu domains is outside the policy's limits",
-			     (long long)run->budget[k], l);
+	if (!rc)
+		rc = allocation_divide(required, &policy, domain, l, run->budget[k], k, err);
 	if (!rc)
 		rc = allocation_fill(a, run, k, required, replacement, err);
 	free(required);

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reference/policy.h"
 #include "src/base/err.h"
 
 #ifdef __cplusplus
@@ -46,6 +47,9 @@ struct allocation {
 	size_t l;
 };
 
+/* policy_allocate, its failures told: ERR_CONFIG outside its limits, ERR_MEMORY. */
+int allocation_divide(int64_t *required, const struct policy *policy, const struct policy_domain *domain, size_t l,
+		      int64_t budget, int64_t k, struct err *err);
 /* available[l] of stage k, and the policy's split; replacement[l] or NULL. */
 int allocation_make(struct allocation *allocation, const struct run *run, int64_t k, const int64_t *replacement,
 		    struct err *err);
