@@ -90,6 +90,7 @@ static inline __attribute__((always_inline)) void drop_step(float *y, const floa
 	}
 }
 
+/* A pair that is not kept is not touched: any arrays of n. */
 static inline __attribute__((always_inline)) void drop(float *y, const float *x, float *sum, const float *t, int64_t n,
 						       const struct vec_mask *mask, bool keep_y, bool keep_sum)
 {
@@ -116,12 +117,12 @@ static inline __attribute__((always_inline)) void drop(float *y, const float *x,
 
 void row_dropout(float *y, const float *x, int64_t n, const struct vec_mask *mask)
 {
-	drop(y, x, NULL, NULL, n, mask, true, false);
+	drop(y, x, y, x, n, mask, true, false);
 }
 
 void row_dropout_add(float *sum, const float *t, int64_t n, const struct vec_mask *mask)
 {
-	drop(NULL, NULL, sum, t, n, mask, false, true);
+	drop(sum, t, sum, t, n, mask, false, true);
 }
 
 void row_dropout_both(float *y, const float *x, float *sum, const float *t, int64_t n, const struct vec_mask *mask)
