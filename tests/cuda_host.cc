@@ -7,6 +7,7 @@
 #include <ucontext.h>
 
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -16,15 +17,26 @@ char *cuda_host_shared;
 /* ---- the GPU --------------------------------------------------------------------- */
 
 static int most_shared = CUDA_HOST_SHARED;
+static std::map<const void *, size_t> asked_shared; /* by kernel; the others have what needs no asking */
 
 void cuda_host_shared_limit(int bytes)
 {
 	most_shared = bytes;
 }
 
-cudaError_t cuda_host_ask_shared(int bytes)
+cudaError_t cuda_host_ask_shared(const void *kernel, int bytes)
 {
-	return bytes <= most_shared ? cudaSuccess : cudaErrorInvalidValue;
+	if (bytes > most_shared)
+		return cudaErrorInvalidValue;
+	asked_shared[kernel] = (size_t)bytes;
+	return cudaSuccess;
+}
+
+static bool launch_fits(const void *kernel, dim3 grid, dim3 block, size_t shared)
+{
+	const size_t unasked = 48 << 10, room = asked_shared.count(kernel) ? asked_shared[kernel] : unasked;
+	return shared <= (room > unasked ? room : unasked) && shared <= (size_t)most_shared && grid.x <= INT32_MAX &&
+	       grid.y <= 65535 && grid.z <= 65535 && block.z <= 64 && block.x * block.y * block.z <= 1024;
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int)
@@ -83,7 +95,7 @@ struct Fiber {
 struct Warp {
 	Barrier barrier;
 	unsigned lanes = 0;
-	char items[2][32 * ITEM]; /* two, so that nobody overwrites what a slower lane still reads */
+	alignas(16) char items[2][32 * ITEM]; /* two, so that nobody overwrites what a slower lane still reads */
 };
 
 std::vector<Fiber> fibers;
@@ -217,7 +229,7 @@ void __syncwarp(unsigned)
 
 const void *cuda_host_exchange(const void *mine, size_t size)
 {
-	static char alone[ITEM * 32];
+	alignas(16) static char alone[ITEM * 32];
 	if (!in_fibers) {
 		for (int lane = 0; lane < 32; lane++)
 			memcpy(alone + (size_t)lane * size, mine, size);
@@ -228,6 +240,14 @@ const void *cuda_host_exchange(const void *mine, size_t size)
 	memcpy(items + (size_t)(current % 32) * size, mine, size);
 	__syncwarp();
 	return items;
+}
+
+void cuda_host_aligned(const void *p, size_t size)
+{
+	if ((uintptr_t)p % size == 0)
+		return;
+	fprintf(stderr, "%p is no multiple of %zu\n", p, size);
+	abort();
 }
 
 void cuda_host_threads(bool all)
@@ -260,12 +280,12 @@ static void run_grid(bool single, dim3 grid, dim3 block, size_t shared, const st
 	}
 }
 
-void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_t shared,
+void cuda_host_run(struct device *dev, bool single, const void *kernel, dim3 grid, dim3 block, size_t shared,
 		   const std::function<void()> &body)
 {
 	if (dev->failure[0] || !grid.x || !grid.y || !grid.z)
 		return;
-	if (shared > (size_t)most_shared || grid.y > 65535 || grid.z > 65535 || block.x * block.y * block.z > 1024)
+	if (!launch_fits(kernel, grid, block, shared))
 		return device_fail(dev, "launch", "a launch that CUDA would not do");
 	single = single && !all_threads;
 	cuda_host_do([=] { run_grid(single, grid, block, shared, body); });

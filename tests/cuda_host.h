@@ -40,14 +40,12 @@ struct dim3 {
 	{
 	}
 };
-struct __attribute__((aligned(4), may_alias)) uint4 {
+/* As strict as a GPU, which takes no load or store of them from elsewhere. */
+struct __attribute__((aligned(16), may_alias)) uint4 {
 	uint32_t x, y, z, w;
 };
-struct __attribute__((aligned(4), may_alias)) float4 {
+struct __attribute__((aligned(16), may_alias)) float4 {
 	float x, y, z, w;
-};
-struct __attribute__((aligned(4), may_alias)) float2 {
-	float x, y;
 };
 
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -76,20 +74,23 @@ void cuda_host_do(std::function<void()> work);
 /* Ends the program if memory was written after it was freed; so does its end. */
 void cuda_host_check_freed(void);
 
-void cuda_host_run(struct device *dev, bool single, dim3 grid, dim3 block, size_t shared,
+/* Fails where a GPU would refuse: too large a grid or block, more shared memory than there is, or than was asked for. */
+void cuda_host_run(struct device *dev, bool single, const void *kernel, dim3 grid, dim3 block, size_t shared,
 		   const std::function<void()> &body);
 
 template <typename... P, typename... A>
 static void cuda_host_launch(struct device *dev, bool single, void (*kernel)(P...), dim3 grid, dim3 block,
 			     size_t shared, A... args)
 {
-	cuda_host_run(dev, single, grid, block, shared, [=] { kernel(args...); });
+	cuda_host_run(dev, single, (const void *)kernel, grid, block, shared, [=] { kernel(args...); });
 }
 
 void __syncthreads();
 void __syncwarp(unsigned mask = 0xffffffffu);
 /* Gives every lane of the warp what each has put there: 32 entries of `size` bytes, valid until the next call. */
 const void *cuda_host_exchange(const void *mine, size_t size);
+/* Ends the program where `p` is no multiple of `size`, which a GPU takes for an error. */
+void cuda_host_aligned(const void *p, size_t size);
 
 template <typename T> T __shfl_sync(unsigned, T v, int lane)
 {
@@ -202,10 +203,10 @@ static inline cudaError_t cudaSetDevice(int)
 	return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device);
-cudaError_t cuda_host_ask_shared(int bytes);
-template <typename F> cudaError_t cudaFuncSetAttribute(F, enum cudaFuncAttribute, int bytes)
+cudaError_t cuda_host_ask_shared(const void *kernel, int bytes);
+template <typename F> cudaError_t cudaFuncSetAttribute(F kernel, enum cudaFuncAttribute, int bytes)
 {
-	return cuda_host_ask_shared(bytes);
+	return cuda_host_ask_shared((const void *)kernel, bytes);
 }
 static inline cudaError_t cudaRuntimeGetVersion(int *version)
 {

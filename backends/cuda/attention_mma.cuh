@@ -107,16 +107,22 @@ __device__ __forceinline__ uint32_t mma_pack(float low, float high)
 #include <deque>
 #include <vector>
 
+static inline const uint16_t *const *mma_rows_of_lanes(const uint16_t *row)
+{
+	cuda_host_aligned(row, 16);
+	return (const uint16_t *const *)cuda_host_exchange(&row, sizeof row);
+}
+
 static inline void mma_load(uint32_t (&x)[4], const uint16_t *row)
 {
-	const uint16_t *const *rows = (const uint16_t *const *)cuda_host_exchange(&row, sizeof row);
+	const uint16_t *const *rows = mma_rows_of_lanes(row);
 	for (int i = 0; i < 4; i++)
 		memcpy(&x[i], rows[8 * i + MMA_LANE / 4] + 2 * (MMA_LANE % 4), 4);
 }
 
 static inline void mma_load_turned(uint32_t (&x)[4], const uint16_t *row)
 {
-	const uint16_t *const *rows = (const uint16_t *const *)cuda_host_exchange(&row, sizeof row);
+	const uint16_t *const *rows = mma_rows_of_lanes(row);
 	for (int i = 0; i < 4; i++) {
 		const uint16_t *const *two = rows + 8 * i + 2 * (MMA_LANE % 4);
 		x[i] = two[0][MMA_LANE / 4] | (uint32_t)two[1][MMA_LANE / 4] << 16;
@@ -147,22 +153,29 @@ static inline void mma_multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t 
 }
 
 /* Copies happen when they are waited for, at the latest possible time. */
-struct mma_copy {
+struct mma_started_copy {
 	void *to;
 	const void *from;
 	size_t size;
 };
-static std::deque<std::vector<mma_copy>> mma_groups[MMA_THREADS];
-static std::vector<mma_copy> mma_started[MMA_THREADS];
+static std::deque<std::vector<mma_started_copy>> mma_groups[MMA_THREADS];
+static std::vector<mma_started_copy> mma_started[MMA_THREADS];
+
+static inline void mma_copy(void *to, const void *from, bool real, size_t size)
+{
+	cuda_host_aligned(to, size);
+	cuda_host_aligned(from, size);
+	mma_started[threadIdx.x].push_back({to, real ? from : NULL, size});
+}
 
 static inline void mma_copy16(void *to, const void *from, bool real)
 {
-	mma_started[threadIdx.x].push_back({to, real ? from : NULL, 16});
+	mma_copy(to, from, real, 16);
 }
 
 static inline void mma_copy4(void *to, const void *from, bool real)
 {
-	mma_started[threadIdx.x].push_back({to, real ? from : NULL, 4});
+	mma_copy(to, from, real, 4);
 }
 
 static inline void mma_commit()
@@ -173,9 +186,9 @@ static inline void mma_commit()
 
 template <int N> static inline void mma_wait()
 {
-	std::deque<std::vector<mma_copy>> &groups = mma_groups[threadIdx.x];
+	std::deque<std::vector<mma_started_copy>> &groups = mma_groups[threadIdx.x];
 	for (; groups.size() > N; groups.pop_front())
-		for (const mma_copy &c : groups.front())
+		for (const mma_started_copy &c : groups.front())
 			c.from ? (void)memcpy(c.to, c.from, c.size) : (void)memset(c.to, 0, c.size);
 }
 
