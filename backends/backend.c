@@ -111,15 +111,15 @@ const char *backend_openblas_core(void)
  * library wait for each other by spinning for many milliseconds: on a machine
  * that others use too, one spins while the other has no processor. A tenth of a
  * millisecond bridges what lies between two products, and then they sleep.
+ * False for want of memory: other kernels would give other numbers.
  */
-static void choose_settings(void)
+static bool choose_settings(void)
 {
 	const char *core = backend_openblas_core(), *asked = getenv("OPENBLAS_CORETYPE");
 
-	if (core && (!asked || !*asked)) /* the library takes an empty one for none */
-		setenv("OPENBLAS_CORETYPE", core, 1);
-	if (!getenv("OMP_WAIT_POLICY"))
-		setenv("GOMP_SPINCOUNT", "2000", 0);
+	if (core && (!asked || !*asked) && setenv("OPENBLAS_CORETYPE", core, 1)) /* it takes an empty one for none */
+		return false;
+	return getenv("OMP_WAIT_POLICY") || !setenv("GOMP_SPINCOUNT", "2000", 0);
 }
 
 /* Was a GPU let into this container? The driver's own file shows there all the same. */
@@ -176,10 +176,8 @@ static const struct backend *load(const char *name, bool *built, char *reason, s
 		tell_absent(name, reason, size);
 		return NULL;
 	}
-	if (!strcmp(name, "openblas") || !strcmp(name, "onednn"))
-		choose_settings();
-	if (!strcmp(name, "openblas") && !has_room()) {
-		snprintf(reason, size, "there is not enough memory for OpenBLAS");
+	if ((strcmp(name, "cuda") && !choose_settings()) || (!strcmp(name, "openblas") && !has_room())) {
+		snprintf(reason, size, "there is not enough memory for it");
 		return NULL;
 	}
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);

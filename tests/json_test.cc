@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/base/jsonio.h"
+#include "tests/short_memory.h"
 
 using namespace std::string_literals;
 
@@ -671,6 +672,44 @@ TEST(JsonWrite, RefusesWhatHasNoForm)
 		EXPECT_EQ(w.text(), "error " + std::to_string(c.code)) << &c - cases;
 	}
 }
+
+const std::string as_it_stands =
+	"{\"low\":-9223372036854775808,\"high\":18446744073709551615,\"d\":[1.10,-0.0,1E+2,3.14159265358979323846264338327950],"
+	"\"s\":\"a\\u0000b \\\"\\n \xC3\xA9\",\"long\":\"" + std::string(300, 'x') +
+	"\",\"t\":true,\"f\":false,\"z\":null,\"o\":{\"k\":[[],{}]}}";
+
+TEST(JsonWrite, ValuesOfADocumentAsTheyStand)
+{
+	Doc doc(as_it_stands);
+	ASSERT_NE(doc.doc, nullptr) << doc.err.message;
+	Writer w;
+	json_put_value(&w.w, doc.root());
+	EXPECT_EQ(w.text(), as_it_stands);
+	Writer absent;
+	json_put_value(&absent.w, json_in(doc.root(), "none"));
+	EXPECT_EQ(absent.text(), "null");
+}
+
+#if SHORT_MEMORY
+/* json-c writes less where memory runs out, and says nothing. */
+TEST(JsonWrite, AValueIsWholeOrRefused)
+{
+	Doc doc(as_it_stands);
+	for (bool onwards_ : {false, true}) {
+		long n = 1;
+		for (bool more = true; more; n++) {
+			Writer w;
+			{
+				Shortage shortage(n, onwards_);
+				json_put_value(&w.w, doc.root());
+				more = failed;
+			}
+			EXPECT_EQ(w.text(), more ? "error " + std::to_string(ERR_MEMORY) : as_it_stands) << n;
+		}
+		EXPECT_GT(n, 4);
+	}
+}
+#endif
 
 TEST(JsonWrite, DoublesReadBackBitForBit)
 {

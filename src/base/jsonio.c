@@ -300,14 +300,3 @@ bool json_next(struct json_iter *it)
 	it->next = at.opaque_;
 	return true;
 }
-
-void json_put_value(struct json_writer *w, struct json_value value)
-{
-	int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
-	const char *text = value.node ? json_object_to_json_string_ext(value.node, flags) : "null";
-
-	if (text)
-		json_put_raw(w, text);
-	else if (!w->err.code)
-		err_set(&w->err, ERR_MEMORY, "out of memory for a JSON value");
-}
