@@ -163,23 +163,29 @@ static bool has_room(void)
 	return room != MAP_FAILED && !munmap(room, bytes);
 }
 
-static const struct backend *load(const char *name, bool *built, char *reason, size_t size)
+static const struct backend *no_memory(struct backend_info *info)
 {
-	char path[4096];
+	info->no_memory = true;
+	snprintf(info->reason, sizeof info->reason, "there is not enough memory for it");
+	return NULL;
+}
 
-	*built = true;
+static const struct backend *load(const char *name, struct backend_info *info)
+{
+	char path[4096], *reason = info->reason;
+	const size_t size = sizeof info->reason;
+
+	info->built = true;
 	if (!strcmp(name, reference.name))
 		return &reference;
 	snprintf(path, sizeof path, "%s/baldistill-%s.so", module_folder(), name);
-	*built = !access(path, F_OK);
-	if (!*built) {
+	info->built = !access(path, F_OK);
+	if (!info->built) {
 		tell_absent(name, reason, size);
 		return NULL;
 	}
-	if ((strcmp(name, "cuda") && !choose_settings()) || (!strcmp(name, "openblas") && !has_room())) {
-		snprintf(reason, size, "there is not enough memory for it");
-		return NULL;
-	}
+	if ((strcmp(name, "cuda") && !choose_settings()) || (!strcmp(name, "openblas") && !has_room()))
+		return no_memory(info);
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (module)
 		return module_object(name, module, reason, size);
@@ -214,7 +220,7 @@ static const struct backend *probe(const char *name, struct backend_info *info)
 		snprintf(info->reason, sizeof info->reason, "there is no backend '%s'", info->name);
 		return NULL;
 	}
-	const struct backend *backend = load(name, &info->built, info->reason, sizeof info->reason);
+	const struct backend *backend = load(name, info);
 
 	info->broken = !backend && info->built && is_broken(name);
 	if (!backend)
@@ -305,7 +311,8 @@ static const struct backend *find(const char *name, enum dtype dtype, struct err
 	const struct backend *backend = probe(name, &info);
 
 	if (!backend)
-		err_set(err, ERR_UNAVAILABLE, "backend '%s' is not usable here: %s", name, info.reason);
+		err_set(err, info.no_memory ? ERR_MEMORY : ERR_UNAVAILABLE, "backend '%s' is not usable here: %s", name,
+			info.reason);
 	return backend;
 }
 

@@ -43,6 +43,7 @@ struct backend_info {
 	char name[16];
 	bool built;        /* the module is there */
 	bool broken;       /* it is, and it or its device cannot be opened: "auto" does not silently take another for it */
+	bool no_memory;    /* that is the reason */
 	bool usable;
 	char reason[256];  /* why not usable; "" otherwise */
 	char library[128]; /* "OpenBLAS 0.3.21" */
@@ -70,7 +71,7 @@ extern const char *const backend_names[];
 
 /*
  * Open by name or "auto". ERR_CONFIG for an unknown name, ERR_UNAVAILABLE for one that is not built or not usable,
- * ERR_MEMORY for "auto" where one that is built cannot be opened; for "auto" also ERR_UNAVAILABLE where nothing but the
+ * ERR_MEMORY for one that memory is short for, and for "auto" where one that is built cannot be opened; for "auto" also ERR_UNAVAILABLE where nothing but the
  * reference is found although this build made another.
  */
 struct device *backend_open(const char *name, const struct device_options *options, struct err *err);

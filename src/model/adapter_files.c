@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* PEFT directories: adapter_config.json and adapter_model.safetensors. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,15 +293,14 @@ static const char *base_name(const char *full, const char *given)
 int adapter_save(const struct adapter *a, const char *directory, const char *base, struct err *err)
 {
 	struct parameters names;
-	char *found = realpath(base, NULL);
+	char found[PATH_MAX];
 	parameters_init(&names, a->model->dev);
 	char *tensors = tree_join(directory, tensors_name, err);
 	char *config = tensors ? tree_join(directory, config_name, err) : NULL;
 	int rc = !config || adapter_add((struct adapter *)a, &names, err) || parameters_save(&names, PARAMETER_VALUES, tensors, err) ||
-				 save_config(&a->config, config, base_name(found, base), err)
+				 save_config(&a->config, config, base_name(realpath(base, found), base), err)
 			 ? -1 : 0;
 	parameters_release(&names);
-	free(found);
 	free(tensors);
 	free(config);
 	return rc;

@@ -105,12 +105,13 @@ static int read_json(struct report *report, size_t k, const char *name, report_r
 /* How many stages have begun: they are counted from 0, each has a directory. */
 static int count_stages(struct report *report, struct err *err)
 {
-	for (struct stat status;; report->K++) {
+	bool there = true;
+	for (struct stat status; there; report->K += there) {
 		char *path = grown_format(err, "%s/stage-%zu", report->directory, report->K);
-		bool there = path && !stat(path, &status) && S_ISDIR(status.st_mode);
+		if (!path)
+			return -1;
+		there = !stat(path, &status) && S_ISDIR(status.st_mode);
 		free(path);
-		if (!there)
-			break;
 	}
 	report->stages = arena_array(&report->arena, report->K + 1, sizeof *report->stages, err);
 	return report->stages ? 0 : -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/spare.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,9 @@
 /* Does a path lead into the directory? */
 static bool is_below(const char *directory, const char *path)
 {
-	char *real = realpath(path, NULL);
+	char real[PATH_MAX];
 	size_t n = strlen(directory);
-	bool below = real && !strncmp(real, directory, n) && (!real[n] || real[n] == '/');
-	free(real);
-	return below;
+	return realpath(path, real) && !strncmp(real, directory, n) && (!real[n] || real[n] == '/');
 }
 
 static bool ends_in(const char *path, const char *ending)
@@ -28,15 +27,13 @@ static bool ends_in(const char *path, const char *ending)
 int run_spare(const char *directory, const char *path, const char *ending, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
-	char *run = realpath(directory, NULL);
+	char run[PATH_MAX], there[PATH_MAX];
 	char *place = slash ? grown_format(err, "%.*s/", (int)(slash - path), path) : mem_strdup(".", err);
-	char *there = place ? realpath(place, NULL) : NULL;
-	bool free_name = run && there && !strcmp(run, there) && ends_in(path, ending);
-	bool inside = run && place && !free_name && (is_below(run, place) || is_below(run, path));
-	free(run);
-	free(there);
 	if (!place)
 		return -1;
+	bool is_run = realpath(directory, run), free_name = is_run && realpath(place, there) && !strcmp(run, there) &&
+							    ends_in(path, ending);
+	bool inside = is_run && !free_name && (is_below(run, place) || is_below(run, path));
 	free(place);
 	return inside ? err_set(err, ERR_CANTCREATE, "'%s' is a part of the run; choose another --output", path) : 0;
 }
