@@ -131,11 +131,11 @@ static int merge(struct merge_command *c, const struct arguments *args, struct e
 
 static int open_directory(const char *directory, struct err *err)
 {
-	bool made;
-	if (job_make_directory(directory, &made, err) || tree_remove_asides(directory, false, err))
+	bool made, has;
+	if (job_make_directory(directory, &made, err) || tree_remove_asides(directory, false, err) ||
+	    directory_has(&has, directory, "config.json", err))
 		return -1;
-	return made || !directory_has(directory, "config.json")
-		       ? 0 : err_set(err, ERR_CANTCREATE, "'%s' holds a model already; choose another --output", directory);
+	return !has ? 0 : err_set(err, ERR_CANTCREATE, "'%s' holds a model already; choose another --output", directory);
 }
 
 static int run(struct arguments *args, struct err *err)

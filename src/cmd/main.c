@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failure to write like others */
 	if (hold_descriptors(&err) || run(argc, argv, &err) || flush_output(&err)) {
 		print_line(err.message);
-		return err.code;
+		return err.code ? err.code : ERR_INTERNAL;
 	}
 	return 0;
 }

@@ -71,9 +71,10 @@ int journal_check(int directory, const char *uuid, struct err *err)
 {
 	int fd = openat(directory, "ledger.db-journal", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : err_set_errno(err, ERR_LEDGER, "cannot read 'ledger.db-journal'");
+		return errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, "cannot read 'ledger.db-journal'");
 	struct stat info;
-	int failed = fstat(fd, &info) || !S_ISREG(info.st_mode)
+	int failed = fstat(fd, &info) ? err_set_errno(err, ERR_IO, "cannot look at 'ledger.db-journal'")
+		     : !S_ISREG(info.st_mode)
 			     ? err_set(err, ERR_LEDGER, "'ledger.db-journal' is not a regular file; remove it")
 			     : check(fd, uuid, err);
 	close(fd);

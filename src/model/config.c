@@ -259,12 +259,13 @@ static int load(struct model_config *config, const char *directory, const char *
 int model_config_load(struct model_config *config, const char *directory, struct err *err)
 {
 	static const char generation[] = "generation_config.json";
+	bool has;
 
 	*config = (struct model_config){0};
 	if (directory_check(directory, err) || load(config, directory, "config.json", model_config_parse, err))
 		return -1;
-	if (!directory_has(directory, generation) ||
-	    !load(config, directory, generation, model_config_parse_generation, err))
+	if (!directory_has(&has, directory, generation, err) &&
+	    (!has || !load(config, directory, generation, model_config_parse_generation, err)))
 		return 0;
 	model_config_release(config);
 	return -1;

@@ -22,18 +22,22 @@ int directory_check(const char *directory, struct err *err)
 {
 	int fd = open_directory(directory);
 
-	return fd >= 0 ? close(fd) : err_set_errno(err, file_input_code(errno), "cannot open directory '%s'", directory);
+	if (fd < 0)
+		return err_set_errno(err, file_input_code(errno), "cannot open directory '%s'", directory);
+	close(fd);
+	return 0;
 }
 
-bool directory_has(const char *directory, const char *name)
+int directory_has(bool *has, const char *directory, const char *name, struct err *err)
 {
 	int fd = open_directory(directory);
 	struct stat status;
-	bool has = fd >= 0 && !fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW);
 
+	*has = fd >= 0 && !fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW);
+	int failed = *has || errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, "cannot look for '%s/%s'", directory, name);
 	if (fd >= 0)
 		close(fd);
-	return has;
+	return failed;
 }
 
 int directory_blame(struct err *err)

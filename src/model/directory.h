@@ -19,8 +19,8 @@ extern "C" {
 /* Fail unless `directory` is one that can be listed. */
 int directory_check(const char *directory, struct err *err);
 
-/* Whether there is anything of that name, a dangling link included. */
-bool directory_has(const char *directory, const char *name);
+/* Whether there is anything of that name, a dangling link included; -1 where that cannot be told. */
+int directory_has(bool *has, const char *directory, const char *name, struct err *err);
 
 /* The whole file, as file_read has it. */
 char *directory_read(const char *directory, const char *name, size_t max, size_t *n, struct err *err);

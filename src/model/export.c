@@ -50,12 +50,23 @@ static void put_members(struct json_writer *w, const struct json *doc, const str
 	json_end_object(w);
 }
 
+/* A file of the base that goes with the weights, where it has one. */
+static int copy_companion(const char *directory, const char *base, const char *name, struct err *err)
+{
+	bool there;
+	if (directory_has(&there, base, name, err))
+		return -1;
+	return there ? copy_file(directory, base, name, err) : 0;
+}
+
 /* The base's generation_config.json with other ids to end at. */
 static int save_generation(const char *directory, const char *base, const struct stop_ids *stop, struct err *err)
 {
 	static const char name[] = "generation_config.json";
 	size_t n = 0;
-	bool there = directory_has(base, name);
+	bool there;
+	if (directory_has(&there, base, name, err))
+		return -1;
 	char *text = there ? directory_read(base, name, 1 << 20, &n, err) : NULL;
 	struct json *doc = text ? json_parse(text, n, NULL, err) : NULL;
 	char *path = doc || !there ? tree_join(directory, name, err) : NULL;
@@ -75,13 +86,12 @@ static int save_generation(const char *directory, const char *base, const struct
 /* Before the weights. */
 static int copy_companions(const char *directory, const char *base, const struct model_config *config, struct err *err)
 {
-	static const char generation[] = "generation_config.json";
 	for (size_t i = 0; i < sizeof companions / sizeof *companions; i++)
-		if (directory_has(base, companions[i]) && copy_file(directory, base, companions[i], err))
+		if (copy_companion(directory, base, companions[i], err))
 			return -1;
 	if (config->stop_added)
 		return save_generation(directory, base, &config->stop, err);
-	return directory_has(base, generation) ? copy_file(directory, base, generation, err) : 0;
+	return copy_companion(directory, base, "generation_config.json", err);
 }
 
 /* ---- an adapter into its base ------------------------------------------------------ */

@@ -28,8 +28,11 @@ int safetensors_unchanged(const struct safetensors *file, struct err *err)
 {
 	const struct stat *was = &file->status;
 	struct stat now;
+	bool there = !stat(file->path, &now);
 
-	if (!stat(file->path, &now) && now.st_dev == was->st_dev && now.st_ino == was->st_ino &&
+	if (!there && errno != ENOENT && errno != ESTALE)
+		return err_set_errno(err, ERR_IO, "cannot look at '%s'", file->path);
+	if (there && now.st_dev == was->st_dev && now.st_ino == was->st_ino &&
 	    now.st_size == was->st_size && now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
 	    now.st_mtim.tv_nsec == was->st_mtim.tv_nsec)
 		return 0;

@@ -216,11 +216,13 @@ static int refuse_directory(const char *directory, struct err *err)
 static int open_all(struct shards *s, const char *directory, struct err *err)
 {
 	static const char *const single[] = {SINGLE_NAME};
-	bool indexed = directory_has(directory, INDEX_NAME);
+	bool indexed, whole;
 	struct shard_index index = {0};
 	int result;
 
-	if (directory_has(directory, SINGLE_NAME)) {
+	if (directory_has(&indexed, directory, INDEX_NAME, err) || directory_has(&whole, directory, SINGLE_NAME, err))
+		return -1;
+	if (whole) {
 		if (indexed)
 			snprintf(s->notes, sizeof s->notes, "%s is read, %s is ignored\n", SINGLE_NAME, INDEX_NAME);
 		return open_files(s, directory, single, 1, err) ? -1 : build_table(s, err);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The files of a run directory, one after the other. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,8 +111,12 @@ static int count_stages(struct report *report, struct err *err)
 		char *path = grown_format(err, "%s/stage-%zu", report->directory, report->K);
 		if (!path)
 			return -1;
-		there = !stat(path, &status) && S_ISDIR(status.st_mode);
+		bool absent = stat(path, &status);
+		int failed = absent && errno != ENOENT ? err_set_errno(err, ERR_IO, "cannot look at '%s'", path) : 0;
+		there = !absent && S_ISDIR(status.st_mode);
 		free(path);
+		if (failed)
+			return -1;
 	}
 	report->stages = arena_array(&report->arena, report->K + 1, sizeof *report->stages, err);
 	return report->stages ? 0 : -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/train_rows.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,7 +75,7 @@ static bool holds_file(const char *directory, const char *name)
 	char path[4096];
 	struct stat status;
 	int n = snprintf(path, sizeof path, "%s/%s", directory, name);
-	return n > 0 && (size_t)n < sizeof path && !stat(path, &status) && S_ISREG(status.st_mode);
+	return n > 0 && (size_t)n < sizeof path && (stat(path, &status) ? errno != ENOENT : S_ISREG(status.st_mode));
 }
 
 /* A file in it that a training would replace at its end; NULL: there is none. */
