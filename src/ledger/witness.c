@@ -123,6 +123,7 @@ int witness_raise(struct witness *witness, int64_t attempt, struct err *err)
 	if (attempt <= witness->armed)
 		return 0;
 	snprintf(text, sizeof text, "%019" PRId64 "\n", attempt);
+	errno = ENOSPC; /* of a write that is short */
 	if (pwrite(witness->fd, text, NUMBER_BYTES, 0) != NUMBER_BYTES)
 		return err_set_errno(err, ERR_IO, "cannot write the run's witness");
 	witness->armed = attempt;
