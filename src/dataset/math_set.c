@@ -102,10 +102,13 @@ static int read_subject(struct examples *to, const char *path, const char *side,
 	return rc;
 }
 
-static bool is_folder(const char *path)
+/* A file beside the folders, and a link that leads nowhere, are none. */
+static int look_for_folder(bool *is, const char *path, struct err *err)
 {
 	struct stat st;
-	return !stat(path, &st) && S_ISDIR(st.st_mode);
+	bool absent = stat(path, &st);
+	*is = !absent && S_ISDIR(st.st_mode);
+	return absent && errno != ENOENT ? err_set_errno(err, ERR_IO, "cannot look at '%s'", path) : 0;
 }
 
 static int read_folder(struct examples *to, const char *path, const char *side, struct err *err)
@@ -113,8 +116,12 @@ static int read_folder(struct examples *to, const char *path, const char *side, 
 	struct dirent **names;
 	int n = list_names(&names, path, err), rc = n < 0 ? -1 : 0;
 	for (int i = 0; !rc && i < n; i++) {
-		char *subject = names[i]->d_name[0] == '.' ? NULL : grown_format(err, "%s/%s", path, names[i]->d_name);
-		if (subject && is_folder(subject))
+		bool folder;
+		if (names[i]->d_name[0] == '.')
+			continue;
+		char *subject = grown_format(err, "%s/%s", path, names[i]->d_name);
+		rc = subject ? look_for_folder(&folder, subject, err) : -1;
+		if (!rc && folder)
 			rc = read_subject(to, subject, side, names[i]->d_name, err);
 		free(subject);
 	}
@@ -141,9 +148,10 @@ static int read_side(struct examples *to, const char *directory, const char *sid
 {
 	char *folder = grown_format(err, "%s/%s", directory, side);
 	char *file = folder ? grown_format(err, "%s.jsonl", folder) : NULL;
-	int rc = -1;
-	if (file)
-		rc = is_folder(folder) ? read_folder(to, folder, side, err) : read_lines(to, file, err);
+	bool is;
+	int rc = file ? look_for_folder(&is, folder, err) : -1;
+	if (!rc)
+		rc = is ? read_folder(to, folder, side, err) : read_lines(to, file, err);
 	if (!rc && !to->n)
 		rc = err_set(err, ERR_DATA, "%s: no problem in it", folder);
 	free(folder);
