@@ -75,7 +75,7 @@ static int read_number(struct witness *witness, const char *path, struct err *er
 /* A witness appears whole or not at all. */
 static int create(const char *path, struct err *err)
 {
-	if (!access(path, F_OK))
+	if (!access(path, F_OK) || errno != ENOENT)
 		return 0;
 	return file_save(path, "0000000000000000000\n", NUMBER_BYTES, 0600, err);
 }

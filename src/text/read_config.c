@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The files beside tokenizer.json: added tokens, beginning and end of a sequence, the chat template. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@ static int read_beside(char **text, size_t *n, const char *dir, const char *name
 		     buffer_put(&path, name, strlen(name) + 1, err);
 
 	*text = NULL;
-	if (!result && !access(path.bytes, F_OK)) {
+	if (!result && (!access(path.bytes, F_OK) || errno != ENOENT)) {
 		*text = file_read(path.bytes, TOKENIZER_MAX_CONFIG, n, err);
 		result = !*text;
 	}
