@@ -196,6 +196,42 @@ TEST_P(Memory, Cassette)
 	});
 }
 
+/* A line that no memory was left for is paid: it waits for the next call. */
+TEST_P(Memory, CommandIsHeardAgain)
+{
+	const char *const argv[] = {"/bin/sh", "-c", "while read -r line; do echo '{\"id\": 1, \"content\": \"grain\"}'; done", nullptr};
+	struct teacher_command_config config = {};
+	config.argv = argv;
+	config.timeout = 30;
+	long told = 0, n = 1;
+	for (bool more = true; more && n < MOST; n++) {
+		struct err err = {};
+		Result result;
+		struct teacher_question q = {};
+		Slot slot;
+		q.kind = q.domain = q.id = "x", q.tag = 1, q.slot = &slot.slot;
+		q.body = REQUEST.data(), q.body_n = REQUEST.size();
+		struct teacher_source *source = teacher_command_open(&config, &err);
+		ASSERT_NE(source, nullptr) << err.message;
+		ASSERT_EQ(source->ask(source, &q, &err), 0) << err.message;
+		int rc = 0;
+		{
+			Shortage shortage(n, GetParam());
+			while (!rc && !result.replies)
+				rc = source->poll(source, 5, note, &result, &err) < 0;
+			more = failed;
+		}
+		told += rc;
+		EXPECT_EQ(rc ? err.code : ERR_MEMORY, ERR_MEMORY) << n << ": " << err.message;
+		if (!result.replies) {
+			EXPECT_EQ(source->poll(source, 5, note, &result, &err), 1) << n << ": " << err.message;
+		}
+		EXPECT_EQ(result.state, TEACHER_ANSWERED) << n;
+		source->close(source);
+	}
+	EXPECT_GT(told, 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(OnceAndOnwards, Memory, testing::Bool());
 
 } // namespace

@@ -128,16 +128,19 @@ static int hear_line(struct hearing *h, const char *line, size_t n, struct err *
 	return rc;
 }
 
-/* What is no whole line yet moves to the front. */
+/* What is no whole line yet moves to the front, and so does what no memory was left for: it may be paid. */
 int command_hear(struct hearing *h, struct err *err)
 {
 	struct command *c = h->command;
-	struct err later;
 	size_t at = 0;
 	int rc = 0;
 	char *end;
 	while (at < c->in_n && (end = memchr(c->in + at, '\n', c->in_n - at))) {
-		rc = hear_line(h, c->in + at, (size_t)(end - c->in) - at, rc ? &later : err) ? -1 : rc;
+		struct err why = {0};
+		if (hear_line(h, c->in + at, (size_t)(end - c->in) - at, &why) && !rc)
+			rc = err_set(err, why.code, "%s", why.message);
+		if (why.code == ERR_MEMORY)
+			break;
 		at = (size_t)(end - c->in) + 1;
 	}
 	memmove(c->in, c->in + at, c->in_n - at);
