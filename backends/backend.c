@@ -5,6 +5,7 @@
 #include "backends/backend.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +180,7 @@ static const struct backend *load(const char *name, struct backend_info *info)
 	if (!strcmp(name, reference.name))
 		return &reference;
 	snprintf(path, sizeof path, "%s/baldistill-%s.so", module_folder(), name);
-	info->built = !access(path, F_OK);
+	info->built = !access(path, F_OK) || errno != ENOENT; /* dlopen tells what else is wrong with it */
 	if (!info->built) {
 		tell_absent(name, reason, size);
 		return NULL;

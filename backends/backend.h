@@ -71,8 +71,8 @@ extern const char *const backend_names[];
 
 /*
  * Open by name or "auto". ERR_CONFIG for an unknown name, ERR_UNAVAILABLE for one that is not built or not usable,
- * ERR_MEMORY for one that memory is short for, and for "auto" where one that is built cannot be opened; for "auto" also ERR_UNAVAILABLE where nothing but the
- * reference is found although this build made another.
+ * ERR_MEMORY for one that memory is short for, and for "auto" where one that is built cannot be opened; for "auto"
+ * also ERR_UNAVAILABLE where nothing but the reference is found although this build made another.
  */
 struct device *backend_open(const char *name, const struct device_options *options, struct err *err);
 void backend_close(struct device *dev);

@@ -17,8 +17,8 @@
  * Limits (what proves that 128 bits are enough stands in policy.c):
  * N = sum of n_d and B at most 2^40, l and K at most 2^20; every n_d at least
  * 1, because a domain without a real example can be neither shown nor asked
- * for; names distinct. Outside the limits (errno 0), and where memory is short
- * (ENOMEM), the functions return -1 and leave their outputs as they were.
+ * for; names distinct. Outside the limits, and where memory is short (errno is
+ * ENOMEM then), the functions return -1 and leave their outputs as they were.
  */
 #ifndef BALDISTILL_REFERENCE_POLICY_H
 #define BALDISTILL_REFERENCE_POLICY_H

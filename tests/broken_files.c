@@ -3,6 +3,8 @@
  * broken_files.c - calls for files that fail with EIO (preload.h says when). A
  * file whose close() fails is closed all the same, as on Linux.
  */
+#undef _FILE_OFFSET_BITS /* names with and without 64 are two here */
+#undef _TIME_BITS
 #include "tests/preload.h"
 
 #include <dirent.h>
@@ -11,6 +13,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+ssize_t __read_chk(int fd, void *to, size_t n, size_t room); /* what read is in a fortified program */
 
 static bool breaks(void)
 {
@@ -59,6 +63,8 @@ BREAKS(int, fdatasync, (int fd), (fd), -1)
 BREAKS(int, ftruncate, (int fd, off_t n), (fd, n), -1)
 BREAKS(int, ftruncate64, (int fd, off64_t n), (fd, n), -1)
 BREAKS(int, posix_fallocate, (int fd, off_t place, off_t n), (fd, place, n), EIO)
+BREAKS(ssize_t, __read_chk, (int fd, void *to, size_t n, size_t room), (fd, to, n, room), -1)
+BREAKS(int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to), -1)
 BREAKS(int, rename, (const char *from, const char *to), (from, to), -1)
 BREAKS(int, unlink, (const char *path), (path), -1)
 BREAKS(int, unlinkat, (int directory, const char *path, int flags), (directory, path, flags), -1)
@@ -69,6 +75,11 @@ BREAKS(int, stat64, (const char *path, struct stat64 *status), (path, status), -
 BREAKS(int, lstat, (const char *path, struct stat *status), (path, status), -1)
 BREAKS(int, fstat, (int fd, struct stat *status), (fd, status), -1)
 BREAKS(int, fstat64, (int fd, struct stat64 *status), (fd, status), -1)
+BREAKS(int, lstat64, (const char *path, struct stat64 *status), (path, status), -1)
+BREAKS(int, fstatat, (int directory, const char *path, struct stat *status, int flags),
+       (directory, path, status, flags), -1)
+BREAKS(int, scandir, (const char *path, struct dirent ***list, int (*wanted)(const struct dirent *),
+		      int (*order)(const struct dirent **, const struct dirent **)), (path, list, wanted, order), -1)
 BREAKS(int, access, (const char *path, int mode), (path, mode), -1)
 BREAKS(DIR *, opendir, (const char *path), (path), NULL)
 BREAKS(void *, mmap, (void *where, size_t n, int access, int flags, int fd, off_t place),

@@ -37,7 +37,8 @@ faulty()
 {
 	at=$1 on=$2
 	shift 2
-	timeout 60 env FAULT_AT=$at FAULT_ON=$on FAULT_PLACES="$folder/told" LD_PRELOAD="$libraries/lib$kind.so" "$program" "$@"
+	[ "$at" -eq 0 ] && places="$folder/told" || places=
+	timeout 60 env FAULT_AT=$at FAULT_ON=$on FAULT_PLACES="$places" LD_PRELOAD="$libraries/lib$kind.so" "$program" "$@"
 }
 
 # some N: of the places, N spread evenly, or all
@@ -46,12 +47,14 @@ some()
 	awk -v n="$1" '{ at[NR] = $1 } END { step = NR > n ? NR / n : 1; for (i = 1; i <= NR; i += step) print at[int(i)] }' places
 }
 
-# may_end STATUS: is that a failure of this kind? 71: no memory; 74 and others: a file; told in words in any case
+# may_end STATUS: is that a failure of this kind? 71: no memory, or no mapping; 74: a file; 73: one to be made. And what
+# SQLite makes of a fault: 77, opened for reading where writing failed; 82, a page that cannot be read is a damaged one to
+# it. In words in any case.
 may_end()
 {
 	[ -s message ] || { echo "no word"; return 1; }
 	case $kind-$1 in
-	memory-71 | files-66 | files-69 | files-71 | files-73 | files-74 | files-77 | files-82) ;;
+	memory-71 | files-71 | files-73 | files-74 | files-77 | files-82) ;;
 	*) cat message; return 1 ;;
 	esac
 }
@@ -68,7 +71,7 @@ undisturbed()
 	case ${TEST_CC:-} in *-fsanitize*) echo 'the sanitizer has an allocator of its own'; return 77 ;; esac
 	[ -e "$libraries/lib$kind.so" ] || { echo 'no library that can be put before a program'; return 77; }
 	rm -rf run whole
-	faulty 0 '' run --quiet run.yaml && results >whole && mv told places && [ "$(wc -l <places)" -gt 500 ] || return 1
+	faulty 0 '' run --quiet run.yaml && results >whole && mv told places && [ "$(wc -l <places)" -gt 100 ] || return 1
 	rm -rf done && mv run done
 }
 
@@ -84,14 +87,14 @@ fails()
 		[ $status -eq 0 ] || may_end $status || { echo "call $place: status $status"; return 1; }
 		[ $status -eq 0 ] || failed=$((failed + 1))
 		tried=$((tried + 1))
-		"$program" run --quiet run.yaml && results | cmp - whole || { echo "after call $place"; return 1; }
+		timeout 60 "$program" run --quiet run.yaml && results | cmp - whole || { echo "after call $place"; return 1; }
 	done
 	echo "# $tried of $(wc -l <places) places, $failed failures told" >&3
-	[ $failed -gt $((tried / 2)) ]
+	[ $failed -gt $((tried / 4)) ]
 }
 
-# command OUTPUT ARGUMENT…: some of its calls fail, one each time; OUTPUT, a file or directory, is as else where it ends well
-command()
+# once OUTPUT ARGUMENT…: some of its calls fail, one each time; OUTPUT, a file or directory, is as else where it ends well
+once()
 {
 	[ -s whole ] || { echo 'nothing to compare with'; return 77; }
 	output=$1 failed=0
@@ -121,14 +124,14 @@ for kind in memory files; do
 	check "$kind: a run whose calls can fail" undisturbed
 	check "$kind: one call fails" fails ''
 	check "$kind: every call from one on fails" fails 1
-	check "$kind: score" command scores.jsonl score $model --data rows.jsonl --output scores.jsonl
-	check "$kind: generate" command texts.jsonl generate $model --data rows.jsonl --max-new-tokens 2 --output texts.jsonl
-	check "$kind: train" command trained train $model --data rows.jsonl --output trained --num-train-epochs 1
-	check "$kind: merge" command merged merge $model --adapter adapter --output merged
-	check "$kind: eval" command said.jsonl eval $model --data test.jsonl --type classification --max-new-tokens 2 \
+	check "$kind: score" once scores.jsonl score $model --data rows.jsonl --output scores.jsonl
+	check "$kind: generate" once texts.jsonl generate $model --data rows.jsonl --max-new-tokens 2 --output texts.jsonl
+	check "$kind: train" once trained train $model --data rows.jsonl --output trained --num-train-epochs 1
+	check "$kind: merge" once merged merge $model --adapter adapter --output merged
+	check "$kind: eval" once said.jsonl eval $model --data test.jsonl --type classification --max-new-tokens 2 \
 		--output said.jsonl
-	check "$kind: prepare" command made prepare jsonl --type classification --test-fraction 0.2 --output made train.jsonl
-	check "$kind: report" command page.html report done --output page.html
-	check "$kind: export" command paid.jsonl ledger export done --output paid.jsonl
+	check "$kind: prepare" once made prepare jsonl --type classification --test-fraction 0.2 --output made train.jsonl
+	check "$kind: report" once page.html report done --output page.html
+	check "$kind: export" once paid.jsonl ledger export done --output paid.jsonl
 done
 echo "1..$cases"

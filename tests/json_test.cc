@@ -678,6 +678,14 @@ const std::string as_it_stands =
 	"\"s\":\"a\\u0000b \\\"\\n \xC3\xA9\",\"long\":\"" + std::string(300, 'x') +
 	"\",\"t\":true,\"f\":false,\"z\":null,\"o\":{\"k\":[[],{}]}}";
 
+TEST(JsonWrite, ValuesOfADocumentAreEscapedAsAllStrings)
+{
+	Doc doc("{\"stop\":[\"</answer>\"]}");
+	Writer w;
+	json_put_value(&w.w, doc.root());
+	EXPECT_EQ(w.text(), "{\"stop\":[\"\\u003c/answer>\"]}");
+}
+
 TEST(JsonWrite, ValuesOfADocumentAsTheyStand)
 {
 	Doc doc(as_it_stands);

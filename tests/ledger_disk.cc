@@ -61,7 +61,8 @@ int do_read(sqlite3_file *file, void *out, int n, sqlite3_int64 at)
 {
 	const std::string &bytes = (*of(file)->file)->now;
 	size_t from = std::min((size_t)at, bytes.size()), got = std::min((size_t)n, bytes.size() - from);
-	if (of(file)->disk->dead)
+	Disk *disk = of(file)->disk;
+	if (disk->dead || ++disk->reads == disk->fail_read)
 		return SQLITE_IOERR_READ;
 	memcpy(out, bytes.data() + from, got);
 	memset((char *)out + got, 0, (size_t)n - got);

@@ -52,6 +52,7 @@ struct Disk {
 	long fail_at = 0;     /* 0: never */
 	bool fail_on = false; /* from then on, else once */
 	int fail_code = SQLITE_IOERR_WRITE;
+	long reads = 0, fail_read = 0; /* reads are counted apart; 0: none fails */
 	bool dead = false;
 	std::function<void()> watch; /* called before every operation */
 

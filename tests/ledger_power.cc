@@ -195,6 +195,30 @@ TEST(LedgerPower, EveryOperationFails)
 	}
 }
 
+/* A page that cannot be read is no damage: a run does not open, audit does not judge. */
+TEST(LedgerPower, WhatCannotBeReadIsNotRefused)
+{
+	PowerWorld world;
+	Disk disk("power");
+	Bill bill = {};
+	struct ledger *ledger = world.open_step();
+	ASSERT_TRUE(ledger) << world.err.message;
+	ASSERT_EQ(work(ledger, bill, &world.err), 0) << world.err.message;
+	ledger_close(ledger);
+	disk.reads = 0;
+	ledger = world.open();
+	ASSERT_TRUE(ledger) << world.err.message;
+	ledger_close(ledger);
+	long n = disk.reads;
+	ASSERT_GT(n, 3);
+	for (long i = 1; i <= n; i++) {
+		disk.reads = 0, disk.fail_read = i;
+		ledger = world.open();
+		EXPECT_TRUE(ledger || world.err.code == ERR_IO) << i << " of " << n << ": " << world.err.message;
+		ledger_close(ledger);
+	}
+}
+
 TEST(LedgerPower, AFullDiskSaysWhatToDo)
 {
 	PowerWorld world;

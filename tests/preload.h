@@ -34,7 +34,8 @@ static atomic_long counted = -1;
 static long at;
 static bool on;
 static int places; /* descriptor of FAULT_PLACES; 0: none */
-static __thread bool inside; /* what we call ourselves does not count */
+/* What we call ourselves does not count. It is looked at in malloc, and so must not need it. */
+static __thread bool inside __attribute__((tls_model("initial-exec")));
 
 enum { CALLERS = 8, PLACES = 1 << 16 };
 
@@ -75,7 +76,7 @@ static int counted_main(int argc, char **argv, char **environment)
 	const char *first = getenv("FAULT_AT"), *all = getenv("FAULT_ON"), *file = getenv("FAULT_PLACES");
 	at = first ? atol(first) : 0;
 	on = all && *all;
-	places = file ? open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : 0;
+	places = file && *file ? open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : 0;
 	atomic_store(&counted, 0);
 	return main_of(argc, argv, environment);
 }

@@ -15,7 +15,7 @@ enum {
 	READ_STEP = 64 * 1024, /* first room of a file whose size the system does not tell */
 };
 
-/* What an errno means where an input, or an output, could not be opened, to err_set_errno. */
+/* What an errno means where an input, or an output, could not be opened; err_set_errno knows more of them. */
 struct codes {
 	int number, input, output;
 };
@@ -24,8 +24,7 @@ static const struct codes *codes_of(int number)
 {
 	static const struct codes codes[] = {
 		{ EACCES, ERR_NOPERM, ERR_CANTCREATE }, { EPERM, ERR_NOPERM, ERR_CANTCREATE },
-		{ EIO, ERR_IO, ERR_IO },                { ENOSPC, ERR_IO, ERR_IO },
-		{ EDQUOT, ERR_IO, ERR_IO },
+		{ EIO, ERR_IO, ERR_IO },
 		{ 0, ERR_NOINPUT, ERR_CANTCREATE }, /* any other */
 	};
 	const struct codes *at = codes;

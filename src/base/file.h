@@ -54,7 +54,7 @@ extern "C" {
 /* Open a regular file for reading, its size in *size (may be NULL). Returns the descriptor, to be closed, or -1. */
 int file_open(const char *path, size_t *size, struct err *err);
 
-/* The code for an errno that an input, or an output, could not be opened with. */
+/* The code that err_set_errno is to be given where an input, or an output, could not be opened. */
 int file_input_code(int number);
 int file_output_code(int number);
 
@@ -63,6 +63,9 @@ const char *file_kind(mode_t mode);
 
 /* Read up to n bytes, once, past interruptions. Returns how many, 0 at the end of the file, -1 on failure. */
 ssize_t file_read_some(int fd, void *bytes, size_t n, const char *path, struct err *err);
+
+/* All n bytes at the place `at`, or where it is negative at the file's end or position; -1 with errno. */
+int file_put(int fd, const void *bytes, size_t n, off_t at);
 
 /* The whole file of at most `max` bytes, released with free(). bytes[*n] is NUL and not part of the content. */
 char *file_read(const char *path, size_t max, size_t *n, struct err *err);

@@ -132,23 +132,31 @@ static int refuse_released(struct err *err)
 	return err_set(err, ERR_INTERNAL, "a file was written after it was committed or given up");
 }
 
-int file_writer_write(struct file_writer *writer, const void *bytes, size_t n, struct err *err)
+int file_put(int fd, const void *bytes, size_t n, off_t at)
 {
 	const char *next = bytes;
 
-	if (writer->fd < 0)
-		return refuse_released(err);
 	while (n) {
-		ssize_t written = write(writer->fd, next, n);
+		ssize_t put = at < 0 ? write(fd, next, n) : pwrite(fd, next, n, at);
 
-		if (written < 0 && errno == EINTR)
+		if (put < 0 && errno == EINTR)
 			continue;
-		if (written <= 0)
-			return give_up(writer, ERR_IO, "write", err);
-		next += written;
-		n -= (size_t)written;
+		if (!put)
+			errno = ENOSPC;
+		if (put <= 0)
+			return -1;
+		next += put;
+		n -= (size_t)put;
+		at += at < 0 ? 0 : put;
 	}
 	return 0;
+}
+
+int file_writer_write(struct file_writer *writer, const void *bytes, size_t n, struct err *err)
+{
+	if (writer->fd < 0)
+		return refuse_released(err);
+	return file_put(writer->fd, bytes, n, -1) ? give_up(writer, ERR_IO, "write", err) : 0;
 }
 
 static int sync_directory(int fd)

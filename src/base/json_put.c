@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A value of a document through the writer. json-c's own text is not used:
- * where memory runs out it leaves pieces out without a word.
+ * where memory runs out it leaves pieces out without a word. The depth of the
+ * calls is the document's, which its reader has bounded (json_limits).
  */
 #include <json-c/json_object.h>
 

@@ -45,14 +45,8 @@ static ssize_t read_at(const struct part *part, void *bytes, size_t n, uint64_t 
 
 static int write_at(const struct part *part, const void *bytes, size_t n, uint64_t at, struct err *err)
 {
-	for (size_t done = 0; done < n;) {
-		ssize_t put = pwrite(part->fd, (const char *)bytes + done, n - done, (off_t)(at + done));
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return err_set_errno(err, ERR_IO, "cannot write '%s'", part->path);
-		done += (size_t)put;
-	}
+	if (file_put(part->fd, bytes, n, (off_t)at))
+		return err_set_errno(err, ERR_IO, "cannot write '%s'", part->path);
 	return 0;
 }
 

@@ -41,14 +41,26 @@ int tree_make(const char *path, unsigned mode, struct err *err)
 	return S_ISDIR(info.st_mode) ? 0 : err_set(err, ERR_CANTCREATE, "'%s' is no directory", path);
 }
 
+static int kind_of(enum tree_kind *kind, const char *path, int failed, const struct stat *info, struct err *err)
+{
+	*kind = failed ? TREE_NOTHING : S_ISDIR(info->st_mode) ? TREE_DIRECTORY : TREE_FILE;
+	if (!failed || errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+		return 0;
+	return err_set_errno(err, errno == EACCES ? ERR_NOPERM : ERR_IO, "cannot look at '%s'", path);
+}
+
 int tree_look(const char *path, enum tree_kind *kind, struct err *err)
 {
 	struct stat info;
-	*kind = TREE_NOTHING;
-	if (lstat(path, &info))
-		return errno == ENOENT || errno == ENOTDIR ? 0 : err_set_errno(err, ERR_IO, "cannot look at '%s'", path);
-	*kind = S_ISDIR(info.st_mode) ? TREE_DIRECTORY : TREE_FILE;
-	return 0;
+	int failed = lstat(path, &info);
+	return kind_of(kind, path, failed, &info, err);
+}
+
+int tree_find(const char *path, enum tree_kind *kind, struct err *err)
+{
+	struct stat info;
+	int failed = stat(path, &info);
+	return kind_of(kind, path, failed, &info, err);
 }
 
 /* ---- entries in byte order, so that whatever is done to them is done in one order ------------------------- */

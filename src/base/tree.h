@@ -3,7 +3,8 @@
  * tree.h - whole directories: listed, synced, copied, removed.
  *
  * Only regular files and directories are expected inside; symbolic links are
- * removed, never followed. Failures: ERR_IO, ERR_CANTCREATE, ERR_MEMORY.
+ * removed, never followed. Failures: ERR_IO, ERR_NOPERM, ERR_CANTCREATE,
+ * ERR_MEMORY.
  */
 #ifndef BALDISTILL_BASE_TREE_H
 #define BALDISTILL_BASE_TREE_H
@@ -28,6 +29,8 @@ int tree_make(const char *path, unsigned mode, struct err *err);
 /* What stands under a name, if anything; a link counts as itself. */
 enum tree_kind { TREE_NOTHING, TREE_FILE, TREE_DIRECTORY };
 int tree_look(const char *path, enum tree_kind *kind, struct err *err);
+/* What a name leads to; a link that leads nowhere is nothing. Of a failure, only that there is nothing is none. */
+int tree_find(const char *path, enum tree_kind *kind, struct err *err);
 
 /* Names of all regular files below a directory, sorted, relative to it ("adapter/x.json"); owned by the arena. */
 int tree_list(const char ***names, size_t *n, const char *path, struct arena *arena, struct err *err);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* ledger: is a run's ledger whole, where did every unit go, and its attempts as a cassette. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "src/base/file.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/print.h"
 #include "src/ledger/audit.h"
@@ -16,10 +17,13 @@
 static struct ledger *open_run(const char *directory, const char *output, struct err *err)
 {
 	const struct ledger_options options = {.directory = directory, .inspect = true};
-	char path[4096];
-	struct stat status;
-	int n = snprintf(path, sizeof path, "%s/ledger.db", directory);
-	if (n > 0 && (size_t)n < sizeof path && !stat(path, &status) && S_ISREG(status.st_mode))
+	enum tree_kind kind;
+	char *path = tree_join(directory, "ledger.db", err);
+	int rc = path ? tree_find(path, &kind, err) : -1;
+	free(path);
+	if (rc)
+		return NULL;
+	if (kind == TREE_FILE)
 		return output && run_spare(directory, output, "cassette.jsonl", err) ? NULL : ledger_open(&options, NULL, err);
 	err_set(err, ERR_NOINPUT, "no run with a ledger in '%s'", directory);
 	return NULL;

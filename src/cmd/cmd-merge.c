@@ -135,7 +135,7 @@ static int open_directory(const char *directory, struct err *err)
 	if (job_make_directory(directory, &made, err) || tree_remove_asides(directory, false, err) ||
 	    directory_has(&has, directory, "config.json", err))
 		return -1;
-	return !has ? 0 : err_set(err, ERR_CANTCREATE, "'%s' holds a model already; choose another --output", directory);
+	return has ? err_set(err, ERR_CANTCREATE, "'%s' holds a model already; choose another --output", directory) : 0;
 }
 
 static int run(struct arguments *args, struct err *err)

@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failure to write like others */
 	if (hold_descriptors(&err) || run(argc, argv, &err) || flush_output(&err)) {
-		print_line(err.message);
+		print_line(err.code ? err.message : "failed and does not know why: please report this");
 		return err.code ? err.code : ERR_INTERNAL;
 	}
 	return 0;

@@ -87,7 +87,7 @@ static int read_found(const struct side *side, const char *folder, struct err *e
 	struct dirent **names;
 	int rc = 0, n = scandir(folder, &names, is_rows, versionsort);
 	if (n < 0)
-		return err_set_errno(err, ERR_NOINPUT, "cannot list '%s'", folder);
+		return err_set_errno(err, file_input_code(errno), "cannot list '%s'", folder);
 	if (!n)
 		rc = err_set(err, ERR_DATA, "%s: no file '*%s'", folder, ending);
 	for (int i = 0; i < n; i++) {

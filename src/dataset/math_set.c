@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "src/base/file.h"
 #include "src/base/grown.h"
 #include "src/base/jsonio.h"
+#include "src/base/tree.h"
 #include "src/dataset/answer_parts.h"
 #include "src/dataset/rows.h"
 
@@ -53,7 +53,7 @@ static int add_problem(struct examples *to, struct json_value problem, struct if
 static int list_names(struct dirent ***names, const char *path, struct err *err)
 {
 	int n = scandir(path, names, NULL, versionsort);
-	return n < 0 ? err_set_errno(err, ERR_NOINPUT, "cannot list '%s'", path) : n;
+	return n < 0 ? err_set_errno(err, file_input_code(errno), "cannot list '%s'", path) : n;
 }
 
 static void free_names(struct dirent **names, int n)
@@ -102,26 +102,17 @@ static int read_subject(struct examples *to, const char *path, const char *side,
 	return rc;
 }
 
-/* A file beside the folders, and a link that leads nowhere, are none. */
-static int look_for_folder(bool *is, const char *path, struct err *err)
-{
-	struct stat st;
-	bool absent = stat(path, &st);
-	*is = !absent && S_ISDIR(st.st_mode);
-	return absent && errno != ENOENT ? err_set_errno(err, ERR_IO, "cannot look at '%s'", path) : 0;
-}
-
 static int read_folder(struct examples *to, const char *path, const char *side, struct err *err)
 {
 	struct dirent **names;
 	int n = list_names(&names, path, err), rc = n < 0 ? -1 : 0;
 	for (int i = 0; !rc && i < n; i++) {
-		bool folder;
+		enum tree_kind kind;
 		if (names[i]->d_name[0] == '.')
 			continue;
 		char *subject = grown_format(err, "%s/%s", path, names[i]->d_name);
-		rc = subject ? look_for_folder(&folder, subject, err) : -1;
-		if (!rc && folder)
+		rc = subject ? tree_find(subject, &kind, err) : -1;
+		if (!rc && kind == TREE_DIRECTORY)
 			rc = read_subject(to, subject, side, names[i]->d_name, err);
 		free(subject);
 	}
@@ -148,10 +139,10 @@ static int read_side(struct examples *to, const char *directory, const char *sid
 {
 	char *folder = grown_format(err, "%s/%s", directory, side);
 	char *file = folder ? grown_format(err, "%s.jsonl", folder) : NULL;
-	bool is;
-	int rc = file ? look_for_folder(&is, folder, err) : -1;
+	enum tree_kind kind;
+	int rc = file ? tree_find(folder, &kind, err) : -1;
 	if (!rc)
-		rc = is ? read_folder(to, folder, side, err) : read_lines(to, file, err);
+		rc = kind == TREE_DIRECTORY ? read_folder(to, folder, side, err) : read_lines(to, file, err);
 	if (!rc && !to->n)
 		rc = err_set(err, ERR_DATA, "%s: no problem in it", folder);
 	free(folder);

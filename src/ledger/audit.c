@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/ledger/audit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/text.h"
@@ -41,15 +42,27 @@ static int refuse(struct ledger *l, const char *rule, struct err *err)
 		       "what was bought with ledger export", l->db.path, rule);
 }
 
+/* A page that could not be read is told as a verdict, with SQLite's code: that is no damage. */
+static int judge(struct ledger *l, const char *verdict, struct err *err)
+{
+	const char *told = verdict ? strstr(verdict, "error code=") : NULL;
+	int code = told ? atoi(told + strlen("error code=")) : 0;
+	char shown[256];
+	if (verdict && !strcmp(verdict, "ok"))
+		return 0;
+	if ((code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM)
+		return database_refuse(&l->db, SQLITE_NOMEM, err);
+	if ((code & 0xff) == SQLITE_IOERR)
+		return err_set(err, ERR_IO, "ledger '%s' cannot be read: %s", l->db.path, sqlite3_errstr(code));
+	return refuse(l, verdict ? text_escape(shown, sizeof shown, verdict, strlen(verdict)) : "integrity", err);
+}
+
 static int check_integrity(struct ledger *l, struct err *err)
 {
 	sqlite3_stmt *rows = database_select(&l->db, err, "PRAGMA quick_check(1)", "");
 	int got = rows ? database_row(&l->db, rows, err) : -1;
 	const char *verdict = got > 0 ? (const char *)sqlite3_column_text(rows, 0) : NULL;
-	char shown[256];
-	int failed = got < 0 ? -1 : 0;
-	if (!failed && (!verdict || strcmp(verdict, "ok")))
-		failed = refuse(l, verdict ? text_escape(shown, sizeof shown, verdict, strlen(verdict)) : "integrity", err);
+	int failed = got < 0 ? -1 : judge(l, verdict, err);
 	sqlite3_finalize(rows);
 	return failed;
 }

@@ -55,7 +55,10 @@ static int find_first_page(int fd, const struct header *header, unsigned char *p
 static int check(int fd, const char *uuid, struct err *err)
 {
 	struct header header;
-	if (pread(fd, &header, sizeof header, 0) != sizeof header || !is_hot(&header))
+	ssize_t got = pread(fd, &header, sizeof header, 0);
+	if (got < 0)
+		return err_set_errno(err, ERR_IO, "cannot read 'ledger.db-journal'");
+	if (got != sizeof header || !is_hot(&header))
 		return 0;
 	unsigned char *page = mem_array(LARGEST_PAGE, 1, err);
 	int found = page ? find_first_page(fd, &header, page, err) : -1;

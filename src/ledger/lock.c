@@ -90,8 +90,7 @@ int lock_read(int lock, char uuid[SCHEMA_UUID + 1], struct err *err)
 
 int lock_write(int lock, const char *uuid, struct err *err)
 {
-	errno = ENOSPC; /* of a write that is short */
-	if (pwrite(lock, uuid, SCHEMA_UUID, 0) != SCHEMA_UUID || fsync(lock))
+	if (file_put(lock, uuid, SCHEMA_UUID, 0) || fsync(lock))
 		return err_set_errno(err, ERR_IO, "cannot write run.lock");
 	return 0;
 }

@@ -98,7 +98,8 @@ int slots_load(int directory, int index, const char *uuid, int64_t attempt, stru
 	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, "cannot open '%s'", name);
-	int got = fstat(fd, &status) || !S_ISREG(status.st_mode) ? 0 : load(fd, uuid, attempt, reply, err);
+	int got = fstat(fd, &status) ? err_set_errno(err, ERR_IO, "cannot examine '%s'", name)
+		  : S_ISREG(status.st_mode) ? load(fd, uuid, attempt, reply, err) : 0;
 	close(fd);
 	if (got <= 0)
 		slot_reply_release(reply);

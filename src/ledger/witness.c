@@ -14,6 +14,7 @@
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/tree.h"
 #include "src/ledger/ledger.h"
 
 enum { NUMBER_BYTES = 20 }; /* "%019d\n": one write within one sector */
@@ -75,9 +76,10 @@ static int read_number(struct witness *witness, const char *path, struct err *er
 /* A witness appears whole or not at all. */
 static int create(const char *path, struct err *err)
 {
-	if (!access(path, F_OK) || errno != ENOENT)
-		return 0;
-	return file_save(path, "0000000000000000000\n", NUMBER_BYTES, 0600, err);
+	enum tree_kind kind;
+	if (tree_find(path, &kind, err))
+		return -1;
+	return kind != TREE_NOTHING ? 0 : file_save(path, "0000000000000000000\n", NUMBER_BYTES, 0600, err);
 }
 
 /* Copies of a run have a lock each, but one witness. Where its file system has no locks, only the number is left. */
@@ -123,8 +125,7 @@ int witness_raise(struct witness *witness, int64_t attempt, struct err *err)
 	if (attempt <= witness->armed)
 		return 0;
 	snprintf(text, sizeof text, "%019" PRId64 "\n", attempt);
-	errno = ENOSPC; /* of a write that is short */
-	if (pwrite(witness->fd, text, NUMBER_BYTES, 0) != NUMBER_BYTES)
+	if (file_put(witness->fd, text, NUMBER_BYTES, 0))
 		return err_set_errno(err, ERR_IO, "cannot write the run's witness");
 	witness->armed = attempt;
 	return 0;

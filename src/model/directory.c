@@ -3,24 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/tree.h"
 
-static int open_directory(const char *directory)
-{
-	return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 int directory_check(const char *directory, struct err *err)
 {
-	int fd = open_directory(directory);
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_set_errno(err, file_input_code(errno), "cannot open directory '%s'", directory);
@@ -30,14 +22,13 @@ int directory_check(const char *directory, struct err *err)
 
 int directory_has(bool *has, const char *directory, const char *name, struct err *err)
 {
-	int fd = open_directory(directory);
-	struct stat status;
+	enum tree_kind kind = TREE_NOTHING;
+	char *path = tree_join(directory, name, err);
+	int rc = path ? tree_look(path, &kind, err) : -1;
 
-	*has = fd >= 0 && !fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW);
-	int failed = *has || errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, "cannot look for '%s/%s'", directory, name);
-	if (fd >= 0)
-		close(fd);
-	return failed;
+	free(path);
+	*has = kind != TREE_NOTHING;
+	return rc;
 }
 
 int directory_blame(struct err *err)

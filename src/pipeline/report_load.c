@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The files of a run directory, one after the other. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
+#include "src/base/tree.h"
 #include "src/base/yamlio.h"
 #include "src/pipeline/report_parts.h"
 
@@ -106,18 +105,15 @@ static int read_json(struct report *report, size_t k, const char *name, report_r
 /* How many stages have begun: they are counted from 0, each has a directory. */
 static int count_stages(struct report *report, struct err *err)
 {
-	bool there = true;
-	for (struct stat status; there; report->K += there) {
+	enum tree_kind kind = TREE_DIRECTORY;
+	for (; kind == TREE_DIRECTORY; report->K++) {
 		char *path = grown_format(err, "%s/stage-%zu", report->directory, report->K);
-		if (!path)
-			return -1;
-		bool absent = stat(path, &status);
-		int failed = absent && errno != ENOENT ? err_set_errno(err, ERR_IO, "cannot look at '%s'", path) : 0;
-		there = !absent && S_ISDIR(status.st_mode);
+		int rc = path ? tree_find(path, &kind, err) : -1;
 		free(path);
-		if (failed)
+		if (rc)
 			return -1;
 	}
+	report->K--; /* the last was not there */
 	report->stages = arena_array(&report->arena, report->K + 1, sizeof *report->stages, err);
 	return report->stages ? 0 : -1;
 }

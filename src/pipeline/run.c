@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/run.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,8 +184,7 @@ static int append(const char *path, const char *line, size_t n, struct err *err)
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_set_errno(err, ERR_CANTCREATE, "cannot open '%s'", path);
-	errno = ENOSPC; /* of a write that is short */
-	int rc = write(fd, line, n) == (ssize_t)n ? 0 : err_set_errno(err, ERR_IO, "cannot write '%s'", path);
+	int rc = file_put(fd, line, n, -1) ? err_set_errno(err, ERR_IO, "cannot write '%s'", path) : 0;
 	close(fd);
 	return rc;
 }

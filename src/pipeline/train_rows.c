@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/pipeline/train_rows.h"
 
-#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/tree.h"
@@ -70,24 +69,23 @@ static int check_words(struct training *c, struct err *err)
 
 /* ---- the output directory ------------------------------------------------------------ */
 
-static bool holds_file(const char *directory, const char *name)
-{
-	char path[4096];
-	struct stat status;
-	int n = snprintf(path, sizeof path, "%s/%s", directory, name);
-	return n > 0 && (size_t)n < sizeof path && (stat(path, &status) ? errno != ENOENT : S_ISREG(status.st_mode));
-}
-
 /* A file in it that a training would replace at its end; NULL: there is none. */
-static const char *find_result(const char *directory)
+static int find_result(const char **found, const char *directory, struct err *err)
 {
 	static const char *const names[] = {"config.json", "adapter_config.json", "README.md", "tokenizer.json",
 					    "model.safetensors", "adapter_model.safetensors", "tokenizer_config.json",
 					    "generation_config.json", "chat_template.jinja"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (holds_file(directory, names[i]))
-			return names[i];
-	return NULL;
+	*found = NULL;
+	for (size_t i = 0; i < sizeof names / sizeof *names && !*found; i++) {
+		enum tree_kind kind;
+		char *path = tree_join(directory, names[i], err);
+		int rc = path ? tree_find(path, &kind, err) : -1;
+		free(path);
+		if (rc)
+			return -1;
+		*found = kind == TREE_FILE ? names[i] : NULL;
+	}
+	return 0;
 }
 
 /* It may be new, hold an unfinished training, or nothing that this one writes; looked at once no other can finish in it. */
@@ -100,7 +98,9 @@ static int open_directory(struct training *c, struct err *err)
 	if (job_make_directory(directory, &made, err) || (c->lock = train_lock(directory, err)) < 0 ||
 	    tree_remove_asides(directory, false, err))
 		return -1;
-	const char *there = made || checkpoint_any(directory) ? NULL : find_result(directory);
+	const char *there = NULL;
+	if (!made && !checkpoint_any(directory) && find_result(&there, directory, err))
+		return -1;
 	if (!there)
 		return 0;
 	train_finish(&files, &ignored); /* what a kill left of its last removal */

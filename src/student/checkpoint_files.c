@@ -3,17 +3,15 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/file.h"
 #include "src/base/grown.h"
 #include "src/base/mem.h"
 #include "src/base/tree.h"
+#include "src/model/directory.h"
 
 enum { KEEP = 2 };
 
@@ -42,20 +40,27 @@ static int64_t step_of(const char *name, bool *whole)
 	return errno || (*end && strcmp(end, ".tmp")) ? -1 : step;
 }
 
-static bool has(DIR *dir, const char *name, const char *file)
+/* Other programs name theirs so, too, but no file in them; a damaged one of ours may lack some. */
+static int look(bool *ours, const char *directory, const char *name, struct err *err)
 {
-	char path[NAME_MAX + 64];
-	snprintf(path, sizeof path, "%s/%s", name, file);
-	return !faccessat(dirfd(dir), path, F_OK, AT_SYMLINK_NOFOLLOW);
+	char *path = tree_join(directory, name, err);
+	int rc = path ? directory_has(ours, path, checkpoint_manifest, err) : -1;
+	for (int i = 0; !rc && !*ours && i < CHECKPOINT_LISTED; i++)
+		rc = directory_has(ours, path, checkpoint_listed[i], err);
+	free(path);
+	return rc;
 }
 
-/* Other programs name theirs so, too, but no file in them; a damaged one of ours may lack some. */
-static bool is_ours(DIR *dir, const char *name)
+/* Into descending order. */
+static int add_step(int64_t **steps, size_t *room, size_t *n, int64_t step, struct err *err)
 {
-	bool ours = has(dir, name, checkpoint_manifest);
-	for (int i = 0; i < CHECKPOINT_LISTED; i++)
-		ours |= has(dir, name, checkpoint_listed[i]);
-	return ours;
+	if (mem_grow(steps, room, *n + 1, sizeof **steps, err))
+		return -1;
+	size_t i = (*n)++;
+	for (; i && (*steps)[i - 1] < step; i--)
+		(*steps)[i] = (*steps)[i - 1];
+	(*steps)[i] = step;
+	return 0;
 }
 
 int64_t *checkpoint_steps(const char *directory, size_t *n, struct err *err)
@@ -63,27 +68,21 @@ int64_t *checkpoint_steps(const char *directory, size_t *n, struct err *err)
 	DIR *dir = opendir(directory);
 	int64_t *steps = mem_array(1, sizeof *steps, err);
 	size_t room = 1;
+	int rc = steps ? 0 : -1;
 	*n = 0;
 	if (!dir)
-		err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
-	for (struct dirent *entry; dir && steps && (entry = readdir(dir));) {
-		bool whole;
+		rc = err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
+	for (struct dirent *entry; !rc && (entry = readdir(dir));) {
+		bool whole, ours = false;
 		int64_t step = step_of(entry->d_name, &whole);
-		if (step < 0 || !whole || !is_ours(dir, entry->d_name))
-			continue;
-		if (mem_grow(&steps, &room, *n + 1, sizeof *steps, err)) {
-			free(steps);
-			steps = NULL;
-			break;
-		}
-		size_t i = (*n)++;
-		for (; i && steps[i - 1] < step; i--)
-			steps[i] = steps[i - 1];
-		steps[i] = step;
+		if (step >= 0 && whole)
+			rc = look(&ours, directory, entry->d_name, err);
+		if (!rc && ours)
+			rc = add_step(&steps, &room, n, step, err);
 	}
 	if (dir)
 		closedir(dir);
-	if (dir)
+	if (!rc)
 		return steps;
 	free(steps);
 	return NULL;
@@ -131,9 +130,11 @@ int checkpoint_remove(const char *directory, bool unfinished_only, struct err *e
 	DIR *dir = opendir(directory);
 	int rc = dir ? 0 : err_set_errno(err, ERR_IO, "cannot list '%s'", directory);
 	for (struct dirent *entry; !rc && (entry = readdir(dir));) {
-		bool whole;
+		bool whole, ours = true;
 		int64_t step = step_of(entry->d_name, &whole);
-		if (step >= 0 && whole && !is_ours(dir, entry->d_name))
+		if (step >= 0 && whole)
+			rc = look(&ours, directory, entry->d_name, err);
+		if (!rc && !ours)
 			rc = err_set(err, ERR_CANTCREATE, "'%s/%s' is no checkpoint of this program; remove it or choose another directory",
 				     directory, entry->d_name);
 		if (!rc && step >= 0 && !(whole && unfinished_only))

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE /* memrchr */
 #include "src/student/train_log.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -179,25 +178,11 @@ static void put_line(struct json_writer *w, const struct train_log *log, const s
 	json_end_object(w);
 }
 
-static int write_all(int fd, const char *text, size_t n)
-{
-	while (n) {
-		ssize_t put = write(fd, text, n);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -1;
-		text += put;
-		n -= (size_t)put;
-	}
-	return 0;
-}
-
 /* A line or nothing: a disk that fills up would leave half of one. */
 static int append_line(const struct train_log *log, const char *text, size_t n, struct err *err)
 {
 	off_t end = lseek(log->fd, 0, SEEK_END);
-	if (end >= 0 && !write_all(log->fd, text, n) && !write_all(log->fd, "\n", 1))
+	if (end >= 0 && !file_put(log->fd, text, n, -1) && !file_put(log->fd, "\n", 1, -1))
 		return 0;
 	err_set_errno(err, ERR_IO, "cannot write '%s'", log->path);
 	(void)!ftruncate(log->fd, end); /* the failure to report is the one before */

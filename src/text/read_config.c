@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The files beside tokenizer.json: added tokens, beginning and end of a sequence, the chat template. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/file.h"
 #include "src/base/text.h"
+#include "src/base/tree.h"
 #include "src/text/read.h"
 
 /* The text of a file, or 0 with *text NULL where there is none. */
@@ -16,8 +15,12 @@ static int read_beside(char **text, size_t *n, const char *dir, const char *name
 	int result = buffer_put(&path, dir, strlen(dir), err) || buffer_put(&path, "/", 1, err) ||
 		     buffer_put(&path, name, strlen(name) + 1, err);
 
+	enum tree_kind kind = TREE_NOTHING;
+
 	*text = NULL;
-	if (!result && (!access(path.bytes, F_OK) || errno != ENOENT)) {
+	if (!result)
+		result = tree_find(path.bytes, &kind, err);
+	if (!result && kind != TREE_NOTHING) {
 		*text = file_read(path.bytes, TOKENIZER_MAX_CONFIG, n, err);
 		result = !*text;
 	}
