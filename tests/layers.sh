@@ -53,7 +53,7 @@ gmock/ tests/
 '
 
 # Headers of C, POSIX, Linux and the compiler: anybody's. Any other header needs a line above first.
-system='alloca assert cpuid ctype dirent dlfcn elf endian errno fcntl fenv float ftw getopt immintrin inttypes langinfo libgen
+system='alloca assert cpuid ctype dirent dlfcn elf endian errno execinfo fcntl fenv float ftw getopt immintrin inttypes langinfo libgen
 limits link locale malloc math memory netdb poll pthread pwd sched search semaphore setjmp signal spawn stdalign stdarg
 stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings sysexits syslog termios tgmath threads time ucontext unistd wchar
 wctype arm_neon
