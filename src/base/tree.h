@@ -29,7 +29,7 @@ int tree_make(const char *path, unsigned mode, struct err *err);
 /* What stands under a name, if anything; a link counts as itself. */
 enum tree_kind { TREE_NOTHING, TREE_FILE, TREE_DIRECTORY };
 int tree_look(const char *path, enum tree_kind *kind, struct err *err);
-/* What a name leads to; a link that leads nowhere is nothing. Of a failure, only that there is nothing is none. */
+/* What a name leads to; a link that leads nowhere is nothing. Either fails where that cannot be told. */
 int tree_find(const char *path, enum tree_kind *kind, struct err *err);
 
 /* Names of all regular files below a directory, sorted, relative to it ("adapter/x.json"); owned by the arena. */

@@ -47,13 +47,13 @@ static int judge(struct ledger *l, const char *verdict, struct err *err)
 {
 	const char *told = verdict ? strstr(verdict, "error code=") : NULL;
 	int code = told ? atoi(told + strlen("error code=")) : 0;
+	int plain = code == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : code & 0xFF;
 	char shown[256];
 	if (verdict && !strcmp(verdict, "ok"))
 		return 0;
-	if ((code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM)
-		return database_refuse(&l->db, SQLITE_NOMEM, err);
-	if ((code & 0xff) == SQLITE_IOERR)
-		return err_set(err, ERR_IO, "ledger '%s' cannot be read: %s", l->db.path, sqlite3_errstr(code));
+	if (plain == SQLITE_NOMEM || plain == SQLITE_IOERR)
+		return err_set(err, plain == SQLITE_NOMEM ? ERR_MEMORY : ERR_IO, "ledger '%s' cannot be read: %s", l->db.path,
+			       sqlite3_errstr(plain));
 	return refuse(l, verdict ? text_escape(shown, sizeof shown, verdict, strlen(verdict)) : "integrity", err);
 }
 
