@@ -140,7 +140,7 @@ static int command_poll(struct teacher_source *source, double seconds, teacher_c
 	struct command *c = (struct command *)source;
 	struct hearing h = {.command = c, .done = done, .context = context};
 	double end = clock_seconds() + seconds;
-	if (command_hear(&h, err)) /* lines that an earlier call had no memory for */
+	if (c->in_n && command_hear(&h, err)) /* lines that an earlier call had no memory for */
 		return -1;
 	for (;;) {
 		write_some(c);
