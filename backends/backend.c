@@ -164,17 +164,10 @@ static bool has_room(void)
 	return room != MAP_FAILED && !munmap(room, bytes);
 }
 
-static const struct backend *no_memory(struct backend_info *info)
-{
-	info->no_memory = true;
-	snprintf(info->reason, sizeof info->reason, "there is not enough memory for it");
-	return NULL;
-}
-
 static const struct backend *load(const char *name, struct backend_info *info)
 {
-	char path[4096], *reason = info->reason;
 	const size_t size = sizeof info->reason;
+	char path[4096];
 
 	info->built = true;
 	if (!strcmp(name, reference.name))
@@ -182,15 +175,19 @@ static const struct backend *load(const char *name, struct backend_info *info)
 	snprintf(path, sizeof path, "%s/baldistill-%s.so", module_folder(), name);
 	info->built = !access(path, F_OK) || errno != ENOENT; /* dlopen tells what else is wrong with it */
 	if (!info->built) {
-		tell_absent(name, reason, size);
+		tell_absent(name, info->reason, size);
 		return NULL;
 	}
-	if ((strcmp(name, "cuda") && !choose_settings()) || (!strcmp(name, "openblas") && !has_room()))
-		return no_memory(info);
+	info->no_memory = (strcmp(name, "cuda") && !choose_settings()) || (!strcmp(name, "openblas") && !has_room());
+	if (info->no_memory) {
+		snprintf(info->reason, size, "there is not enough memory for it");
+		return NULL;
+	}
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (module)
-		return module_object(name, module, reason, size);
-	snprintf(reason, size, "%s: %s", is_broken(name) ? module_of(name)->missing : "there is no NVIDIA driver here", dlerror());
+		return module_object(name, module, info->reason, size);
+	snprintf(info->reason, size, "%s: %s",
+		 is_broken(name) ? module_of(name)->missing : "there is no NVIDIA driver here", dlerror());
 	return NULL;
 }
 

@@ -153,15 +153,15 @@ static inline void mma_multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t 
 }
 
 /* Copies happen when they are waited for, at the latest possible time. */
-struct mma_started_copy {
+struct mma_copy {
 	void *to;
 	const void *from;
 	size_t size;
 };
-static std::deque<std::vector<mma_started_copy>> mma_groups[MMA_THREADS];
-static std::vector<mma_started_copy> mma_started[MMA_THREADS];
+static std::deque<std::vector<mma_copy>> mma_groups[MMA_THREADS];
+static std::vector<mma_copy> mma_started[MMA_THREADS];
 
-static inline void mma_copy(void *to, const void *from, bool real, size_t size)
+static inline void mma_start(void *to, const void *from, bool real, size_t size)
 {
 	cuda_host_aligned(to, size);
 	cuda_host_aligned(from, size);
@@ -170,12 +170,12 @@ static inline void mma_copy(void *to, const void *from, bool real, size_t size)
 
 static inline void mma_copy16(void *to, const void *from, bool real)
 {
-	mma_copy(to, from, real, 16);
+	mma_start(to, from, real, 16);
 }
 
 static inline void mma_copy4(void *to, const void *from, bool real)
 {
-	mma_copy(to, from, real, 4);
+	mma_start(to, from, real, 4);
 }
 
 static inline void mma_commit()
@@ -186,9 +186,9 @@ static inline void mma_commit()
 
 template <int N> static inline void mma_wait()
 {
-	std::deque<std::vector<mma_started_copy>> &groups = mma_groups[threadIdx.x];
+	std::deque<std::vector<mma_copy>> &groups = mma_groups[threadIdx.x];
 	for (; groups.size() > N; groups.pop_front())
-		for (const mma_started_copy &c : groups.front())
+		for (const mma_copy &c : groups.front())
 			c.from ? (void)memcpy(c.to, c.from, c.size) : (void)memset(c.to, 0, c.size);
 }
 

@@ -40,13 +40,13 @@ static void put_settings(struct grown *out, const struct train_config *c)
 }
 
 /* A name for Markdown and YAML: escaped, without quotes and bars. */
-static char *plain(char *to, size_t room, const char *name)
+static char *plain(char *out, size_t room, const char *name)
 {
-	text_escape(to, room, name, strlen(name));
-	for (char *at = to; *at; at++)
+	text_escape(out, room, name, strlen(name));
+	for (char *at = out; *at; at++)
 		if (strchr("\"\\|<>\n\t", *at))
 			*at = '_';
-	return to;
+	return out;
 }
 
 static void put_card(struct grown *out, const struct card *card)

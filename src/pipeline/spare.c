@@ -31,8 +31,8 @@ int run_spare(const char *directory, const char *path, const char *ending, struc
 	char *place = slash ? grown_format(err, "%.*s/", (int)(slash - path), path) : mem_strdup(".", err);
 	if (!place)
 		return -1;
-	bool is_run = realpath(directory, run), free_name = is_run && realpath(place, there) && !strcmp(run, there) &&
-							    ends_in(path, ending);
+	bool is_run = realpath(directory, run);
+	bool free_name = is_run && realpath(place, there) && !strcmp(run, there) && ends_in(path, ending);
 	bool inside = is_run && !free_name && (is_below(run, place) || is_below(run, path));
 	free(place);
 	return inside ? err_set(err, ERR_CANTCREATE, "'%s' is a part of the run; choose another --output", path) : 0;
